@@ -1,0 +1,145 @@
+"""Autoencoder architectures: one class, and configurations that name the variants of the study."""
+
+from dataclasses import asdict, dataclass
+from itertools import chain, pairwise
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU}
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Shape of an autoencoder.
+
+    `nodes` are the widths from input to output; the narrowest is the latent space. `activation` is a key of
+    `ACTIVATIONS`, or None for a linear network. With `batch_norm`, every layer but the last is Linear, activation,
+    BatchNorm, the latent layer included; without it, activations stand between the Linear layers, so that the latent
+    itself is unbounded and passes an activation only on its way into the decoder.
+    """
+
+    nodes: tuple[int, ...] = (4, 200, 100, 50, 3, 50, 100, 200, 4)
+    activation: str | None = "tanh"
+    batch_norm: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(int(width) for width in self.nodes))
+        if len(self.nodes) < 3 or min(self.nodes) < 1:
+            raise ValueError(f"nodes must be at least three positive widths, found {self.nodes}")
+        if self.nodes[0] != self.nodes[-1]:
+            raise ValueError(f"an autoencoder gives back what it takes: first and last of {self.nodes} must agree")
+        if self.bottleneck in (0, len(self.nodes) - 1):
+            raise ValueError(f"no layer of {self.nodes} is narrower than the input")
+        if self.activation is not None and self.activation not in ACTIVATIONS:
+            raise ValueError(f"unknown activation {self.activation!r}; known: {sorted(ACTIVATIONS)} and None")
+
+    @property
+    def bottleneck(self) -> int:
+        """Index of the latent layer in `nodes`."""
+        return self.nodes.index(min(self.nodes))
+
+    @property
+    def latent(self) -> int:
+        """Number of latent values."""
+        return min(self.nodes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-safe description; `AutoencoderConfig(**description)` turns it back."""
+        return asdict(self) | {"nodes": list(self.nodes)}
+
+
+class Autoencoder(nn.Module):
+    """Encoder and decoder as plain `nn.Sequential`s, built from a configuration."""
+
+    def __init__(self, config: AutoencoderConfig):
+        super().__init__()
+        self.config = config
+        layers = list(pairwise(config.nodes))
+        if config.batch_norm:
+            blocks = [[nn.Linear(*layer), *self._activation(), nn.BatchNorm1d(layer[1])] for layer in layers[:-1]]
+            blocks += [[nn.Linear(*layers[-1])]]
+        else:
+            blocks = [[nn.Linear(*layers[0])]]
+            blocks += [[*self._activation(), nn.Linear(*layer)] for layer in layers[1:]]
+        self.encoder = nn.Sequential(*chain.from_iterable(blocks[: config.bottleneck]))
+        self.decoder = nn.Sequential(*chain.from_iterable(blocks[config.bottleneck :]))
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalized jets, shape (jets, inputs), to latents, shape (jets, latent)."""
+        return self.encoder(x)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Latents, shape (jets, latent), to normalized jets, shape (jets, inputs)."""
+        return self.decoder(z)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decode(self.encode(x))
+
+    def _activation(self) -> list[nn.Module]:
+        return [] if self.config.activation is None else [ACTIVATIONS[self.config.activation]()]
+
+
+VARIANTS: dict[str, AutoencoderConfig] = {
+    "linear": AutoencoderConfig(activation=None),
+    "tanh": AutoencoderConfig(activation="tanh"),
+    "leaky_relu_bn": AutoencoderConfig(activation="leaky_relu", batch_norm=True),
+    "elu_bn": AutoencoderConfig(activation="elu", batch_norm=True),
+}
+
+VARIANT_LABELS: dict[str, str] = {
+    "linear": "linear",
+    "tanh": "tanh",
+    "leaky_relu_bn": "LeakyReLU + BN",
+    "elu_bn": "ELU + BN",
+    "pca": "rank-3 PCA",
+}
+"""What tables and legends call them."""
+
+
+class PCABaseline(nn.Module):
+    """Principal component analysis: the best linear encoder in mean squared error, without a network.
+
+    The same `encode` and `decode` as an `Autoencoder`. Components are the leading eigenvectors of the covariance
+    matrix, in float64 when fitted; the sign of each makes its largest entry positive.
+    """
+
+    mean: torch.Tensor
+    components: torch.Tensor
+
+    def __init__(self, rank: int = 3, inputs: int = 4):
+        super().__init__()
+        if not 0 < rank <= inputs:
+            raise ValueError(f"rank must lie in 1..{inputs}, found {rank}")
+        self.rank = rank
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("components", torch.eye(rank, inputs))
+
+    def fit(self, x: np.ndarray) -> Self:
+        """Fit to normalized jets, shape (jets, inputs); returns self."""
+        x = np.asarray(x, dtype=np.float64)
+        mean = x.mean(axis=0)
+        _, vectors = np.linalg.eigh(np.cov(x - mean, rowvar=False, bias=True))
+        components = vectors[:, ::-1][:, : self.rank].T
+        largest = np.abs(components).argmax(axis=1)
+        components = components * np.sign(components[np.arange(self.rank), largest])[:, None]
+        self.mean = torch.as_tensor(mean, dtype=torch.float32)
+        self.components = torch.as_tensor(components.copy(), dtype=torch.float32)
+        return self
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - self.mean) @ self.components.T
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return z @ self.components + self.mean
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decode(self.encode(x))
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Trainable numbers of a model; the stored mean and components of a PCA."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return parameters or sum(buffer.numel() for buffer in model.buffers())
