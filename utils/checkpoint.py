@@ -120,7 +120,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
 
 
 def load_state(model: Model, state: dict[str, torch.Tensor], source: str | Path) -> None:
-    """Fill `model` with `state`; CheckpointError listing missing, unexpected and misshapen tensors where they differ."""
+    """Fill `model` with `state`; CheckpointError lists the missing, unexpected and misshapen tensors."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     problems = [

@@ -31,7 +31,7 @@ class Normalization:
     log_shift: ClassVar[tuple[float | None, ...]] = (None, None, None, None)
 
     def fit(self, jets: np.ndarray) -> Self:
-        """A copy fitted to the training jets, shape (jets, 4), in GeV and rad. Fixed normalizations return themselves."""
+        """A copy fitted to the training jets, shape (jets, 4), in GeV and rad; fixed ones return themselves."""
         return self
 
     def normalize(self, jets: Array) -> Array:
