@@ -6,6 +6,7 @@ one event stand together. Events without a jet have no row: their numbers are li
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,3 +79,8 @@ def event_counts(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def number_of_events(table: pd.DataFrame) -> int:
     """Number of events, those without jets included."""
     return len(event_counts(table)[0])
+
+
+def read_jets(path: str | Path) -> pd.DataFrame:
+    """Read a jet table from a Parquet file."""
+    return pd.read_parquet(path)[list(COLUMNS)]
