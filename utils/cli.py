@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from utils import __version__
 
@@ -12,7 +13,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="compressionhep", description="Autoencoder compression of jets.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in ():
+    for add in COMMANDS:
         add(commands)
     options = parser.parse_args(arguments)
     try:
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("compressionhep: interrupted", file=sys.stderr)
         return 130
 
+
+COMMANDS: tuple[Callable[[Any], None], ...] = ()
+"""What adds each command to the parser, in the order of `--help`."""
 
 if __name__ == "__main__":
     sys.exit(main())
