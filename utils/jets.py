@@ -5,7 +5,7 @@ one event stand together. Events without a jet have no row: their numbers are li
 `table.attrs["empty_events"]`, so that efficiencies and files with one entry per event stay possible.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,27 @@ import pandas as pd
 FEATURES = ("m", "pt", "phi", "eta")
 UNITS = {"m": "GeV", "pt": "GeV", "phi": "rad", "eta": ""}
 COLUMNS = ("event", *FEATURES)
+CHUNK_JETS = 2**18
+"""Jets in one chunk of a stream: 6 MB."""
+
 MASSLESS = 1e-3
 """Jets with |m| below this, in GeV, count as massless: a relative mass residual says nothing of them."""
+
+MASS_LIMIT = -1.0
+"""Masses at or below this, in GeV, are refused: rounding does not explain them, and log10(m + 1) has no value."""
 
 PHI_TOLERANCE = 1e-4
 """|phi| may exceed pi by this much, in rad, from rounding; it is then wrapped."""
 
+Paths = str | Path | Iterable[str | Path]
+
 
 class JetError(ValueError):
     """Jets that the project cannot use; the message names the source, the column and the rows."""
+
+
+class JetWarning(UserWarning):
+    """Something about a file that its reader decided and the user should know, such as a unit that was guessed."""
 
 
 def make_table(
@@ -41,12 +53,22 @@ def make_table(
     if len(set(lengths.values())) > 1:
         raise JetError(f"columns of different lengths: {lengths}")
     table = pd.DataFrame({"event": np.asarray(event, dtype=np.int64)})
-    for name, column in columns.items():
-        table[name] = column.astype(np.float32)
+    with np.errstate(over="ignore"):
+        for name, column in columns.items():
+            table[name] = column.astype(np.float32)
     empty = [int(number) for number in empty_events]
     if empty:
         table.attrs["empty_events"] = empty
     return table
+
+
+def concat_tables(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One jet table of several, in their order; pandas' own `concat` would lose the events without jets."""
+    parts = list(tables)
+    empty = [number for part in parts for number in part.attrs.get("empty_events", [])]
+    columns = {name: [part[name].to_numpy() for part in parts] or [np.empty(0)] for name in COLUMNS}
+    event, *features = (np.concatenate(columns[name]) for name in COLUMNS)
+    return make_table(*features, event=event, empty_events=empty)
 
 
 def feature_array(table: pd.DataFrame, dtype: Any = np.float64) -> np.ndarray:
@@ -60,14 +82,22 @@ def event_counts(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     Events stand in the order of the table. Empty events are merged by number where the numbers ascend, and follow
     the others where they do not.
     """
-    event = table["event"].to_numpy()
-    starts = np.flatnonzero(np.diff(event, prepend=event[:1] - 1)) if len(event) else np.empty(0, np.int64)
-    numbers = event[starts]
-    counts = np.diff(starts, append=len(event))
-    empty = np.asarray(table.attrs.get("empty_events", []), dtype=np.int64)
+    numbers, counts = run_lengths(table["event"].to_numpy())
+    return merge_empty(numbers, counts, table.attrs.get("empty_events", []))
+
+
+def run_lengths(event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The event numbers of successive jets as (number, jets in a row), both of shape (events,)."""
+    starts = np.flatnonzero(np.concatenate([[True], event[1:] != event[:-1]])) if len(event) else np.empty(0, np.int64)
+    return event[starts], np.diff(starts, append=len(event))
+
+
+def merge_empty(numbers: np.ndarray, counts: np.ndarray, empty: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Add events without jets: by number where the numbers ascend, behind the others where they do not."""
+    empty = np.asarray(empty, dtype=np.int64)
     if len(empty) == 0:
         return numbers, counts
-    ascending = bool(np.all(np.diff(numbers) > 0))
+    ascending = bool(np.all(numbers[1:] > numbers[:-1]))
     numbers = np.concatenate([numbers, empty])
     counts = np.concatenate([counts, np.zeros(len(empty), np.int64)])
     if ascending:
@@ -81,6 +111,132 @@ def number_of_events(table: pd.DataFrame) -> int:
     return len(event_counts(table)[0])
 
 
-def read_jets(path: str | Path) -> pd.DataFrame:
-    """Read a jet table from a Parquet file."""
-    return pd.read_parquet(path)[list(COLUMNS)]
+def find_problems(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What makes jets unusable: description -> rows, an index array that is never empty."""
+    problems: dict[str, np.ndarray] = {}
+    finite = {}
+    for name in FEATURES:
+        values = table[name].to_numpy()
+        finite[name] = np.isfinite(values)
+        problems[f"NaN or infinite {name}"] = ~finite[name]
+    pt, m, phi = (table[name].to_numpy() for name in ("pt", "m", "phi"))
+    with np.errstate(invalid="ignore"):
+        problems["pt <= 0"] = finite["pt"] & (pt <= 0)
+        problems[f"m <= {MASS_LIMIT:g} GeV"] = finite["m"] & (m <= MASS_LIMIT)
+        problems[f"|phi| > pi by more than {PHI_TOLERANCE:g} rad"] = finite["phi"] & (
+            np.abs(phi.astype(np.float64)) > np.pi + PHI_TOLERANCE
+        )
+    return {name: np.flatnonzero(mask) for name, mask in problems.items() if mask.any()}
+
+
+def validate_jets(table: pd.DataFrame, source: str = "jet table", first_row: int = 0) -> None:
+    """Raise JetError, naming `source` and the first rows, unless every jet of the table can be used.
+
+    Refused: other columns or types than a jet table's, no jets, NaN or infinite values, pt <= 0, m <= -1 GeV,
+    |phi| > pi beyond rounding (1e-4), and jets of one event that stand apart. `first_row` is added to the row numbers
+    of the message.
+    """
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise JetError(f"{source}: missing columns {', '.join(missing)}; those there are: {_listing(table.columns)}")
+    wrong = [name for name in COLUMNS if table[name].dtype != (np.int64 if name == "event" else np.float32)]
+    if wrong:
+        found = ", ".join(f"{name} is {table[name].dtype}" for name in wrong)
+        raise JetError(f"{source}: {found}; expected int64 for event and float32 for the others (see make_table)")
+    if len(table) == 0:
+        raise JetError(f"{source}: no jets, in {number_of_events(table)} events")
+    require_usable(table, source, first_row)
+    numbers, _ = event_counts(table)
+    require_distinct_events(numbers, source)
+
+
+def require_usable(table: pd.DataFrame, source: str, first_row: int = 0) -> None:
+    """The part of `validate_jets` that looks at values."""
+    problems = find_problems(table)
+    if not problems:
+        return
+    parts = []
+    for description, rows in problems.items():
+        column = next(name for name in FEATURES[::-1] if name in description.split(" by ")[0].replace("|", " ").split())
+        values = table[column].to_numpy()
+        shown = ", ".join(f"{row + first_row} ({values[row]:g})" for row in rows[:5])
+        parts.append(f"{description} in {len(rows)} jets, rows {shown}{', ...' if len(rows) > 5 else ''}")
+    among = f"of {len(table)} jets" if first_row == 0 else f"of the {len(table)} jets from row {first_row} on"
+    raise JetError(f"{source}: {among}: {'; '.join(parts)}")
+
+
+def require_distinct_events(numbers: np.ndarray, source: str) -> None:
+    """Raise JetError where an event number stands for two events, as it does when jets of one event stand apart."""
+    if np.all(numbers[1:] > numbers[:-1]):
+        return
+    unique, times = np.unique(numbers, return_counts=True)
+    if len(unique) < len(numbers):
+        apart = unique[times > 1]
+        raise JetError(
+            f"{source}: jets of one event must stand together, and its number be its own; {len(apart)} event numbers "
+            f"turn up again later, such as {', '.join(map(str, apart[:5]))}; sort the rows by event"
+        )
+
+
+def wrap_phi(phi: np.ndarray) -> np.ndarray:
+    """phi, float32, with the values within `PHI_TOLERANCE` beyond +-pi wrapped to the other side; others unchanged."""
+    beyond = np.abs(phi) - np.float32(np.pi)
+    with np.errstate(invalid="ignore"):
+        wrap = (beyond > 0) & (np.abs(phi.astype(np.float64)) <= np.pi + PHI_TOLERANCE)
+    if not wrap.any():
+        return phi
+    return np.where(wrap, (phi - np.sign(phi) * 2 * np.pi).astype(np.float32), phi)
+
+
+def iter_jets(
+    path: Paths,
+    *,
+    chunk_jets: int = CHUNK_JETS,
+    tree: str | None = None,
+    collection: str | None = None,
+    unit: str | None = None,
+    progress: bool = False,
+) -> Iterator[pd.DataFrame]:
+    """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
+
+    See `read_jets` for the arguments. Events without jets are in `attrs["empty_events"]` of the table that holds
+    their neighbours. Every value of a table is checked before it is yielded; what needs the whole file (no jets at all,
+    an event number that turns up again) is raised at the end of the stream.
+    """
+    from utils.readers import stream_tables
+
+    yield from stream_tables(path, chunk_jets, tree=tree, collection=collection, unit=unit, progress=progress)
+
+
+def read_jets(
+    path: Paths,
+    *,
+    tree: str | None = None,
+    collection: str | None = None,
+    unit: str | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Read the jet table of a file, of several files, or of a glob pattern, as one sample.
+
+    Raises JetError naming the file and the cause where the jets cannot be used.
+    """
+    table = concat_tables(
+        iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress),
+    )
+    return table
+
+
+def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
+    """Write a jet table, or a stream of them such as `iter_jets` gives, in the format that the suffix of `path` names.
+
+    The file appears whole or not at all, and reads back bit for bit. JetError where the jets cannot be used.
+    """
+    from utils.writers import write_tables
+
+    write_tables([table] if isinstance(table, pd.DataFrame) else table, path)
+
+
+def _listing(names: Iterable[Any], limit: int = 40) -> str:
+    """Names in a message, cut where they are many."""
+    found = [str(name) for name in names]
+    return ", ".join(found[:limit]) + (f", ... ({len(found)} in all)" if len(found) > limit else "") or "none"
