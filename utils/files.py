@@ -58,3 +58,17 @@ def notebook_folders(notebook: str, output: str | Path | None = None) -> tuple[P
     plots.mkdir(parents=True, exist_ok=True)
     models.mkdir(parents=True, exist_ok=True)
     return plots, models
+
+
+def describe_content(path: str | Path) -> str | None:
+    """What a file that was meant to be data really is, from its first bytes: an empty file, an HTML page, a Git LFS
+    pointer; None where it is none of these."""
+    with Path(path).open("rb") as file:
+        head = file.read(1024).lstrip()
+    if not head:
+        return "an empty file"
+    if head[:1] == b"<":
+        return "an HTML or XML page (what a failed download leaves)"
+    if head.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer (run `git lfs pull` where it came from)"
+    return None
