@@ -2,15 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from utils.files import REPOSITORY, sha256_of
-from utils.jets import read_jets
+from utils.jets import JetError, event_counts, make_table, read_jets, run_lengths
+from utils.published import TEST_SAMPLE, TRAIN_SAMPLE, fetch_published, find_published, has_published
+
+__all__ = ["EMBEDDED_FILES", "Sample", "fetch_published", "load_published_jets", "load_sample", "split_jets"]
 
 EMBEDDED = REPOSITORY / "datasets"
 EMBEDDED_FILES = (EMBEDDED / "qcd_jets_train.parquet", EMBEDDED / "qcd_jets_test.parquet")
+
+TEST_FRACTION = 0.2
+TEST_SPLIT_SEED = 0
+"""Test jets are set apart with this seed always, so that models of different seeds are compared on the same jets."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,7 @@ class Sample:
     train: pd.DataFrame
     valid: pd.DataFrame
     test: pd.DataFrame
-    source: dict
+    source: dict[str, Any]
 
 
 def load_sample(
@@ -28,30 +36,82 @@ def load_sample(
 ) -> Sample:
     """Load a sample and split it by event.
 
-    `dataset` is "embedded" (the sample that the repository ships) or a path that `read_jets` understands, of which
-    20% of the events become the test jets. Validation jets come out of the training events. With
-    `max_jets`, at most so many training jets, and a quarter as many test jets, are kept.
+    `dataset` is "embedded" (the sample that the repository ships), "published" (the study's own, where its files
+    are at hand: see `fetch_published`), or a path that `read_jets` understands. A sample in one file, and the published
+    one where only its test file is there, gives 20% of its events to the test, the same whatever the seed.
+    Validation jets come out of the training events, by `seed`. With `max_jets`, at most so many training jets, and
+    a quarter as many test jets, are kept: whole events, and one event at the least.
     """
+    split = "as shipped: training and test events in files of their own"
     if str(dataset) == "embedded":
-        train, test = (read_jets(path) for path in EMBEDDED_FILES)
-        source = {path.name: sha256_of(path) for path in EMBEDDED_FILES}
+        files = list(EMBEDDED_FILES)
+        train, test = (read_jets(path) for path in files)
+    elif str(dataset) == "published" and has_published(TRAIN_SAMPLE):
+        files = [find_published(name) for name in (TRAIN_SAMPLE, TEST_SAMPLE)]
+        train, test = (load_published_jets(name) for name in (TRAIN_SAMPLE, TEST_SAMPLE))
+        split = "as published: training and test jets in files of their own"
     else:
-        everything = read_jets(dataset)
-        train, test = split_jets(everything, (0.8, 0.2), seed)
-        source = {Path(dataset).name: sha256_of(dataset)}
+        published = str(dataset) == "published"
+        files = [find_published(TEST_SAMPLE) if published else Path(dataset)]
+        everything = load_published_jets(TEST_SAMPLE) if published else read_jets(files[0])
+        train, test = split_jets(everything, (1 - TEST_FRACTION, TEST_FRACTION), TEST_SPLIT_SEED)
+        which = "the published test sample alone" if published else "one file"
+        split = f"{which}, {1 - TEST_FRACTION:.0%} of its events for training and {TEST_FRACTION:.0%} for the test"
     if max_jets is not None:
-        train, test = train.head(max_jets), test.head(max(max_jets // 4, 1))
+        train, test = first_events(train, max_jets), first_events(test, max_jets // 4)
     train, valid = split_jets(train, (1 - valid_fraction, valid_fraction), seed)
-    counts = {"train": len(train), "valid": len(valid), "test": len(test)}
-    return Sample(train, valid, test, {"dataset": str(dataset), "sha256": source, "jets": counts, "split_seed": seed})
+    source = {
+        "dataset": str(dataset),
+        "sha256": {path.name: sha256_of(path) for path in files},
+        "split": split,
+        "jets": {"train": len(train), "valid": len(valid), "test": len(test)},
+        "split_seed": seed,
+    }
+    return Sample(train, valid, test, source)
+
+
+def load_published_jets(name: str = TEST_SAMPLE) -> pd.DataFrame:
+    """The jet table of a published sample, from MeV to GeV; it holds no event numbers, so each jet is an event."""
+    from utils.pickles import read_pickled_table
+
+    jets = read_pickled_table(find_published(name))
+    return make_table(jets["m"] / 1e3, jets["pt"] / 1e3, jets["phi"], jets["eta"])
+
+
+def first_events(table: pd.DataFrame, max_jets: int) -> pd.DataFrame:
+    """The first whole events of a jet table, as many as fit into `max_jets` jets, and one at the least."""
+    if len(table) <= max_jets:
+        return table
+    numbers, counts = event_counts(table)
+    first_filled = int(np.flatnonzero(counts)[0]) + 1
+    events = max(int(np.searchsorted(np.cumsum(counts), max_jets, side="right")), first_filled)
+    return _with_events(table.head(counts[:events].sum()), numbers[:events][counts[:events] == 0])
 
 
 def split_jets(table: pd.DataFrame, fractions: tuple[float, ...], seed: int = 0) -> list[pd.DataFrame]:
-    """Split a jet table into disjoint parts by event, with about the given fractions of the events in each."""
-    numbers = table["event"].unique()
-    order = np.random.default_rng(seed).permutation(len(numbers))
-    bounds = np.round(np.cumsum(fractions)[:-1] / np.sum(fractions) * len(numbers)).astype(int)
-    parts = []
-    for chosen in np.split(order, bounds):
-        parts.append(table[table["event"].isin(numbers[chosen])].reset_index(drop=True))
+    """Split a jet table into disjoint parts by event, with about the given fractions of the events in each.
+
+    The order of the events is kept, and events without jets are shared out as well. Raises JetError where a part
+    would have no jets.
+    """
+    numbers, counts = run_lengths(table["event"].to_numpy())
+    empty = np.asarray(table.attrs.get("empty_events", []), dtype=np.int64)
+    events = len(numbers) + len(empty)
+    bounds = np.round(np.cumsum(fractions)[:-1] / np.sum(fractions) * events).astype(int)
+    order = np.random.default_rng(seed).permutation(events)
+    part_of = np.empty(events, dtype=np.int8)
+    for part, chosen in enumerate(np.split(order, bounds)):
+        part_of[chosen] = part
+    part_of_jet, part_of_empty = np.repeat(part_of[: len(numbers)], counts), part_of[len(numbers) :]
+    parts = [_with_events(table[part_of_jet == part], empty[part_of_empty == part]) for part in range(len(fractions))]
+    if any(len(part) == 0 for part in parts):
+        raise JetError(
+            f"{len(numbers)} events with jets are too few to split into parts of {tuple(fractions)}: one has none"
+        )
     return parts
+
+
+def _with_events(rows: pd.DataFrame, empty_events: np.ndarray) -> pd.DataFrame:
+    table = rows.reset_index(drop=True)
+    table.attrs = {"empty_events": empty_events.tolist()} if len(empty_events) else {}
+    return table
