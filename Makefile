@@ -1,0 +1,73 @@
+# `make run` runs the study, `make test` its tests. Each target works first on a fresh clone; see README.md.
+# PYTHON names the interpreter that .venv is made with; EXTRAS the optional parts to install: where a platform has no
+# wheels for one of them, `make run EXTRAS=dev` does without.
+PYTHON ?= python3
+EXTRAS ?= dev,codecs,simulation
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: help run test reference notebook lint constraints clean
+
+VENV := .venv/bin/python
+INSTALLED := .venv/.installed
+
+help:
+	@echo "make run        run every notebook in the quick profile, into runs/quick"
+	@echo "make test       run the test suite"
+	@echo "make reference  run every notebook in the reference profile: refill models/ and plots/, README's tables"
+	@echo "make notebook   open the notebooks in JupyterLab"
+	@echo "make lint       ruff, mypy, and whether a notebook was stored with outputs"
+	@echo "make clean      remove .venv and runs"
+
+run: $(INSTALLED)
+	@$(VENV) -m utils.cli run --profile quick
+
+test: $(INSTALLED)
+	@$(VENV) -m pytest -n logical --maxprocesses 4
+
+reference: $(INSTALLED)
+	@$(VENV) -m utils.cli run --profile reference
+	@$(VENV) -m utils.cli tables README.md
+
+notebook: $(INSTALLED)
+	@cd CompressionHEP && ../$(VENV) -m jupyterlab
+
+lint: $(INSTALLED)
+	@$(VENV) -m ruff check
+	@$(VENV) -m ruff format --check
+	@$(VENV) -m mypy
+	@$(VENV) -m nbstripout --verify CompressionHEP/*.ipynb
+
+# The stamp holds the folder that the installed package points to: a clone that was moved is installed again.
+ifneq ($(CURDIR),$(shell cat $(INSTALLED) 2>/dev/null))
+$(INSTALLED): FORCE
+endif
+.PHONY: FORCE
+FORCE:
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@rm -f $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: this needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." \
+	    "Name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@echo "installing into .venv (several GB with PyTorch, some minutes)"
+	@$(VENV) -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools
+	@$(VENV) -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+	  -c constraints.txt -e ".[$(EXTRAS)]"
+	@echo "$(CURDIR)" > $@
+
+# Resolve everything anew, to the newest releases that pyproject.toml allows, and pin it. Installs nothing.
+constraints:
+	@$(PYTHON) -m venv .venv
+	@$(VENV) -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --prefer-binary \
+	  --report .venv/resolved.json pip -e ".[$(EXTRAS)]"
+	@$(VENV) -c 'import json; \
+	  found = [item["metadata"] for item in json.load(open(".venv/resolved.json"))["install"]]; \
+	  pins = sorted(f"{m[\"name\"].lower()}=={m[\"version\"]}" for m in found if m["name"] != "compression-hep"); \
+	  print("# What `make` installs, exactly. Made by `make constraints`.", *pins, sep="\n")' > .venv/constraints.txt
+	@mv .venv/constraints.txt constraints.txt
+
+clean:
+	rm -rf .venv runs
