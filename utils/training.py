@@ -1,0 +1,313 @@
+"""Training autoencoders with fastai."""
+
+import copy
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.callback.core import Callback
+from fastai.callback.hook import ActivationStats
+from fastai.callback.progress import ProgressCallback
+from fastai.callback.schedule import ParamScheduler, SchedCos, SchedNo, combine_scheds, steep, valley
+from fastai.data.core import DataLoaders
+from fastai.data.load import DataLoader
+from fastai.learner import Learner, Recorder
+from fastai.optimizer import Adam, OptimWrapper
+from fastai.torch_core import set_seed
+from pytorch_optimizer import SOAP
+from torch import nn
+from tqdm import tqdm
+
+from utils.autoencoder import Autoencoder, AutoencoderConfig, PCABaseline
+from utils.checkpoint import Checkpoint
+from utils.datasets import Sample
+from utils.jets import feature_array
+from utils.normalization import Normalization
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train: optimizer, batches and learning rate.
+
+    One `learning_rates` entry is the peak of a warm-up over the fraction `warmup` of the steps and a cosine to zero;
+    several are fixed rates, one after the other, over equal parts of the training.
+    """
+
+    optimizer: str
+    batch_size: int
+    learning_rates: tuple[float, ...]
+    epochs: int
+    warmup: float = 0.05
+    weight_decay: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"unknown optimizer {self.optimizer!r}; known: {sorted(OPTIMIZERS)}")
+        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rates:
+            raise ValueError(f"training needs epochs, a batch size and a learning rate, found {self}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-safe description."""
+        return asdict(self) | {"learning_rates": list(self.learning_rates)}
+
+
+OPTIMIZERS: dict[str, Any] = {
+    "adam": Adam,
+    "soap": partial(OptimWrapper, opt=SOAP, betas=(0.95, 0.95), precondition_frequency=10),
+}
+"""Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
+
+PUBLISHED_SCHEDULE = TrainingConfig("adam", batch_size=8192, learning_rates=(1e-3, 1e-4, 1e-5, 1e-6), epochs=400)
+"""Fixed rates in phases, as in the original notebooks, with the epochs that fit the reference profile's time."""
+
+PROFILES: dict[str, TrainingConfig] = {
+    "quick": TrainingConfig("soap", batch_size=1024, learning_rates=(1e-2,), epochs=20),
+    "reference": TrainingConfig("soap", batch_size=1024, learning_rates=(1e-2,), epochs=180),
+}
+"""The project's schedule in the time of each profile: on 2 cores about 20 s and 3 minutes a model."""
+
+
+def training_config(profile: str = "reference", schedule: str = "project") -> TrainingConfig:
+    """The training of a profile ("quick", "reference") with the "project" or the "published" schedule."""
+    if profile not in PROFILES:
+        raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
+    if schedule == "project":
+        return PROFILES[profile]
+    if schedule == "published":
+        scale = PROFILES[profile].epochs / PROFILES["reference"].epochs
+        return replace(PUBLISHED_SCHEDULE, epochs=max(4, round(PUBLISHED_SCHEDULE.epochs * scale)))
+    raise ValueError(f"unknown schedule {schedule!r}; known: project, published")
+
+
+def pick_device(device: str | torch.device | None = None) -> torch.device:
+    """The device that is asked for; None is the GPU where there is one, else the CPU."""
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = torch.device(device)
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r} was asked for, but this machine has no GPU that torch can use")
+    return chosen
+
+
+class JetDataLoader(DataLoader):
+    """A fastai DataLoader whose batches are slices of one tensor on the device; input and target are the same.
+
+    `dataset` is a float32 tensor of shape (jets, features). Shuffling permutes the whole tensor once an epoch.
+    """
+
+    n_inp = 1
+
+    def __init__(self, dataset: Any, bs: int = 1024, **kwargs: Any):
+        super().__init__(torch.as_tensor(dataset, dtype=torch.float32), bs=bs, **kwargs)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        self.randomize()
+        self.dataset = self.dataset.to(self.device)
+        jets = self.dataset
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.rng.getrandbits(63))
+            jets = jets[torch.randperm(self.n, generator=generator).to(jets.device)]
+        for i in range(len(self)):
+            batch = jets[i * self.bs : (i + 1) * self.bs]
+            yield batch, batch
+
+
+def make_dataloaders(
+    sample: Sample, normalization: Normalization, batch_size: int = 1024, device: str | torch.device | None = None
+) -> DataLoaders:
+    """Training and validation batches of a sample's normalized jets, on `device`.
+
+    Every training batch is full: what an epoch leaves over comes up in the next, since the order is drawn anew.
+    """
+    train, valid = (
+        torch.as_tensor(normalization.normalize(feature_array(table)), dtype=torch.float32)
+        for table in (sample.train, sample.valid)
+    )
+    device = pick_device(device)
+    return DataLoaders(
+        JetDataLoader(train, bs=min(batch_size, len(train)), shuffle=True, drop_last=True, device=device),
+        JetDataLoader(valid, bs=max(batch_size, 8192), device=device),
+        device=device,
+    )
+
+
+def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int = 0) -> Learner:
+    """A fastai Learner with a freshly initialized autoencoder; the same seed gives the same weights and batches."""
+    set_seed(seed, reproducible=True)
+    for dl in dls.loaders:
+        dl.rng = random.Random(seed)
+    learner = Learner(
+        dls,
+        Autoencoder(config),
+        loss_func=nn.MSELoss(),
+        opt_func=OPTIMIZERS[training.optimizer],
+        lr=training.learning_rates[0],
+        wd=training.weight_decay,
+        path=Path(tempfile.gettempdir()),
+    )
+    learner.remove_cb(ProgressCallback)
+    return learner
+
+
+@dataclass(frozen=True)
+class LearningRateScan:
+    """Training loss against a learning rate that grows every step, and the rates that fastai's two rules suggest."""
+
+    learning_rates: np.ndarray
+    losses: np.ndarray
+    valley: float
+    steep: float
+
+
+def find_learning_rate(
+    config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int = 0
+) -> LearningRateScan:
+    """fastai's learning-rate finder (L. N. Smith, arXiv:1506.01186) on a throw-away model."""
+    with tempfile.TemporaryDirectory() as folder:
+        learner = make_learner(config, dls, training, seed)
+        learner.path = Path(folder)
+        with learner.no_logging():
+            suggestions = learner.lr_find(start_lr=1e-6, end_lr=1, suggest_funcs=(valley, steep), show_plot=False)
+    return LearningRateScan(
+        np.asarray(learner.recorder.lrs), np.asarray(learner.recorder.losses), suggestions.valley, suggestions.steep
+    )
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained model with its losses (one row an epoch: epoch, train, valid) and the fastai Learner behind it.
+
+    `activations` has a row for each recorded step and layer: step, layer, mean, std.
+    """
+
+    learner: Learner
+    losses: pd.DataFrame
+    activations: pd.DataFrame
+    best_epoch: int
+    seconds: float
+    training: TrainingConfig = field(repr=False)
+
+    @property
+    def model(self) -> Autoencoder:
+        return self.learner.model
+
+
+def train(
+    config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int = 0, progress: bool = True
+) -> TrainingResult:
+    """Train an autoencoder and keep the weights of the epoch with the lowest validation loss.
+
+    A progress bar over the epochs goes to standard error. The same seed on the same machine gives the same weights.
+    """
+    learner = make_learner(config, dls, training, seed)
+    history = _History(training.epochs, progress)
+    steps = training.epochs * len(dls.train)
+    stats = ActivationStats(every=max(1, steps // 200), modules=_activation_modules(learner.model))
+    if len(training.learning_rates) == 1:
+        peak = training.learning_rates[0]
+        schedule = combine_scheds(
+            [training.warmup, 1 - training.warmup], [SchedCos(peak / 100, peak), SchedCos(peak, 0.0)]
+        )
+    else:
+        parts = len(training.learning_rates)
+        schedule = combine_scheds([1 / parts] * parts, [SchedNo(rate, rate) for rate in training.learning_rates])
+    start = time.perf_counter()
+    with learner.no_logging():
+        learner.fit(training.epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history])
+    seconds = time.perf_counter() - start
+    learner.model.load_state_dict(history.best_state)
+    return TrainingResult(
+        learner, pd.DataFrame(history.rows), _activation_table(stats), history.best_epoch, seconds, training
+    )
+
+
+def make_checkpoint(
+    result: TrainingResult, name: str, normalization: Normalization, sample: Sample, seed: int = 0
+) -> Checkpoint:
+    """The trained model as a checkpoint on the CPU, with the training and the data that made it."""
+    losses = result.losses.set_index("epoch").loc[result.best_epoch]
+    metadata = {
+        "model": name,
+        "training": result.training.to_dict()
+        | {
+            "seed": seed,
+            "seconds": round(result.seconds, 2),
+            "best_epoch": result.best_epoch,
+            "train_loss": float(losses["train"]),
+            "valid_loss": float(losses["valid"]),
+        },
+        "data": sample.source,
+    }
+    return Checkpoint(copy.deepcopy(result.model).cpu(), normalization, metadata)
+
+
+def pca_checkpoint(normalization: Normalization, sample: Sample, rank: int = 3) -> Checkpoint:
+    """Rank-`rank` PCA of the normalized training jets, in the form of a checkpoint."""
+    jets = normalization.normalize(feature_array(sample.train))
+    metadata = {"model": "pca", "data": sample.source}
+    return Checkpoint(PCABaseline(rank, jets.shape[1]).fit(jets), normalization, metadata)
+
+
+class _History(Callback):
+    """Losses of every epoch, the best weights in memory, and one progress bar."""
+
+    order = Recorder.order + 1
+
+    def __init__(self, epochs: int, progress: bool):
+        super().__init__()
+        self.epochs, self.progress = epochs, progress
+        self.rows: list[dict[str, float]] = []
+        self.best_epoch, self.best_loss = -1, float("inf")
+        self.best_state: dict[str, torch.Tensor] = {}
+
+    def before_fit(self) -> None:
+        self.bar = tqdm(
+            total=self.epochs, desc="training", unit="epoch", disable=not self.progress, file=sys.stderr, mininterval=1
+        )
+
+    def before_train(self) -> None:
+        self.train_loss = torch.zeros((), device=self.dls.device)
+
+    def after_batch(self) -> None:
+        if self.training:
+            self.train_loss += self.learn.loss.detach()
+
+    def after_epoch(self) -> None:
+        train = self.train_loss.item() / len(self.dls.train)
+        valid = float(self.recorder.loss.value)
+        if not np.isfinite(train):
+            raise FloatingPointError(f"the training loss became {train} in epoch {self.epoch}; lower the learning rate")
+        self.rows.append({"epoch": self.epoch, "train": train, "valid": valid})
+        if valid < self.best_loss:
+            self.best_epoch, self.best_loss = self.epoch, valid
+            self.best_state = copy.deepcopy(self.model.state_dict())
+        self.bar.set_postfix(train=f"{train:.3g}", valid=f"{valid:.3g}", best=f"{self.best_loss:.3g}", refresh=False)
+        self.bar.update()
+
+    def after_fit(self) -> None:
+        self.bar.close()
+
+
+def _activation_modules(model: Autoencoder) -> list[nn.Module]:
+    """The activation functions, or the Linear layers of a network that has none."""
+    layers = [*model.encoder, *model.decoder]
+    activations = [layer for layer in layers if not isinstance(layer, nn.Linear | nn.BatchNorm1d)]
+    return activations or layers
+
+
+def _activation_table(stats: ActivationStats) -> pd.DataFrame:
+    every = stats.every or 1
+    return pd.DataFrame(
+        {"step": i * every, "layer": layer, "mean": values["mean"], "std": values["std"]}
+        for i, layers in enumerate(stats.stats)
+        for layer, values in enumerate(layers)
+    )
