@@ -1,20 +1,26 @@
-"""Weights and everything needed to use them, in one safetensors file."""
+"""Weights and everything needed to use them, in one safetensors file; and the weights that the study published."""
 
 import json
+import pickle
 import platform
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy._core.multiarray import scalar as numpy_scalar
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from utils.autoencoder import Autoencoder, AutoencoderConfig, PCABaseline
-from utils.files import atomic_path
+from utils.autoencoder import ACTIVATIONS, Autoencoder, AutoencoderConfig, PCABaseline
+from utils.files import atomic_path, describe_content
 from utils.jets import FEATURES, UNITS
-from utils.normalization import Normalization
+from utils.normalization import CustomNormalization, NoNormalization, Normalization, StandardNormalization
+from utils.published import COMMIT, FILES, REPOSITORY, git_blob_id
 
 FORMAT = "compression-hep checkpoint 1"
 
@@ -121,11 +127,23 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
 
 def load_state(model: Model, state: dict[str, torch.Tensor], source: str | Path) -> None:
     """Fill `model` with `state`; CheckpointError lists the missing, unexpected and misshapen tensors."""
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    _require_fit(_shapes(model.state_dict()), _shapes(state), source)
+    model.load_state_dict(state)
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...] | str]:
+    """Tensor name -> shape, or the type of what is no tensor."""
+    return {
+        name: tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+        for name, value in state.items()
+    }
+
+
+def _require_fit(expected: Mapping[str, Any], found: Mapping[str, Any], source: str | Path) -> None:
+    """Compare tensor names and shapes; CheckpointError lists every difference."""
     problems = [
-        f"missing: {', '.join(sorted(expected.keys() - found.keys()))}" * bool(expected.keys() - found.keys()),
-        f"unexpected: {', '.join(sorted(found.keys() - expected.keys()))}" * bool(found.keys() - expected.keys()),
+        f"missing: {_listing(expected.keys() - found.keys())}" * bool(expected.keys() - found.keys()),
+        f"unexpected: {_listing(found.keys() - expected.keys())}" * bool(found.keys() - expected.keys()),
         *(
             f"{name} has shape {found[name]}, expected {expected[name]}"
             for name in sorted(expected.keys() & found.keys())
@@ -135,4 +153,211 @@ def load_state(model: Model, state: dict[str, torch.Tensor], source: str | Path)
     problems = [problem for problem in problems if problem]
     if problems:
         raise CheckpointError(f"{source}: the weights do not fit the architecture; {'; '.join(problems)}")
-    model.load_state_dict(state)
+
+
+def _listing(names: Iterable[str], limit: int = 40) -> str:
+    found = sorted(names)
+    return ", ".join(found[:limit]) + (f", ... ({len(found)} in all)" if len(found) > limit else "")
+
+
+# ---- weights that fastai wrote -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """What the weights of a published model do not say: its activation, normalization and order of the features."""
+
+    activation: str
+    normalization: Normalization
+    features: tuple[str, ...] = FEATURES
+
+
+PUBLISHED_NORMALIZATION = StandardNormalization(
+    offset=(8.941356798574112, 64.4586834713153, 0.0016911698064244517, 0.043500007558950296),
+    scale=(7.42127011052663, 69.8749930263864, 1.8031508801540244, 1.4484389818869445),
+)
+"""Mean and standard deviation of the published training jets, in GeV and rad. Jets in MeV, standardized by moments in
+MeV, give the same values."""
+
+PUBLISHED_MODELS: dict[str, PublishedModel] = {
+    "AE_3D_200_no1cycle_no_norm.pth": PublishedModel("linear", NoNormalization()),
+    "AE_3D_200_no1cycle_std_norm.pth": PublishedModel("tanh", PUBLISHED_NORMALIZATION),
+    "AE_3D_200_no1cycle_custom_norm.pth": PublishedModel("tanh", CustomNormalization()),
+    "AE_3D_200_ReLU_BN_custom_norm.pth": PublishedModel("leaky_relu", CustomNormalization()),
+    "AE_3D_200_ELU_BN_custom_norm.pth": PublishedModel("elu", CustomNormalization()),
+    "AE_3D_200_no1cycle_trainforever.pth": PublishedModel(
+        "tanh", PUBLISHED_NORMALIZATION, features=("pt", "eta", "phi", "m")
+    ),
+}
+"""The six published checkpoints by file name; the last is E. Wallin's pre-trained model."""
+
+
+class _ListOfFastai:
+    """Stands in for fastcore's list class, in which fastai 2 keeps the settings of its optimizer."""
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+_SAFE_GLOBALS: list[Any] = [
+    (numpy_scalar, "numpy.core.multiarray.scalar"),
+    (numpy_scalar, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    np.dtypes.Float32DType,
+    np.dtypes.Float64DType,
+    (_ListOfFastai, "fastcore.foundation.L"),
+]
+"""What fastai's optimizer states hold beyond tensors; nothing else is ever unpickled."""
+
+
+def load_published(
+    path: str | Path,
+    *,
+    activation: str | None = None,
+    normalization: Normalization | None = None,
+    features: tuple[str, ...] | None = None,
+) -> Checkpoint:
+    """Load weights that fastai 1 or 2 wrote with `Learner.save`, of the architectures of this study, of any widths.
+
+    Understood are the layers `en1, ..., de1, ...` of the published tanh and linear models and `encoder.N`,
+    `decoder.N` of the others, bare or beside the state of the optimizer. The six published files, known by content or
+    else by name, need no more. Of other files the weights do not say `activation` ("tanh", "leaky_relu", "elu" or
+    "linear"), `normalization` and, where it is not m, pt, phi, eta, the order of the `features` that the network was
+    trained on. The first and last layer are permuted, so that the loaded model takes and gives m, pt, phi, eta like
+    all others.
+
+    Only tensors and plain values are unpickled. Raises CheckpointError for anything else, naming what the file asks
+    for, and for other layers, listing those missing and unexpected.
+    """
+    path = Path(path)
+    state = _read_fastai_state(path)
+    blob = git_blob_id(path)
+    published = next((name for name, file in FILES.items() if file.blob == blob), None)
+    known = PUBLISHED_MODELS.get(published or path.name)
+    if known is not None:
+        activation = activation or known.activation
+        normalization = normalization or known.normalization
+        features = features or known.features
+    features = features or FEATURES
+    if sorted(features) != sorted(FEATURES):
+        raise ValueError(f"features {features}: expected an order of {FEATURES}")
+    nodes, names, seen = _fastai_layers(state, path)
+    activation = activation or seen
+    if activation is None or normalization is None:
+        raise CheckpointError(
+            f"{path}: the weights do not say {'the activation' if activation is None else 'the normalization'} of the "
+            f"model; pass activation= (one of {', '.join([*ACTIVATIONS, 'linear'])}) and normalization="
+        )
+    batch_norm = any(name.endswith("running_mean") for name in state)
+    try:
+        config = AutoencoderConfig(nodes, None if activation == "linear" else activation, batch_norm)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: layers of the widths {nodes}: {error}") from error
+    if config.nodes[0] != len(FEATURES) or config.bottleneck != len(nodes) // 2:
+        raise CheckpointError(
+            f"{path}: layers of the widths {nodes}; expected {len(FEATURES)} values a jet, {', '.join(FEATURES)}, and "
+            "the narrowest layer in the middle"
+        )
+    model = Autoencoder(config)
+    own_names = _own_names(model, names)
+    _require_fit({name: tuple(model.state_dict()[own].shape) for name, own in own_names.items()}, _shapes(state), path)
+    model.load_state_dict({own_names[name]: tensor for name, tensor in state.items()})
+    _permute_features(model, features)
+    source = {
+        "file": path.name,
+        "git_blob": blob,
+        "published": f"{REPOSITORY}@{COMMIT}/{FILES[published].path}" if published else None,
+        "trained_on_features": list(features),
+    }
+    return Checkpoint(model, normalization, {"model": path.stem, "source": source})
+
+
+def _read_fastai_state(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a file of `Learner.save` or `torch.save`."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    other_kind = describe_content(path)
+    if other_kind is not None:
+        raise CheckpointError(f"{path}: expected weights that fastai wrote (.pth), found {other_kind}")
+    try:
+        with torch.serialization.safe_globals(_SAFE_GLOBALS):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if refused is None:
+            raise CheckpointError(
+                f"{path}: not weights that fastai wrote, or damaged ({_first_line(error)})"
+            ) from error
+        advice = ""
+        if refused[1].startswith(("fastai.", "fastcore.", "torch.nn.", "__main__.")):
+            advice = "; if this is a whole model or an exported Learner, save its weights with `Learner.save` instead"
+        raise CheckpointError(
+            f"{path}: refused, and nothing in it was run: it asks for {refused[1]}, and weights need none{advice}"
+        ) from None
+    except Exception as error:  # a damaged file fails in any way: as text, index, end of file, archive ...
+        raise CheckpointError(
+            f"{path}: not weights that fastai wrote, or cut short ({type(error).__name__}: {_first_line(error)})"
+        ) from error
+    state = content["model"] if isinstance(content, dict) and isinstance(content.get("model"), dict) else content
+    if not isinstance(state, dict) or not state:
+        raise CheckpointError(f"{path}: holds a {type(state).__name__}, expected the named tensors of a model")
+    return {str(name): value for name, value in state.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _fastai_layers(state: dict[str, torch.Tensor], path: Path) -> tuple[tuple[int, ...], list[str], str | None]:
+    """The widths of a fastai model, the names of its Linear layers in order, and "linear" where the names show that."""
+    seen = None
+    named = [re.fullmatch(r"(en|de)(\d+)\.(?:weight|bias)", name) for name in state]
+    stacked = [re.fullmatch(r"(encoder|decoder)\.(\d+)\.\w+", name) for name in state]
+    if any(named):
+        depth = max(int(match[2]) for match in named if match)
+        layers = [f"{half}{i}" for half in ("en", "de") for i in range(1, depth + 1)]
+    elif any(stacked):
+        if any(name.endswith("running_mean") for name in state):
+            step, start = 3, 0
+        elif "encoder.1.weight" in state:
+            step, start, seen = 1, 0, "linear"
+        else:
+            step, start = 2, 1
+        depth = max((int(match[2]) - start * (match[1] == "decoder")) // step + 1 for match in stacked if match)
+        layers = [f"encoder.{step * i}" for i in range(depth)] + [f"decoder.{start + step * i}" for i in range(depth)]
+    else:
+        depth = 4
+        layers = [f"{half}{i}" for half in ("en", "de") for i in range(1, depth + 1)]
+    widths: list[int | None] = [None] * (len(layers) + 1)
+    for i, layer in enumerate(layers):
+        weight = state.get(f"{layer}.weight")
+        if isinstance(weight, torch.Tensor) and weight.ndim == 2:
+            widths[i + 1], widths[i] = weight.shape
+    found = tuple(width for width in widths if width is not None)
+    if len(found) < len(widths):
+        tensors = {f"{layer}.{part}": () for layer in layers for part in ("weight", "bias")}
+        _require_fit(tensors, dict.fromkeys(state, ()), path)
+        raise CheckpointError(f"{path}: the weights of {', '.join(layers)} are no matrices")
+    return found, layers, seen
+
+
+def _own_names(model: Autoencoder, layers: list[str]) -> dict[str, str]:
+    """Tensor name in the file -> tensor name in `model`, for the Linear layers called `layers` in the file."""
+    linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    called = dict(zip(linear, layers, strict=True))
+    own = {}
+    for name in model.state_dict():
+        layer, _, part = name.rpartition(".")
+        own[f"{called.get(layer, layer)}.{part}"] = name
+    return own
+
+
+def _permute_features(model: Autoencoder, features: tuple[str, ...]) -> None:
+    """Make a model that was trained on `features` take and give FEATURES."""
+    order = [features.index(name) for name in FEATURES]
+    first: Any = model.encoder[0]
+    last: Any = model.decoder[-1]
+    with torch.no_grad():
+        first.weight.copy_(first.weight[:, order].clone())
+        last.weight.copy_(last.weight[order].clone())
+        last.bias.copy_(last.bias[order].clone())
