@@ -50,7 +50,55 @@ def _run_simulate(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS: tuple[Callable[[Any], None], ...] = (_add_simulate,)
+def _add_fetch(commands: Any) -> None:
+    parser = commands.add_parser(
+        "fetch",
+        help="download the published samples and models",
+        description="Download the test and training samples and the six models that the study published, and check "
+        "each by its git blob id. Files that are there already are kept.",
+    )
+    parser.add_argument("--to", metavar="DIR", help="folder (default: $COMPRESSIONHEP_PUBLISHED, or a cache folder)")
+    parser.set_defaults(run=_run_fetch)
+
+
+def _run_fetch(options: argparse.Namespace) -> int:
+    from utils.published import FOLDER_VARIABLE, fetch_published, published_folder
+
+    folder = published_folder() if options.to is None else options.to
+    for name, state in fetch_published(folder).items():
+        print(f"{name}: {state}")
+    if options.to is not None:
+        print(f"set {FOLDER_VARIABLE}={folder} to use them")
+    return 0
+
+
+def _add_reproduce(commands: Any) -> None:
+    parser = commands.add_parser(
+        "reproduce",
+        help="reproduce the published tables, and correct them",
+        description="Test the six published models and rank-3 PCA on the published test jets: MSE and mean residuals "
+        "by the published recipe, and the errors in physical units. Needs the published files (compressionhep fetch).",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the numbers to this file as well")
+    parser.set_defaults(run=_run_reproduce)
+
+
+def _run_reproduce(options: argparse.Namespace) -> int:
+    from utils.files import write_json
+    from utils.reproduce import reproduce, text_tables
+
+    rows = reproduce()
+    print(text_tables(rows))
+    if options.json is not None:
+        write_json(options.json, rows)
+    return 0
+
+
+COMMANDS: tuple[Callable[[Any], None], ...] = (
+    _add_simulate,
+    _add_fetch,
+    _add_reproduce,
+)
 """What adds each command to the parser, in the order of `--help`."""
 
 if __name__ == "__main__":

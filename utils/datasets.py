@@ -70,11 +70,11 @@ def load_sample(
     return Sample(train, valid, test, source)
 
 
-def load_published_jets(name: str = TEST_SAMPLE) -> pd.DataFrame:
+def load_published_jets(name: str = TEST_SAMPLE, folder: str | Path | None = None) -> pd.DataFrame:
     """The jet table of a published sample, from MeV to GeV; it holds no event numbers, so each jet is an event."""
     from utils.pickles import read_pickled_table
 
-    jets = read_pickled_table(find_published(name))
+    jets = read_pickled_table(find_published(name, folder))
     return make_table(jets["m"] / 1e3, jets["pt"] / 1e3, jets["phi"], jets["eta"])
 
 
