@@ -5,10 +5,31 @@ touch matplotlib's global state.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from matplotlib.figure import Figure
+import corner
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
 
 from utils.files import atomic_path
+from utils.jets import FEATURES, UNITS
+from utils.metrics import RESIDUAL_UNITS, residuals
+
+if TYPE_CHECKING:  # importing fastai takes seconds, and figures do not need it
+    from utils.training import LearningRateScan
+
+SYMBOLS = {"m": r"$m$", "pt": r"$p_{\mathrm{T}}$", "phi": r"$\phi$", "eta": r"$\eta$"}
+INPUT_COLOR, OUTPUT_COLOR = "tab:blue", "tab:orange"
+FALLING = ("m", "pt")
+"""Quantities whose spectrum falls over orders of magnitude: logarithmic counts."""
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
@@ -17,3 +38,279 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     with atomic_path(path) as partial:
         figure.savefig(partial, dpi=150, bbox_inches="tight", format="png")
     return path
+
+
+def axis_label(quantity: str, unit: str | None = None) -> str:
+    """Symbol and unit of a quantity, such as "$m$ [GeV]"."""
+    unit = UNITS[quantity] if unit is None else unit
+    return f"{SYMBOLS[quantity]} [{unit}]" if unit else SYMBOLS[quantity]
+
+
+def residual_label(quantity: str) -> str:
+    """Definition and unit of a quantity's residual, as an axis label."""
+    symbol = SYMBOLS[quantity].strip("$")
+    if RESIDUAL_UNITS[quantity] == "relative":
+        return rf"$({symbol}^{{\,\mathrm{{out}}}} - {symbol}^{{\,\mathrm{{in}}}})\,/\,{symbol}^{{\,\mathrm{{in}}}}$"
+    unit = f" [{RESIDUAL_UNITS[quantity]}]" if RESIDUAL_UNITS[quantity] else ""
+    return rf"${symbol}^{{\,\mathrm{{out}}}} - {symbol}^{{\,\mathrm{{in}}}}$" + unit
+
+
+class DistributionArtists(NamedTuple):
+    """What `plot_distributions` drew: one histogram a quantity."""
+
+    histograms: list[StepPatch]
+
+
+def plot_distributions(axes: np.ndarray, jets: np.ndarray, labels: list[str], color: str = INPUT_COLOR) -> Any:
+    """Histograms of the four columns of `jets`, shape (jets, 4), into four axes.
+
+    The range covers 99.8% of the jets; the counts beyond are written at the edge where they lie.
+    """
+    drawn = []
+    for ax, column, label, quantity in zip(axes.flat, np.asarray(jets).T, labels, FEATURES, strict=True):
+        edges = np.linspace(*_range(column, quantity), 61)
+        drawn.append(_histogram(ax, column, edges, color=color, fill=True))
+        ax.set(xlabel=label, ylabel="jets per bin")
+        if quantity in FALLING:
+            ax.set_yscale("log")
+        _write_outside(ax, column, edges)
+    return DistributionArtists(drawn)
+
+
+class OverlayArtists(NamedTuple):
+    """What `plot_overlay` drew."""
+
+    true: StepPatch
+    reconstructed: StepPatch
+    ratio: Line2D
+
+
+def plot_overlay(main: Axes, ratio: Axes, true: np.ndarray, reconstructed: np.ndarray, quantity: str) -> OverlayArtists:
+    """Input and output spectrum of one quantity, and their ratio below.
+
+    Jets beyond the axis are counted in the first and the last bin, and their number is written there.
+    """
+    low, high = _range(true, quantity)
+    edges = np.geomspace(low, high, 41) if quantity == "pt" else np.linspace(low, high, 41)
+    drawn_true = _histogram(main, true, edges, color=INPUT_COLOR, fill=True, label="input")
+    drawn_out = _histogram(main, reconstructed, edges, color=OUTPUT_COLOR, label="output")
+    counts_true, counts_out = (_counts(values, edges) for values in (true, reconstructed))
+    filled = counts_true > 0
+    centers = np.sqrt(edges[1:] * edges[:-1]) if quantity == "pt" else (edges[1:] + edges[:-1]) / 2
+    values = counts_out[filled] / counts_true[filled]
+    (points,) = ratio.plot(centers[filled], values, "o", markersize=3, color=OUTPUT_COLOR)
+    for beyond, edge, marker in ((values > 1.5, 1.46, "^"), (values < 0.5, 0.54, "v")):
+        ratio.plot(centers[filled][beyond], np.full(beyond.sum(), edge), marker, markersize=4, color=OUTPUT_COLOR)
+    ratio.axhline(1, color="0.5", linewidth=1)
+    ratio.set(xlabel=axis_label(quantity), ylabel="out / in", ylim=(0.5, 1.5))
+    main.set_ylabel("jets per bin")
+    if quantity in FALLING:
+        main.set_yscale("log")
+    else:
+        main.set_ylim(0, 1.35 * max(counts_true.max(), counts_out.max()))
+    if quantity == "pt":
+        ratio.set_xscale("log")
+        ticks = [tick for tick in (20, 30, 50, 100, 200, 300, 500, 1000) if low <= tick <= high]
+        ratio.set_xticks(ticks, labels=[str(tick) for tick in ticks])
+        ratio.set_xticks([], minor=True)
+    main.legend(frameon=False, loc="upper right", ncols=1 if quantity in FALLING else 2)
+    _write_outside(main, reconstructed, edges, "output ")
+    return OverlayArtists(drawn_true, drawn_out, points)
+
+
+def plot_overlays(figure: Figure | SubFigure, true: np.ndarray, reconstructed: np.ndarray) -> list[OverlayArtists]:
+    """The four quantities of jets of shape (jets, 4), input over output, each with its ratio panel."""
+    drawn = []
+    parts = np.asarray(figure.subfigures(2, 2)).flat
+    for i, (part, quantity) in enumerate(zip(parts, FEATURES, strict=True)):
+        main, ratio = part.subplots(2, 1, sharex=True, height_ratios=[3, 1], gridspec_kw={"hspace": 0.05})
+        drawn.append(plot_overlay(main, ratio, true[:, i], reconstructed[:, i], quantity))
+    return drawn
+
+
+class ResidualArtists(NamedTuple):
+    """What `plot_residuals` drew for one quantity."""
+
+    histogram: StepPatch
+    median: Line2D
+    band: Any
+
+
+def plot_residuals(axes: np.ndarray, true: np.ndarray, reconstructed: np.ndarray) -> list[ResidualArtists]:
+    """Histograms of the four residuals (`metrics.residuals`) with median and central 68% band.
+
+    Each axis reaches six 68% half-widths to both sides; the first and last bin hold what lies beyond, and its share is
+    written there.
+    """
+    drawn = []
+    for ax, (quantity, column) in zip(axes.flat, residuals(true, reconstructed).items(), strict=True):
+        values = column.dropna().to_numpy()
+        low, median, high = np.quantile(values, [0.16, 0.5, 0.84])
+        reach = 6 * max((high - low) / 2, 1e-9)
+        edges = np.linspace(median - reach, median + reach, 81)
+        histogram = _histogram(ax, values, edges, color=OUTPUT_COLOR, fill=True)
+        band = ax.axvspan(low, high, color="0.85", zorder=0, label=f"68%: half-width {(high - low) / 2:.3g}")
+        line = ax.axvline(median, color="0.2", linewidth=1, linestyle="--", label=f"median {median:.2g}")
+        ax.set_yscale("log")
+        top = _counts(values, edges).max()
+        ax.set(xlabel=residual_label(str(quantity)), ylabel="jets per bin", ylim=(0.5, top * 30))
+        ax.legend(frameon=False, loc="upper center", ncols=2, fontsize="small")
+        _write_outside(ax, values, edges)
+        drawn.append(ResidualArtists(histogram, line, band))
+    return drawn
+
+
+class CornerArtists(NamedTuple):
+    """What `plot_corner` drew: the matrix of axes, the correlations, and the colour bar."""
+
+    axes: np.ndarray
+    correlations: pd.DataFrame
+    colorbar: Colorbar
+
+
+def plot_corner(figure: Figure, true: np.ndarray, reconstructed: np.ndarray) -> CornerArtists:
+    """Corner plot of the four residuals; each cell's background is coloured by their Spearman rank correlation.
+
+    The central 98% of each residual is shown; massless jets, which have no relative mass residual, are left out.
+    """
+    frame = residuals(true, reconstructed).dropna()
+    labels = [residual_label(str(quantity)) for quantity in frame]
+    corner.corner(
+        frame.to_numpy(),
+        fig=figure,
+        bins=40,
+        range=[tuple(np.quantile(frame[quantity], [0.01, 0.99])) for quantity in frame],
+        labels=labels,
+        color="0.15",
+        plot_datapoints=False,
+        fill_contours=False,
+        plot_density=False,
+        no_fill_contours=True,
+        smooth=1.0,
+        levels=(0.39, 0.68, 0.86, 0.95),
+        label_kwargs={"fontsize": "small"},
+        labelpad=0.12,
+    )
+    axes = np.array(figure.axes).reshape(len(FEATURES), len(FEATURES))
+    correlations = frame.corr(method="spearman")
+    colors, scale = matplotlib.colormaps["RdBu_r"], Normalize(-1, 1)
+    for row in range(len(FEATURES)):
+        for column in range(row):
+            value = correlations.to_numpy()[row, column]
+            axes[row, column].set_facecolor((*colors(scale(value))[:3], 0.6))
+            axes[row, column].text(
+                0.05,
+                0.93,
+                f"{value:+.2f}",
+                transform=axes[row, column].transAxes,
+                ha="left",
+                va="top",
+                fontsize="small",
+            )
+    for ax in axes.flat:
+        ax.tick_params(labelsize="x-small")
+    bar = figure.colorbar(
+        matplotlib.cm.ScalarMappable(scale, colors),
+        cax=figure.add_axes((0.58, 0.92, 0.36, 0.018)),
+        orientation="horizontal",
+        label="Spearman correlation of the residuals",
+    )
+    return CornerArtists(axes, correlations, bar)
+
+
+class LossArtists(NamedTuple):
+    """What `plot_losses` drew."""
+
+    train: Line2D
+    valid: Line2D
+    best: Line2D
+
+
+def plot_losses(ax: Axes, losses: pd.DataFrame, best_epoch: int) -> LossArtists:
+    """Training and validation loss per epoch (columns epoch, train, valid), with the epoch whose weights are kept."""
+    (train,) = ax.plot(losses["epoch"] + 1, losses["train"], color=INPUT_COLOR, label="training (mean over the epoch)")
+    (valid,) = ax.plot(losses["epoch"] + 1, losses["valid"], color=OUTPUT_COLOR, label="validation")
+    best = ax.axvline(best_epoch + 1, color="0.5", linestyle=":", label=f"weights kept: epoch {best_epoch + 1}")
+    ax.set(xlabel="epoch", ylabel="mean squared error (training space)", yscale="log")
+    ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.97, 1.0))
+    return LossArtists(train, valid, best)
+
+
+class LearningRateArtists(NamedTuple):
+    """What `plot_learning_rate` drew."""
+
+    losses: Line2D
+    valley: Line2D
+    used: Line2D
+
+
+def plot_learning_rate(ax: Axes, scan: "LearningRateScan", used: float) -> LearningRateArtists:
+    """Loss against learning rate from the finder, with fastai's `valley` suggestion and the rate that is used."""
+    (losses,) = ax.plot(scan.learning_rates, scan.losses, color=INPUT_COLOR)
+    valley = ax.axvline(scan.valley, color="0.3", linestyle="--", label=f"suggestion (valley): {scan.valley:.1e}")
+    line = ax.axvline(used, color=OUTPUT_COLOR, label=f"peak rate used: {used:.0e}")
+    ax.set(xlabel="learning rate", ylabel="training loss (smoothed)", xscale="log", yscale="log")
+    ax.legend(frameon=False, loc="lower left")
+    return LearningRateArtists(losses, valley, line)
+
+
+def plot_activations(axes: np.ndarray, activations: pd.DataFrame) -> list[list[Line2D]]:
+    """Mean and standard deviation of each layer's activations against the training step, into two axes."""
+    layers = sorted(activations["layer"].unique())
+    colors = seaborn.color_palette("viridis", len(layers))
+    drawn = []
+    for ax, name in zip(axes.flat, ("mean", "std"), strict=True):
+        lines = []
+        for layer, color in zip(layers, colors, strict=True):
+            rows = activations[activations["layer"] == layer]
+            lines += ax.plot(rows["step"], rows[name], color=color, linewidth=1, label=str(layer + 1))
+        label = {"mean": "mean of the activations", "std": "standard deviation of the activations"}[name]
+        ax.set(xlabel="training step", ylabel=label)
+        drawn.append(lines)
+    axes.flat[-1].legend(title="layer", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return drawn
+
+
+def plot_correlations(ax: Axes, jets: np.ndarray) -> Axes:
+    """Spearman rank correlations of the four quantities, shape (jets, 4), as a heat map."""
+    frame = pd.DataFrame(jets, columns=[SYMBOLS[quantity] for quantity in FEATURES])
+    return seaborn.heatmap(
+        frame.corr(method="spearman"),
+        ax=ax,
+        vmin=-1,
+        vmax=1,
+        cmap="RdBu_r",
+        annot=True,
+        fmt=".2f",
+        square=True,
+        cbar_kws={"label": "Spearman correlation"},
+    )
+
+
+def _range(values: np.ndarray, quantity: str) -> tuple[float, float]:
+    """The range of an axis: all angles, and all but the upper 0.2% of a falling spectrum."""
+    values = np.asarray(values, dtype=np.float64)
+    high = np.quantile(values, 0.998) if quantity in FALLING else values.max()
+    return float(values.min()), float(max(high, values.min() + 1e-6))
+
+
+def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Values per bin; the first and the last bin also hold what lies beyond the edges."""
+    return np.histogram(np.clip(np.asarray(values, dtype=np.float64), edges[0], edges[-1]), edges)[0]
+
+
+def _histogram(
+    ax: Axes, values: np.ndarray, edges: np.ndarray, color: str, fill: bool = False, label: str | None = None
+) -> StepPatch:
+    """A histogram of `_counts`, filled or as a line."""
+    style: dict[str, Any] = {"fill": True, "alpha": 0.35, "linewidth": 0} if fill else {"linewidth": 1.5}
+    return ax.stairs(_counts(values, edges), edges, color=color, label=label, **style)
+
+
+def _write_outside(ax: Axes, values: np.ndarray, edges: np.ndarray, what: str = "") -> None:
+    """Above the axes, the share of `values` below the first and above the last edge, where there are any."""
+    below, above = np.mean(values < edges[0]), np.mean(values > edges[-1])
+    if below > 0:
+        ax.set_title(f"\u2190 {what}{100 * below:.2g}% below", loc="left", fontsize="small")
+    if above > 0:
+        ax.set_title(f"{what}{100 * above:.2g}% above \u2192", loc="right", fontsize="small")

@@ -105,6 +105,7 @@ class JetDataLoader(DataLoader):
     """
 
     n_inp = 1
+    dataset: torch.Tensor
 
     def __init__(self, dataset: Any, bs: int = 1024, **kwargs: Any):
         super().__init__(torch.as_tensor(dataset, dtype=torch.float32), bs=bs, **kwargs)
@@ -234,7 +235,7 @@ def make_checkpoint(
     result: TrainingResult, name: str, normalization: Normalization, sample: Sample, seed: int = 0
 ) -> Checkpoint:
     """The trained model as a checkpoint on the CPU, with the training and the data that made it."""
-    losses = result.losses.set_index("epoch").loc[result.best_epoch]
+    losses = result.losses.to_dict("records")[result.best_epoch]
     metadata = {
         "model": name,
         "training": result.training.to_dict()
@@ -242,8 +243,8 @@ def make_checkpoint(
             "seed": seed,
             "seconds": round(result.seconds, 2),
             "best_epoch": result.best_epoch,
-            "train_loss": float(losses["train"]),
-            "valid_loss": float(losses["valid"]),
+            "train_loss": losses["train"],
+            "valid_loss": losses["valid"],
         },
         "data": sample.source,
     }
