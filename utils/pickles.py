@@ -76,7 +76,9 @@ class _Refused(Exception):
     """The pickle asks for a name that no table needs."""
 
 
-class _Recorder(pickle.Unpickler):
+class _Recorder(pickle._Unpickler):
+    """The unpickler in Python: the one in C fills all memory where a damaged pickle names a huge memo index."""
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _STAND_INS:
             raise _Refused(f"{module}.{name}")
