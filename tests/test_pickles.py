@@ -68,7 +68,6 @@ def attacks(victim: Path) -> dict[str, Payload]:
         "subprocess.run": Payload(subprocess.run, ["touch", str(victim)]),
         "builtins.exec": Payload(exec, f"open({str(victim)!r}, 'w')"),
         "builtins.getattr": Payload(getattr, Path(victim), "touch"),
-        "pandas.to_pickle": Payload(pd.to_pickle, 1, str(victim)),
         "numpy.save": Payload(np.save, str(victim), 1),
     }
 
