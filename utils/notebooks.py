@@ -1,0 +1,272 @@
+"""Running notebooks in batch: parameters go in; executed copies, HTML pages and outcomes come out."""
+
+import difflib
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import nbformat
+from jinja2 import pass_context
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from latex2mathml.converter import convert as mathml_of
+from nbconvert import HTMLExporter
+from nbconvert.filters import strip_ansi
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from papermill import execute_notebook
+from papermill.exceptions import PapermillExecutionError
+from papermill.translators import PythonTranslator
+from tqdm import tqdm
+
+from utils.files import REPOSITORY, atomic_path
+
+NOTEBOOKS = REPOSITORY / "CompressionHEP"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one notebook; `error` is None where it ran to its end.
+
+    `files` are those that the run wrote into the notebook's folder of plots. `page` is None where there is no copy to
+    show.
+    """
+
+    name: str
+    seconds: float
+    executed: Path
+    page: Path | None
+    files: tuple[Path, ...]
+    error: str | None = None
+
+    @property
+    def status(self) -> str:
+        """ok or failed."""
+        return "ok" if self.error is None else "failed"
+
+
+def find_notebooks(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[Path]:
+    """The notebooks that `names` mean: files, or names or unique beginnings of names in `folder`; all of it by default.
+
+    Raises ValueError where a name means none or several, or two notebooks bear the same name.
+    """
+    known = sorted(folder.glob("*.ipynb"))
+    if not names and not known:
+        raise ValueError(f"no notebooks in {folder}; run this from a clone of the repository, or name notebook files")
+    chosen = list(dict.fromkeys(_find_notebook(name, known) for name in names)) if names else known
+    stems = [path.stem for path in chosen]
+    for path in chosen:
+        if stems.count(path.stem) > 1:
+            raise ValueError(f"two of the notebooks are called {path.stem!r}; their results would overwrite each other")
+    return chosen
+
+
+def _find_notebook(name: str, known: list[Path]) -> Path:
+    path = Path(name)
+    if path.is_file():
+        if path.suffix != ".ipynb":
+            raise ValueError(f"{name} is not a notebook: expected a file ending in .ipynb")
+        return path.resolve()
+    wanted = name.removesuffix(".ipynb").casefold()
+    exact = [candidate for candidate in known if candidate.stem.casefold() == wanted]
+    found = exact or [candidate for candidate in known if candidate.stem.casefold().startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    listed = "\n  ".join(candidate.stem for candidate in found or known)
+    if found:
+        raise ValueError(f"{name!r} is the beginning of {len(found)} notebooks:\n  {listed}")
+    raise ValueError(f"no notebook file and no beginning of a notebook's name: {name!r}; there are\n  {listed}")
+
+
+def declared_parameters(path: Path) -> list[str]:
+    """Names that the notebook's cell tagged `parameters` assigns; none without such a cell."""
+    tagged = (cell for cell in _read(path).cells if "parameters" in cell.metadata.get("tags", []))
+    return [parameter.name for cell in islice(tagged, 1) for parameter in PythonTranslator.inspect(cell)]
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    try:
+        return nbformat.read(path, as_version=4)
+    except (nbformat.reader.NotJSONError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a notebook: {str(error)[:100]}") from error
+
+
+def share_parameters(
+    notebooks: Iterable[Path], common: Mapping[str, Any], asked: Mapping[str, Any]
+) -> dict[Path, dict[str, Any]]:
+    """The parameters of each notebook: of `common` and `asked` those that it declares; `asked` goes first.
+
+    Raises ValueError where no notebook declares one that was asked for.
+    """
+    declared = {path: declared_parameters(path) for path in notebooks}
+    anywhere = sorted({name for names in declared.values() for name in names})
+    for name in asked:
+        if name not in anywhere:
+            raise ValueError(f"no selected notebook has a parameter {name!r}; {_nearest(name, anywhere)}")
+    merged = {**common, **asked}
+    return {path: {name: merged[name] for name in names if name in merged} for path, names in declared.items()}
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    if not known:
+        return "none of them declares any (in a cell tagged parameters)"
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+
+
+class _OwnKernelManager(AsyncKernelManager):
+    """Starts kernels in the running interpreter, whatever kernels are registered on the machine."""
+
+    def _kernel_spec_manager_default(self) -> KernelSpecManager:
+        return KernelSpecManager(kernel_dirs=[])
+
+
+def run_notebooks(
+    notebooks: Mapping[Path, Mapping[str, Any]], folder: str | Path, plots: str | Path | None = None
+) -> list[Outcome]:
+    """Execute notebooks with papermill, one after the other, each in its own folder and in the running interpreter.
+
+    `notebooks` maps each notebook to its parameters. Executed copies and HTML pages go to `folder`/notebooks, also
+    those of notebooks that failed. `plots` is where the notebooks write (`folder`/plots by default), a folder for each.
+    Progress goes to standard error: a bar over all cells on a terminal, a line per notebook elsewhere.
+    """
+    folder = Path(folder).resolve()
+    plots = folder / "plots" if plots is None else Path(plots)
+    (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    with _Progress([len(_read(path).cells) for path in notebooks]) as progress:
+        for path, parameters in notebooks.items():
+            progress.start(path.stem)
+            outcomes.append(_run_notebook(path, dict(parameters), folder / "notebooks", plots / path.stem, progress))
+            progress.finish(outcomes[-1])
+    return outcomes
+
+
+def _run_notebook(path: Path, parameters: dict, copies: Path, plots: Path, progress: "_Progress") -> Outcome:
+    executed, page = copies / path.name, copies / f"{path.stem}.html"
+    executed.unlink(missing_ok=True)
+    page.unlink(missing_ok=True)
+    before = _modification_times(plots)
+    start = time.perf_counter()
+    error = None
+    try:
+        execute_notebook(
+            _literal(path),
+            _literal(executed),
+            parameters,
+            kernel_name="python3",
+            language="python",
+            cwd=path.parent,
+            progress_bar=False,
+            kernel_manager_class=_OwnKernelManager,
+            extra_arguments=["--log-level=CRITICAL"],
+            on_cell_start=progress.cell,
+        )
+    except PapermillExecutionError as failure:
+        error = f"cell {progress.number} (In [{failure.exec_count}]): {failure.ename}: {failure.evalue}"
+    except Exception as failure:
+        error = f"cell {progress.number}: {type(failure).__name__}: {failure}"
+    seconds = time.perf_counter() - start
+    files = tuple(file for file, modified in _modification_times(plots).items() if before.get(file) != modified)
+    if executed.exists():
+        write_page(executed, page)
+    written = page if page.exists() else None
+    return Outcome(path.stem, seconds, executed, written, files, None if error is None else strip_ansi(error))
+
+
+def _literal(path: Path) -> str:
+    """A path as papermill takes it, which fills in braces."""
+    return str(path.resolve()).replace("{", "{{").replace("}", "}}")
+
+
+def _modification_times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.glob("*")) if path.is_file()}
+
+
+class _Progress:
+    """One bar over the cells of all notebooks on a terminal, plain lines for each notebook elsewhere."""
+
+    def __init__(self, cells: list[int]) -> None:
+        self.notebooks = len(cells)
+        self.cells = cells
+        self.started = 0
+        self.number = 0
+        self.name = ""
+        self.bar = tqdm(total=sum(cells), unit="cell", disable=None, dynamic_ncols=True)
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.close()
+
+    def start(self, name: str) -> None:
+        self.started, self.number, self.name = self.started + 1, 0, name
+        if self.bar.disable:
+            self._say("started")
+
+    def cell(self, cell: Any, cell_index: int) -> None:
+        """Called by papermill before each cell; the one with the injected parameters isn't in the source."""
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            return
+        self.number += 1
+        self.bar.set_description(f"[{self.started}/{self.notebooks}] {self.name[:30]}", refresh=False)
+        self.bar.n = sum(self.cells[: self.started - 1]) + self.number - 1
+        self.bar.refresh()
+
+    def finish(self, outcome: Outcome) -> None:
+        self.bar.n = sum(self.cells[: self.started])
+        self.bar.refresh()
+        if outcome.error is None:
+            self._say(f"done in {outcome.seconds:.0f} s")
+        else:
+            self._say(f"FAILED after {outcome.seconds:.0f} s in {outcome.error}\n  kept: {outcome.executed}")
+
+    def _say(self, text: str) -> None:
+        tqdm.write(f"[{self.started}/{self.notebooks}] {self.name}: {text}", file=sys.stderr)
+        sys.stderr.flush()
+
+
+class _MathRenderer(IPythonRenderer):
+    """Formulas become MathML, which a browser shows without a script from the network."""
+
+    def block_math(self, body: str) -> str:
+        return self._mathml(body, "block") or super().block_math(body)
+
+    def inline_math(self, body: str) -> str:
+        return self._mathml(body, "inline") or super().inline_math(body)
+
+    def _mathml(self, body: str, display: str) -> str | None:
+        try:
+            return mathml_of(body, display=display)
+        except Exception:  # latex2mathml has no error class of its own; the formula is then shown as its source
+            return None
+
+
+OFFLINE_TEMPLATE = """{% extends 'lab/index.html.j2' %}
+{% block html_head_js_requirejs %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+"""
+
+
+class _OfflineExporter(HTMLExporter):
+    """HTML without the scripts that nbconvert's template takes from the network."""
+
+    @pass_context
+    def markdown2html(self, context: Any, source: str) -> str:
+        """Markdown as HTML, attachments included."""
+        attachments = context.get("cell", {}).get("attachments", {})
+        renderer = _MathRenderer(escape=False, attachments=attachments, exclude_anchor_links=True)
+        return MarkdownWithMath(renderer=renderer).render(source)
+
+
+def write_page(notebook: Path, page: Path) -> None:
+    """Write an executed notebook as one HTML file that needs no network."""
+    html, _ = _OfflineExporter(raw_template=OFFLINE_TEMPLATE).from_filename(str(notebook))
+    with atomic_path(page) as partial:
+        partial.write_text(html, encoding="utf-8")

@@ -1,0 +1,293 @@
+"""What a run, or the repository's reference results, say: tables, summary files and a page that links it all.
+
+The numbers come from the `metrics.json` that each notebook writes beside its plots. A further table is one more
+function in `RESULT_TABLES`.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader
+from PIL import Image
+
+from utils.files import REPOSITORY, atomic_path, write_json
+from utils.notebooks import Outcome
+
+BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
+THUMBNAIL_PIXELS = (544, 544)
+NO_NORMALIZATION = "1b. 4D_3D_200_no_norm"
+STANDARD = "1c. 4D_3D_200_standard_norm"
+CUSTOM = "1d. 4D_3D_200_custom_norm"
+LEAKY_RELU = "2a. 4D_3D_200_ReLU_BN_custom_norm"
+ELU = "2b. 4D_3D_200_ELU_BN_custom_norm"
+ERROR_COLUMNS = {"pt": ("pt [%]", 100), "m": ("m [%]", 100), "phi": ("phi [mrad]", 1000), "eta": ("eta [0.001]", 1000)}
+"""Header and factor of each quantity's residuals in a table."""
+
+Metrics = Mapping[str, Mapping[str, Any]]
+"""The content of each metrics.json, by the name of its notebook."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text, with a title and a caption that tells how to read it."""
+
+    title: str
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """The table in GitHub's Markdown, in columns of even width so that it reads as plain text too."""
+        widths = [max(len(cell) for cell in column) for column in zip(self.header, *self.rows, strict=True)]
+        rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
+        lines = [
+            " | ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+            for row in (self.header, tuple(rule), *self.rows)
+        ]
+        return "\n".join([f"### {self.title}", "", *(f"| {line} |" for line in lines), "", self.caption])
+
+
+def read_metrics(plots: Path) -> dict[str, dict[str, Any]]:
+    """Every plots/<notebook>/metrics.json, by notebook."""
+    found = {path.parent.name: path for path in sorted(plots.glob("*/metrics.json"))}
+    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items()}
+
+
+def normalization_comparison(metrics: Metrics) -> Table | None:
+    """The same networks under each normalization, beside PCA; None without results."""
+    rows = [
+        (label, model)
+        for notebook, label in ((NO_NORMALIZATION, "none"), (STANDARD, "standard"), (CUSTOM, "custom"))
+        for model in metrics.get(notebook, {}).get("models", [])
+    ]
+    return _comparison(
+        "Normalization comparison",
+        ("normalization", "model", "MSE, own space", "MSE, custom space"),
+        [(label, m["label"], _mse(m["mse"]), _mse(m["mse_custom"]), *_errors(m)) for label, m in rows],
+        "An MSE in one space says nothing of an MSE in another: compare the custom-space column and the errors.",
+        [metrics[name] for name in (NO_NORMALIZATION, STANDARD, CUSTOM) if name in metrics],
+    )
+
+
+def model_comparison(metrics: Metrics) -> Table | None:
+    """The architectures under the custom normalization, beside PCA; None without results."""
+    wanted = ((CUSTOM, "tanh"), (LEAKY_RELU, "leaky_relu_bn"), (ELU, "elu_bn"), (CUSTOM, "pca"))
+    models = [
+        model
+        for notebook, name in wanted
+        for model in metrics.get(notebook, {}).get("models", [])
+        if model["model"] == name
+    ]
+    return _comparison(
+        "Model comparison",
+        ("model", "parameters", "epochs", "training [s]", "MSE"),
+        [(m["label"], *_cost(m), _mse(m["mse"]), *_errors(m)) for m in models],
+        "All under the custom normalization, in whose space the MSE is.",
+        [metrics[name] for name in (CUSTOM, LEAKY_RELU, ELU) if name in metrics],
+    )
+
+
+RESULT_TABLES: tuple[Callable[[Metrics], Table | None], ...] = (normalization_comparison, model_comparison)
+"""What makes each table of README, in their order."""
+
+
+def result_tables(metrics: Metrics) -> list[Table]:
+    """The tables that these results fill."""
+    return [table for make in RESULT_TABLES if (table := make(metrics)) is not None]
+
+
+def _comparison(
+    title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], note: str, sources: Sequence[Mapping]
+) -> Table | None:
+    if not rows:
+        return None
+    columns = (*header, *(name for name, _ in ERROR_COLUMNS.values()))
+    masked = max(row["masked"] for source in sources for model in source["models"] for row in model["resolution"])
+    caption = (
+        f"{note} Errors on the test jets: median ± half of the central 68%, and in brackets the 99% quantile of the "
+        f"absolute error; pt and m relative, the {masked:,} massless jets left out of m. {provenance(sources)}"
+    )
+    return Table(title, caption, columns, tuple(rows))
+
+
+def provenance(sources: Iterable[Mapping[str, Any]]) -> str:
+    """One sentence on the data, the profile and the device behind some metrics; all values where they differ."""
+    facts = []
+    for source in sources:
+        dataset = source["dataset"]
+        facts.append(
+            {
+                "dataset": dataset["dataset"],
+                "test jets": f"{dataset['jets']['test']:,}",
+                "profile": source["profile"],
+                "seed": str(source["seed"]),
+                "device": source["device"],
+            }
+        )
+    parts = [f"{key} {' / '.join(dict.fromkeys(fact[key] for fact in facts))}" for key in facts[0]]
+    return f"From {', '.join(parts)}."
+
+
+def _mse(value: float | None) -> str:
+    if value is None:
+        return "-"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{value:.3g}" if 0.1 <= value < 1000 else f"{mantissa}e{int(exponent)}"
+
+
+def _cost(model: Mapping[str, Any]) -> tuple[str, str, str]:
+    seconds, epochs = model.get("training_seconds"), model.get("epochs")
+    return (
+        f"{model['parameters']:,}",
+        str(epochs) if epochs else "-",
+        f"{seconds:.0f}" if epochs and seconds is not None else "-",
+    )
+
+
+def _errors(model: Mapping[str, Any]) -> tuple[str, ...]:
+    rows = {row["quantity"]: row for row in model["resolution"]}
+    cells = []
+    for quantity, (_, factor) in ERROR_COLUMNS.items():
+        median, width, tail = (factor * rows[quantity][key] for key in ("median", "half_width_68", "q99"))
+        digits = _decimals(width)
+        bias = f"{median:+.{digits}f}".replace("-", "−")
+        cells.append(f"{bias} ± {width:.{digits}f} ({tail:.{_decimals(tail)}f})")
+    return tuple(cells)
+
+
+def _decimals(value: float) -> int:
+    """Decimals that show two significant digits of a value."""
+    return max(0, 1 - math.floor(math.log10(abs(value)))) if value else 1
+
+
+def tables_text(metrics: Metrics) -> str:
+    """The tables as Markdown, as README holds them between its markers."""
+    return "\n\n".join(table.markdown() for table in result_tables(metrics))
+
+
+def write_tables(path: Path, metrics: Metrics) -> None:
+    """Put the tables between the markers of a Markdown file; ValueError where it lacks them."""
+    before, _, after = _split_at_markers(path)
+    with atomic_path(path) as partial:
+        partial.write_text(f"{before}{BEGIN}\n{tables_text(metrics)}\n{END}{after}", encoding="utf-8")
+
+
+def tables_in(path: Path) -> str:
+    """What stands between the markers of a Markdown file."""
+    return _split_at_markers(path)[1].strip("\n")
+
+
+def _split_at_markers(path: Path) -> tuple[str, str, str]:
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    between, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} has no place for the tables: expected the lines {BEGIN} and {END}")
+    return before, between, after
+
+
+def write_report(
+    folder: Path, profile: str, outcomes: Sequence[Outcome], machine: Mapping[str, Any], dataset: str = "embedded"
+) -> Path:
+    """Write summary.json, summary.md and index.html of a run into `folder`; returns the path of the index.
+
+    `dataset` is said where no notebook wrote where its jets came from.
+    """
+    metrics = read_outcome_metrics(outcomes)
+    sources = [content["dataset"] for content in metrics.values() if "dataset" in content]
+    source = sources[0] if sources else {"dataset": dataset}
+    entries = []
+    for outcome in outcomes:
+        entry = {"name": outcome.name, "status": outcome.status, "seconds": round(outcome.seconds, 1)}
+        if outcome.error is not None:
+            entry["error"] = outcome.error
+        entries.append({**entry, "metrics": metrics.get(outcome.name)})
+    summary = {"profile": profile, "dataset": source, "machine": dict(machine), "notebooks": entries}
+    write_json(folder / "summary.json", summary)
+    with atomic_path(folder / "summary.md") as partial:
+        partial.write_text(summary_text(profile, outcomes) + "\n", encoding="utf-8")
+    with atomic_path(folder / "index.html") as partial:
+        partial.write_text(_index_page(folder, profile, outcomes, machine, source), encoding="utf-8")
+    return folder / "index.html"
+
+
+def read_outcome_metrics(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Any]]:
+    """The metrics that the notebooks of a run wrote, by notebook."""
+    found = {outcome.name: path for outcome in outcomes for path in outcome.files if path.name == "metrics.json"}
+    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items()}
+
+
+def summary_text(profile: str, outcomes: Sequence[Outcome]) -> str:
+    """The run and its tables as Markdown."""
+    rows = tuple((o.name, o.status, f"{o.seconds:.0f}") for o in outcomes)
+    errors = [f"{outcome.name}: {outcome.error}" for outcome in outcomes if outcome.error is not None]
+    ran = sum(outcome.error is None for outcome in outcomes)
+    caption = "\n\n".join([f"{ran} of {len(outcomes)} notebooks ran to their end.", *errors])
+    table = Table(f"Notebooks, {profile} profile", caption, ("notebook", "status", "time [s]"), rows)
+    return "\n\n".join([table.markdown(), *(t.markdown() for t in result_tables(read_outcome_metrics(outcomes)))])
+
+
+def _index_page(
+    folder: Path, profile: str, outcomes: Sequence[Outcome], machine: Mapping[str, Any], source: Mapping[str, Any]
+) -> str:
+    jets = ", ".join(f"{count:,} {name}" for name, count in source.get("jets", {}).items())
+    facts = [
+        ("dataset", f"{source['dataset']}{f' ({jets} jets)' if jets else ''}"),
+        ("machine", _machine_line(machine)),
+        ("time", f"{sum(outcome.seconds for outcome in outcomes):.0f} s"),
+    ]
+    environment = Environment(loader=PackageLoader("utils"), autoescape=True)
+    return environment.get_template("index.html.j2").render(
+        profile=profile,
+        facts=facts,
+        tables=result_tables(read_outcome_metrics(outcomes)),
+        entries=[_index_entry(folder, outcome) for outcome in outcomes],
+    )
+
+
+def _machine_line(machine: Mapping[str, Any]) -> str:
+    gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
+    versions = f"torch {machine['torch']}, Python {machine['python']}"
+    return f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {gpu}, {versions}"
+
+
+def _index_entry(folder: Path, outcome: Outcome) -> dict[str, Any]:
+    linked = [(outcome.page, "page"), (outcome.executed, "notebook")]
+    linked += [(path, path.name) for path in outcome.files if path.suffix != ".png"]
+    links = [{"href": _href(path, folder), "text": text} for path, text in linked if path is not None and path.exists()]
+    plots = []
+    for path in outcome.files:
+        if path.suffix == ".png":
+            small = _write_thumbnail(path, folder / "thumbnails" / outcome.name / path.name)
+            plots.append({"href": _href(path, folder), "thumbnail": _href(small, folder), "text": path.stem})
+    return {
+        "name": outcome.name,
+        "status": outcome.status,
+        "seconds": outcome.seconds,
+        "error": outcome.error,
+        "links": links,
+        "plots": plots,
+    }
+
+
+def _href(path: Path, folder: Path) -> str:
+    return quote(Path(os.path.relpath(path, folder)).as_posix())
+
+
+def _write_thumbnail(image: Path, target: Path) -> Path:
+    with Image.open(image) as opened, atomic_path(target) as partial:
+        small = opened.convert("RGB")
+        small.thumbnail(THUMBNAIL_PIXELS)
+        small.quantize(64).save(partial, format="PNG", optimize=True)
+    return target
+
+
+def reference_metrics() -> dict[str, dict[str, Any]]:
+    """The metrics of the reference results that the repository holds."""
+    return read_metrics(REPOSITORY / "plots")
