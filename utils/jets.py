@@ -24,6 +24,9 @@ MASSLESS = 1e-3
 MASS_LIMIT = -1.0
 """Masses at or below this, in GeV, are refused: rounding does not explain them, and log10(m + 1) has no value."""
 
+MEV_FROM = 2000.0
+"""Where nothing tells the unit of a file, jets of which the smallest pt is above this are taken to be in MeV."""
+
 PHI_TOLERANCE = 1e-4
 """|phi| may exceed pi by this much, in rad, from rounding; it is then wrapped."""
 
@@ -67,8 +70,8 @@ def concat_tables(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     parts = list(tables)
     empty = [number for part in parts for number in part.attrs.get("empty_events", [])]
     columns = {name: [part[name].to_numpy() for part in parts] or [np.empty(0)] for name in COLUMNS}
-    event, *features = (np.concatenate(columns[name]) for name in COLUMNS)
-    return make_table(*features, event=event, empty_events=empty)
+    event, m, pt, phi, eta = (np.concatenate(columns[name]) for name in COLUMNS)
+    return make_table(m, pt, phi, eta, event, empty)
 
 
 def feature_array(table: pd.DataFrame, dtype: Any = np.float64) -> np.ndarray:
@@ -136,18 +139,23 @@ def validate_jets(table: pd.DataFrame, source: str = "jet table", first_row: int
     |phi| > pi beyond rounding (1e-4), and jets of one event that stand apart. `first_row` is added to the row numbers
     of the message.
     """
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise JetError(f"{source}: missing columns {', '.join(missing)}; those there are: {_listing(table.columns)}")
-    wrong = [name for name in COLUMNS if table[name].dtype != (np.int64 if name == "event" else np.float32)]
-    if wrong:
-        found = ", ".join(f"{name} is {table[name].dtype}" for name in wrong)
-        raise JetError(f"{source}: {found}; expected int64 for event and float32 for the others (see make_table)")
+    require_columns(table, source)
     if len(table) == 0:
         raise JetError(f"{source}: no jets, in {number_of_events(table)} events")
     require_usable(table, source, first_row)
     numbers, _ = event_counts(table)
     require_distinct_events(numbers, source)
+
+
+def require_columns(table: pd.DataFrame, source: str) -> None:
+    """The part of `validate_jets` that looks at the names and types of the columns."""
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise JetError(f"{source}: missing columns {', '.join(missing)}; those there are: {listing(table.columns)}")
+    wrong = [name for name in COLUMNS if table[name].dtype != (np.int64 if name == "event" else np.float32)]
+    if wrong:
+        found = ", ".join(f"{name} is {table[name].dtype}" for name in wrong)
+        raise JetError(f"{source}: {found}; expected int64 for event and float32 for the others (see make_table)")
 
 
 def require_usable(table: pd.DataFrame, source: str, first_row: int = 0) -> None:
@@ -220,10 +228,7 @@ def read_jets(
 
     Raises JetError naming the file and the cause where the jets cannot be used.
     """
-    table = concat_tables(
-        iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress),
-    )
-    return table
+    return concat_tables(iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress))
 
 
 def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
@@ -236,7 +241,7 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -
     write_tables([table] if isinstance(table, pd.DataFrame) else table, path)
 
 
-def _listing(names: Iterable[Any], limit: int = 40) -> str:
-    """Names in a message, cut where they are many."""
+def listing(names: Iterable[Any], limit: int = 40) -> str:
+    """Names for a message, cut where they are many."""
     found = [str(name) for name in names]
     return ", ".join(found[:limit]) + (f", ... ({len(found)} in all)" if len(found) > limit else "") or "none"

@@ -1,0 +1,65 @@
+"""The note that files of this project carry: the unit, the events without jets, and a checksum of the jets.
+
+File formats protect little of what they hold; with the note, a changed bit is found whatever it hits. Where the number
+of jets or events is not the noted one, another program, such as ROOT's `hadd`, changed the file since: that is said,
+and the note then left aside.
+"""
+
+import json
+import zlib
+from typing import Any
+
+import numpy as np
+
+from utils.jets import JetError
+
+NOTE_KEY = "compression_hep"
+
+
+class Digest:
+    """A running checksum of jets and events that does not depend on how a stream is cut into chunks."""
+
+    def __init__(self) -> None:
+        self.jets = self.events = self.empty_sum = 0
+        self.crc32 = [0] * 5
+
+    def update(self, features: list[np.ndarray], numbers: np.ndarray, counts: np.ndarray) -> None:
+        """Add jets: m, pt, phi, eta in float32, and the numbers and jet counts of their events."""
+        self.jets += len(features[0])
+        self.events += len(numbers)
+        self.empty_sum = (self.empty_sum + int(numbers[counts == 0].astype(np.uint64).sum())) % 2**64
+        columns = [np.repeat(numbers.astype("<i8"), counts), *(column.astype("<f4") for column in features)]
+        self.crc32 = [zlib.crc32(column.tobytes(), crc) for crc, column in zip(self.crc32, columns, strict=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"jets": self.jets, "events": self.events, "empty_sum": self.empty_sum, "crc32": self.crc32}
+
+
+def format_note(digest: Digest, **more: Any) -> str:
+    """The note as text: a checksum of the text itself, and JSON."""
+    body = json.dumps({"version": 1, "unit": "GeV"} | digest.to_dict() | more)
+    return f"{zlib.crc32(body.encode()):08x} {body}"
+
+
+def parse_note(text: str | bytes | None, source: str) -> dict[str, Any] | None:
+    """The note of a file, None where it has none; JetError where it is damaged."""
+    if text is None:
+        return None
+    raw = text.encode() if isinstance(text, str) else text
+    checksum, _, body = raw.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(body):
+        raise JetError(f"{source}: damaged: the file's note about its jets does not match its own checksum")
+    return json.loads(body)
+
+
+def check_note(note: dict[str, Any], digest: Digest, source: str) -> str | None:
+    """Compare what was read with the note. JetError where the jets differ; a sentence where their number does."""
+    found = digest.to_dict()
+    if (note["jets"], note["events"]) != (found["jets"], found["events"]):
+        return (
+            f"{source}: {found['jets']} jets in {found['events']} events, noted when written were {note['jets']} in "
+            f"{note['events']}; another program changed the file since"
+        )
+    if any(note[key] != found[key] for key in found):
+        raise JetError(f"{source}: damaged: its {found['jets']} jets are not those that were written (checksum)")
+    return None

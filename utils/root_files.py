@@ -1,0 +1,148 @@
+"""Reading ROOT files through uproot: TTree and RNTuple."""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from utils.jet_columns import JetColumns, choose_collection, find_event_column
+from utils.jet_note import NOTE_KEY, parse_note
+from utils.jets import JetError, listing
+from utils.sources import (
+    ROWS,
+    Block,
+    Options,
+    Source,
+    check_lengths,
+    event_numbers,
+    is_remote,
+    numeric,
+    open_binary,
+    reading,
+    row_blocks,
+    same_counts,
+)
+
+BLOCK_BYTES = 2**25
+"""Bytes, uncompressed, of the branches that are in memory at once."""
+
+
+def open_root(name: str, options: Options) -> Source:
+    """A TTree or RNTuple: NanoAOD, DAOD_PHYSLITE, trigger-level xAOD, Cartesian branches, or flat columns."""
+    import uproot
+
+    with reading(name, "ROOT"):
+        file = uproot.open({name: None} if is_remote(name) else Path(name))
+        size = open_binary(name).seek(0, io.SEEK_END)
+        if size < file.file.fEND:
+            raise JetError(f"{name}: truncated: {size} bytes of the {file.file.fEND} that its header promises")
+        kinds = file.classnames(recursive=True, cycle=False)
+        trees = {key: kind for key, kind in kinds.items() if kind in ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")}
+        if not trees:
+            raise JetError(f"{name}: no TTree or RNTuple in this ROOT file; it holds: {listing(kinds)}")
+        key, columns, names = _choose_tree(name, file, list(trees), options)
+        tree = file[key]
+        note = parse_note(str(file[NOTE_KEY]), name) if NOTE_KEY in kinds else None
+    event_column = find_event_column(names, columns)
+    kind = "RNTuple" if trees[key] == "ROOT::RNTuple" else "TTree"
+    jagged = _is_jagged(tree, columns, name)
+    blocks = _RootBlocks(name, tree, event_column, jagged)
+    return Source(
+        name, f"ROOT {kind}", columns, blocks, event_column, columns.unit, key, note, tree.num_entries, jagged
+    )
+
+
+def _choose_tree(name: str, file: Any, keys: list[str], options: Options) -> tuple[str, JetColumns, list[str]]:
+    wanted, collection = options
+    if wanted is not None:
+        if wanted.split(";")[0] not in keys:
+            raise JetError(f"{name}: no tree {wanted!r}; those there are: {listing(keys)}")
+        keys = [wanted.split(";")[0]]
+    usable, errors = {}, []
+    for key in keys:
+        names = [str(column) for column in file[key].keys()]  # noqa: SIM118
+        try:
+            usable[key] = choose_collection(names, collection, name if len(keys) == 1 else f"{name}: tree {key}")
+        except JetError as error:
+            errors.append(error)
+            continue
+        if key in ("Events", "CollectionTree", "EventData"):
+            return key, usable[key], names
+    if not usable:
+        raise errors[0]
+    if len(usable) > 1:
+        raise JetError(f"{name}: several trees hold jets; choose one with --tree (tree= in Python): {listing(usable)}")
+    key, columns = next(iter(usable.items()))
+    return key, columns, [str(column) for column in file[key].keys()]  # noqa: SIM118
+
+
+def _is_jagged(tree: Any, columns: JetColumns, name: str) -> bool:
+    """Whether there is a list of jets per entry, not one jet; judged by the first entry, as libraries present it."""
+    with reading(name, "ROOT"):
+        dims = {column: tree[column].array(entry_start=0, entry_stop=1).ndim for column in columns.needed.values()}
+    if set(dims.values()) not in ({1}, {2}):
+        raise JetError(f"{name}: expected numbers or lists of numbers, found arrays of dimension {dims}")
+    return set(dims.values()) == {2}
+
+
+@dataclass(frozen=True)
+class _RootBlocks:
+    name: str
+    tree: Any
+    event_column: str | None
+    jagged: bool
+
+    def __call__(self, columns: Mapping[str, str]) -> Iterator[Block]:
+        with reading(self.name, "ROOT"):
+            branches = {name: self.tree[name] for name in columns.values()}
+            entries = self.tree.num_entries
+            check_lengths(
+                {name: branch.num_entries for name, branch in branches.items() if hasattr(branch, "num_entries")}
+                | {"the tree": entries},
+                self.name,
+            )
+            step = ROWS if not branches else self._step(branches.values(), entries)
+        rows = (self._rows(columns, start, min(start + step, entries)) for start in range(0, entries, step))
+        return self._lists(columns, step, entries) if self.jagged else row_blocks(rows)
+
+    def _lists(self, columns: Mapping[str, str], step: int, entries: int) -> Iterator[Block]:
+        import awkward as ak
+
+        for start in range(0, entries, step):
+            stop = min(start + step, entries)
+            values, counts = {}, {}
+            with reading(self.name, "ROOT"):
+                for role, name in columns.items():
+                    lists = self.tree[name].array(entry_start=start, entry_stop=stop, array_cache=None)
+                    counts[name] = ak.to_numpy(ak.num(lists)).astype(np.int64)
+                    values[role] = numeric(ak.to_numpy(ak.flatten(lists)), self.name, name)
+                event = self._event(start, stop)
+            yield Block(values, same_counts(counts, self.name, start, stop - start), event, stop - start)
+
+    def _rows(
+        self, columns: Mapping[str, str], start: int, stop: int
+    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        with reading(self.name, "ROOT"):
+            values = {
+                role: numeric(
+                    self.tree[name].array(entry_start=start, entry_stop=stop, library="np", array_cache=None),
+                    self.name,
+                    name,
+                )
+                for role, name in columns.items()
+            }
+            return values, self._event(start, stop)
+
+    def _event(self, start: int, stop: int) -> np.ndarray | None:
+        if self.event_column is None:
+            return None
+        numbers = self.tree[self.event_column].array(entry_start=start, entry_stop=stop, library="np", array_cache=None)
+        return event_numbers(numbers, self.name, self.event_column)
+
+    @staticmethod
+    def _step(branches: Any, entries: int) -> int:
+        size = sum(getattr(branch, "uncompressed_bytes", 100 * entries) for branch in branches)
+        return int(np.clip(BLOCK_BYTES * max(entries, 1) // max(size, 1), 1000, ROWS))

@@ -1,0 +1,175 @@
+"""What an opened file of jets is, whatever its format: a `Source`, whose blocks hold the jets of successive events."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from utils.jet_columns import JetColumns
+from utils.jets import JetError, merge_empty, run_lengths
+
+ROWS = 2**17
+"""Rows, or lines, of a file that are in memory at once."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Jets of successive events: role -> values in file units, jets per event, event numbers, share of the file."""
+
+    values: dict[str, np.ndarray]
+    counts: np.ndarray
+    event: np.ndarray | None
+    done: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened file. `blocks(columns)` reads the named columns, role -> name; without any, event numbers alone.
+
+    `unit` is what the file or its format says of energies, None where it says nothing; `total` is what the `done` of
+    all blocks add up to, None where unknown; `jagged` files hold one entry an event, empty ones included.
+    """
+
+    name: str
+    format: str
+    columns: JetColumns
+    blocks: Callable[[Mapping[str, str]], Iterator[Block]]
+    event_column: str | None
+    unit: str | None = None
+    tree: str | None = None
+    note: dict[str, Any] | None = None
+    total: int | None = None
+    jagged: bool = False
+    notices: list[str] = field(default_factory=list)
+
+
+Options = tuple[str | None, str | None]
+"""The tree and the collection asked for."""
+
+
+@contextlib.contextmanager
+def reading(name: str, kind: str) -> Iterator[None]:
+    """Turn whatever a library raises on a damaged file into a JetError that names the file."""
+    try:
+        yield
+    except (JetError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:
+        first_line = (str(error).strip().splitlines() or ["no details"])[0][:200]
+        raise JetError(
+            f"{name}: cannot be read as {kind}: truncated or damaged? ({type(error).__name__}: {first_line})"
+        ) from error
+
+
+def is_remote(name: str) -> bool:
+    """Whether a path is an address that fsspec opens."""
+    return "://" in name
+
+
+def open_binary(name: str, compression: str | None = None) -> BinaryIO:
+    """Open a local or remote file for reading."""
+    import fsspec
+
+    if is_remote(name):
+        return fsspec.open(name, "rb", compression=compression).open()
+    return (
+        fsspec.open(Path(name).resolve().as_uri(), "rb", compression=compression).open()
+        if compression
+        else open(name, "rb")
+    )
+
+
+def event_numbers(values: Any, source: str, column: str) -> np.ndarray:
+    """Event numbers as int64; JetError where they are not whole numbers of that size."""
+    values = np.asarray(values)
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64) if values.dtype.kind in "iuf" else None
+    if (
+        whole is None
+        or not np.array_equal(whole.astype(values.dtype), values)
+        or (values.dtype.kind == "u" and np.any(whole < 0))
+    ):
+        raise JetError(f"{source}: column {column} must hold whole event numbers (int64), found {values.dtype}")
+    return whole
+
+
+def numeric(values: Any, source: str, column: str) -> np.ndarray:
+    """A column of floats or integers; JetError where it is text or objects."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "iuf":
+        raise JetError(f"{source}: column {column} is not numeric: {values.dtype}")
+    return values
+
+
+def row_blocks(
+    rows: Iterator[tuple[dict[str, np.ndarray], np.ndarray | None]], empty_rows: bool = False
+) -> Iterator[Block]:
+    """Blocks of whole events from rows with event numbers; the last event is held back until the next one begins.
+
+    With `empty_rows`, a row with an event number and nothing else stands for an event without jets.
+    """
+    kept: tuple[dict[str, np.ndarray], np.ndarray] | None = None
+    for values, event in rows:
+        done = len(next(iter(values.values()))) if values else len(event if event is not None else ())
+        if event is None:
+            yield Block(values, np.ones(done, np.int64), None, done)
+            continue
+        if kept is not None:
+            values = {role: np.concatenate([kept[0][role], column]) for role, column in values.items()}
+            event = np.concatenate([kept[1], event])
+        if len(event) == 0:
+            continue
+        changes = np.flatnonzero(event[1:] != event[:-1])
+        last = int(changes[-1]) + 1 if len(changes) else 0
+        kept = {role: column[last:] for role, column in values.items()}, event[last:]
+        if last:
+            yield _events({role: column[:last] for role, column in values.items()}, event[:last], empty_rows, done)
+    if kept is not None:
+        yield _events(*kept, empty_rows, 0)
+
+
+def _events(values: dict[str, np.ndarray], event: np.ndarray, empty_rows: bool, done: int) -> Block:
+    numbers, counts = run_lengths(event)
+    if empty_rows and values:
+        empty = np.all([np.isnan(column) for column in values.values()], axis=0)
+        if empty.any():
+            counts = counts - np.add.reduceat(empty.astype(np.int64), np.cumsum(counts) - counts)
+            values = {role: column[~empty] for role, column in values.items()}
+    return Block(values, counts, numbers, done)
+
+
+def insert_empty(blocks: Iterator[Block], empty: np.ndarray, ascending: bool) -> Iterator[Block]:
+    """Put events without jets where their numbers belong, or behind all others where numbers do not ascend."""
+    empty = np.sort(empty) if ascending else empty
+    for block in blocks:
+        if ascending and block.event is not None and len(block.event):
+            upto = int(np.searchsorted(empty, block.event[-1]))
+            numbers, counts = merge_empty(block.event, block.counts, empty[:upto])
+            block, empty = Block(block.values, counts, numbers, block.done), empty[upto:]
+        yield block
+    if len(empty):
+        yield Block({}, np.zeros(len(empty), np.int64), empty, 0)
+
+
+def check_lengths(lengths: Mapping[str, int], source: str) -> None:
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise JetError(f"{source}: columns of different lengths: {shown}")
+
+
+def same_counts(counts: Mapping[str, np.ndarray], source: str, start: int, entries: int) -> np.ndarray:
+    """Jets per event, which all columns must agree on."""
+    if not counts:
+        return np.zeros(entries, np.int64)
+    (first, expected), *others = counts.items()
+    for name, found in others:
+        if not np.array_equal(found, expected):
+            event = int(np.flatnonzero(found != expected)[0])
+            raise JetError(
+                f"{source}: columns of different lengths: entry {event + start} has "
+                f"{expected[event]} values of {first} and {found[event]} of {name}"
+            )
+    return expected

@@ -1,0 +1,194 @@
+"""Reading text: CSV and TSV with a header, and the event lines of the DarkMachines and PhenoML challenges."""
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+
+from utils.jet_columns import JetColumns, choose_collection, find_event_column
+from utils.jets import JetError, listing
+from utils.sources import Block, Options, Source, open_binary, reading, row_blocks
+
+BLOCK_BYTES = 2**23
+"""Bytes of text that are in memory at once."""
+
+MAX_LINE = 2**20
+"""Bytes of the longest line that is taken for text."""
+
+SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
+
+JET_OBJECTS = "j,b"
+OBJECTS = {"j", "b", "g", "e-", "e+", "m-", "m+", "mu-", "mu+", "t-", "t+"}
+"""What event lines name: jets, b-jets, photons, electrons, muons, taus."""
+
+_EVENT_LINE = re.compile(rb"[^;,]*;[^;,]*;[^;,]*;[^;,]*;[^;,]*(;[^;,]*,[^;]*)*;?\s*")
+
+
+def open_text(name: str, options: Options, compression: str | None = None) -> Source:
+    """A table with a header, or event lines; told apart by the first line."""
+    with reading(name, "text"), open_binary(name, compression) as file:
+        first = file.readline(MAX_LINE)
+        size = file.seek(0, 2)
+        file.seek(max(size - 1, 0))
+        complete = file.read(1) == b"\n"
+    if _EVENT_LINE.fullmatch(first) and not re.search(rb"(?i)pt|eta|phi\b.*m", first.split(b";")[0] + first[:40]):
+        source = _open_event_lines(name, options, compression, size)
+    else:
+        source = _open_table(name, options, compression, first)
+    if not complete:
+        source.notices.append(f"{name}: no line end after the last line, which may have been cut")
+    return source
+
+
+def _open_table(name: str, options: Options, compression: str | None, first: bytes) -> Source:
+    try:
+        header = first.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise JetError(f"{name}: line 1: not text in UTF-8 ({error})") from error
+    separator = max(SEPARATORS, key=header.count)
+    names = [column.strip() for column in next(csv.reader([header], delimiter=separator), [])]
+    if not any(character.isalpha() for character in header) or not any(names):
+        raise JetError(f"{name}: line 1: expected a header with the names of the columns, found {header[:80]!r}")
+    twice = sorted({column for column in names if names.count(column) > 1})
+    if twice:
+        raise JetError(f"{name}: line 1: columns named twice: {listing(twice)}")
+    columns = choose_collection(names, options[1], name)
+    event_column = find_event_column(names, columns)
+
+    def rows(wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray | None]]:
+        import pyarrow as pa
+        import pyarrow.csv as pa_csv
+
+        types = dict.fromkeys(wanted.values(), pa.float64())
+        if event_column:
+            types[event_column] = pa.int64()
+        stream = open_binary(name, compression)
+        try:
+            reader = pa_csv.open_csv(
+                stream,
+                pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
+                pa_csv.ParseOptions(delimiter=separator),
+                pa_csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=True),
+            )
+            while True:
+                try:
+                    batch = reader.read_next_batch()
+                except StopIteration:
+                    return
+                event = batch.column(event_column).to_numpy(zero_copy_only=False) if event_column else None
+                if event is not None and event.dtype != np.int64:
+                    raise ValueError("an empty event number")
+                values = {role: batch.column(column).to_numpy(zero_copy_only=False) for role, column in wanted.items()}
+                yield values, event
+        except JetError:
+            raise
+        except Exception as error:
+            _raise_for_line(name, compression, separator, names, list(wanted.values()), event_column, error)
+        finally:
+            stream.close()
+
+    def blocks(wanted: Mapping[str, str]) -> Iterator[Block]:
+        return row_blocks(rows(wanted), empty_rows=event_column is not None)
+
+    return Source(name, SEPARATORS[separator], columns, blocks, event_column, columns.unit)
+
+
+def _raise_for_line(
+    name: str,
+    compression: str | None,
+    separator: str,
+    names: list[str],
+    wanted: list[str],
+    event_column: str | None,
+    error: Exception,
+) -> NoReturn:
+    """Find the first line that does not parse, and say which and why."""
+    with open_binary(name, compression) as file:
+        for number, raw in enumerate(file, start=1):
+            if number == 1 or not raw.strip():
+                continue
+            try:
+                fields = next(csv.reader([raw.decode().rstrip("\r\n")], delimiter=separator))
+            except (UnicodeDecodeError, csv.Error) as problem:
+                raise JetError(f"{name}: line {number}: not text in UTF-8 ({problem})") from error
+            if len(fields) != len(names):
+                raise JetError(f"{name}: line {number}: {len(fields)} fields, expected {len(names)}") from error
+            line = dict(zip(names, fields, strict=True))
+            for column in wanted:
+                if line[column].strip():
+                    _parse(float, line[column], f"{name}: line {number}: {column}", "a number", error)
+            if event_column:
+                _parse(int, line[event_column], f"{name}: line {number}: {event_column}", "a whole number", error)
+    raise JetError(f"{name}: cannot be read as text with columns ({str(error).splitlines()[0][:200]})") from error
+
+
+def _parse(kind: type, text: str, place: str, expected: str, error: Exception) -> None:
+    try:
+        kind(text)
+    except ValueError:
+        raise JetError(f"{place}: expected {expected}, found {text[:40]!r}") from error
+
+
+def _open_event_lines(name: str, options: Options, compression: str | None, size: int) -> Source:
+    """`id;process;weight;MET;METphi;object,E,pt,eta,phi;...` in MeV; the collection names the objects, as `j,b`."""
+    wanted = {kind.strip() for kind in (options[1] or JET_OBJECTS).split(",")}
+    known = OBJECTS | wanted
+
+    def blocks(columns: Mapping[str, str]) -> Iterator[Block]:
+        with open_binary(name, compression) as file:
+            number = 0
+            while lines := file.readlines(BLOCK_BYTES):
+                rows: list[list[str]] = []
+                counts = []
+                for line in lines:
+                    number += 1
+                    objects = _objects(line, known, f"{name}: line {number}")
+                    chosen = [values for kind, *values in objects if kind in wanted]
+                    rows += chosen
+                    counts.append(len(chosen))
+                values = np.array(rows, dtype=np.float64).reshape(-1, 4)
+                yield Block(
+                    {role: values[:, i] for i, role in enumerate(("e", "pt", "eta", "phi"))} if columns else {},
+                    np.array(counts, np.int64),
+                    None,
+                    sum(map(len, lines)),
+                )
+
+    columns = JetColumns(",".join(sorted(wanted)), {role: role for role in ("e", "pt", "eta", "phi")}, "MeV")
+    total = None if compression else size
+    return Source(name, "event lines", columns, blocks, None, "MeV", total=total, jagged=True)
+
+
+def _objects(line: bytes, known: set[str], place: str) -> list[list[Any]]:
+    """The objects of one event as [kind, E, pt, eta, phi], with numbers checked to be finite."""
+    try:
+        fields = line.decode("ascii").strip().split(";")
+    except UnicodeDecodeError as error:
+        raise JetError(f"{place}: not ASCII text ({error})") from error
+    if len(fields) < 5:
+        raise JetError(f"{place}: {len(fields)} fields, expected id;process;weight;MET;METphi;object,E,pt,eta,phi;...")
+    for title, text in zip(("weight", "MET", "METphi"), fields[2:5], strict=True):
+        _finite(text, f"{place}: {title}")
+    objects = []
+    for text in fields[5 : -1 if fields[-1] == "" else None]:
+        kind, *values = text.split(",")
+        if kind not in known or len(values) != 4:
+            raise JetError(
+                f"{place}: expected an object as kind,E,pt,eta,phi of a kind in {listing(sorted(known))}, "
+                f"found {text[:60]!r}"
+            )
+        objects.append([kind, *(_finite(value, f"{place}: {kind}") for value in values)])
+    return objects
+
+
+def _finite(text: str, place: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise JetError(f"{place}: expected a finite number, found {text[:40]!r}")
+    return value
