@@ -54,7 +54,7 @@ def find_notebooks(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[
 
     Raises ValueError where a name means none or several, or two notebooks bear the same name.
     """
-    known = sorted(folder.glob("*.ipynb"))
+    known = sorted(folder.glob("*.ipynb"), key=lambda path: path.stem)
     if not names and not known:
         raise ValueError(f"no notebooks in {folder}; run this from a clone of the repository, or name notebook files")
     chosen = list(dict.fromkeys(_find_notebook(name, known) for name in names)) if names else known

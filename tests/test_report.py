@@ -1,0 +1,191 @@
+"""Tables, summaries and the index page say what the metrics say."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from PIL import Image
+
+from utils.files import REPOSITORY
+from utils.notebooks import Outcome
+from utils.report import (
+    BEGIN,
+    CUSTOM,
+    ELU,
+    END,
+    LEAKY_RELU,
+    NO_NORMALIZATION,
+    reference_metrics,
+    result_tables,
+    tables_in,
+    tables_text,
+    write_report,
+    write_tables,
+)
+
+MACHINE = {"cpu": "A <fast> CPU", "cores": 2, "threads": 2, "gpu": None, "torch": "2.14.1", "python": "3.11.7"}
+
+
+def model(name: str, mse: float, mse_custom: float | None = None, **changes: float) -> dict[str, Any]:
+    errors = {"mean": 0.001, "median": -0.0004, "half_width_68": 0.0491, "q99": 0.234, "max": 2.5, **changes}
+    rows = [
+        {"quantity": quantity, "unit": "", "jets": 90, "masked": 10 if quantity == "m" else 0, **errors}
+        for quantity in ("m", "pt", "phi", "eta")
+    ]
+    network = name != "pca"
+    return {
+        "model": name,
+        "label": name.upper(),
+        "normalization": "custom",
+        "parameters": 51653,
+        "epochs": 40 if network else 0,
+        "training_seconds": 20.4,
+        "mse": mse,
+        "mse_custom": mse_custom,
+        "resolution": rows,
+    }
+
+
+def metrics_of(notebook: str, *models: dict[str, Any]) -> dict[str, Any]:
+    dataset = {"dataset": "embedded", "sha256": {}, "jets": {"train": 1800, "valid": 200, "test": 100}}
+    common = {"notebook": notebook, "profile": "quick", "dataset": dataset, "seed": 0, "device": "cpu"}
+    return {**common, "machine": MACHINE, "models": list(models)}
+
+
+def test_readme_tables_are_those_of_the_reference_results() -> None:
+    metrics = reference_metrics()
+    if not metrics:
+        pytest.skip("plots/ holds no reference results yet (make reference)")
+    assert tables_in(REPOSITORY / "README.md") == tables_text(metrics), "run: compressionhep tables README.md"
+
+
+def test_a_table_row_gives_both_mses_and_bias_width_and_tail_of_each_quantity() -> None:
+    metrics = {NO_NORMALIZATION: metrics_of(NO_NORMALIZATION, model("tanh", 12.3456, 0.000491))}
+    (table,) = result_tables(metrics)
+    assert table.title == "Normalization comparison"
+    row = dict(zip(table.header, table.rows[0], strict=True))
+    assert row == {
+        "normalization": "none",
+        "model": "TANH",
+        "MSE, own space": "12.3",
+        "MSE, custom space": "4.91e-4",
+        "pt [%]": "−0.0 ± 4.9 (23)",
+        "m [%]": "−0.0 ± 4.9 (23)",
+        "phi [mrad]": "−0 ± 49 (234)",
+        "eta [0.001]": "−0 ± 49 (234)",
+    }
+    assert "the 10 massless jets left out" in table.caption
+    assert "dataset embedded, test jets 100, profile quick" in table.caption
+
+
+def test_the_model_comparison_orders_the_custom_normalized_models_and_ends_with_pca() -> None:
+    metrics = {
+        CUSTOM: metrics_of(CUSTOM, model("tanh", 5e-4), model("pca", 9.5e-4)),
+        ELU: metrics_of(ELU, model("elu_bn", 4e-4), model("pca", 9.5e-4)),
+        LEAKY_RELU: metrics_of(LEAKY_RELU, model("leaky_relu_bn", 4.5e-4)),
+    }
+    table = result_tables(metrics)[1]
+    assert [row[0] for row in table.rows] == ["TANH", "LEAKY_RELU_BN", "ELU_BN", "PCA"]
+    assert [row[1:5] for row in table.rows][2:] == [("51,653", "40", "20", "4.00e-4"), ("51,653", "-", "-", "9.50e-4")]
+
+
+def test_no_results_fill_no_table() -> None:
+    assert result_tables({}) == []
+    assert result_tables({"0. 4D_data_normalization": {"profile": "quick"}}) == []
+
+
+def test_markdown_columns_have_one_width() -> None:
+    (table, _) = result_tables({CUSTOM: metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4), model("pca", 9.5e-4))})
+    lines = [line for line in table.markdown().splitlines() if line.startswith("|")]
+    assert len(lines) == 4
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_tables_go_between_the_markers_and_nothing_else_changes(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nthe rest\n")
+    metrics = {CUSTOM: metrics_of(CUSTOM, model("tanh", 5e-4))}
+    write_tables(readme, metrics)
+    write_tables(readme, metrics)
+    assert readme.read_text() == f"# Title\n\n{BEGIN}\n{tables_text(metrics)}\n{END}\n\nthe rest\n"
+    assert tables_in(readme) == tables_text(metrics)
+
+
+def test_a_file_without_markers_is_refused_and_kept(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"no end: {BEGIN}\n")
+    with pytest.raises(ValueError, match=r"README\.md has no place for the tables: expected the lines <!-- tables:beg"):
+        write_tables(readme, {})
+    assert readme.read_text() == f"no end: {BEGIN}\n"
+
+
+@pytest.fixture
+def outcomes(tmp_path: Path) -> list[Outcome]:
+    copies = tmp_path / "notebooks"
+    copies.mkdir()
+    results = []
+    for name, error in ((CUSTOM, None), ("a <b> & c", "cell 3 (In [2]): ValueError: <no>")):
+        plots = tmp_path / "plots" / name
+        plots.mkdir(parents=True)
+        image = plots / "über 50% #1.png"
+        Image.new("RGB", (1600, 1200), "white").save(image)
+        page, executed = copies / f"{name}.html", copies / f"{name}.ipynb"
+        page.touch()
+        executed.touch()
+        results.append(Outcome(name, 12.34, executed, page, (image,), error))
+    content = plots.parent / CUSTOM / "metrics.json"
+    content.write_text(json.dumps(metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4))))
+    results[0] = Outcome(CUSTOM, 12.34, results[0].executed, results[0].page, (*results[0].files, content))
+    return results
+
+
+def test_summary_json_holds_each_notebooks_outcome_and_metrics(tmp_path: Path, outcomes: list[Outcome]) -> None:
+    write_report(tmp_path, "quick", outcomes, MACHINE)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["profile"] == "quick"
+    assert summary["dataset"]["jets"]["test"] == 100
+    assert summary["machine"] == MACHINE
+    first, second = summary["notebooks"]
+    assert first == {"name": CUSTOM, "status": "ok", "seconds": 12.3, "metrics": first["metrics"]}
+    assert first["metrics"]["models"][0]["mse"] == 5e-4
+    assert (second["status"], second["error"], second["metrics"]) == ("failed", outcomes[1].error, None)
+    text = (tmp_path / "summary.md").read_text()
+    assert "1 of 2 notebooks ran to their end." in text
+    assert "### Model comparison" in text
+
+
+class Links(HTMLParser):
+    """Collects what a page links to and shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in ("href", "src") and value and value[0] != "#"]
+
+
+def test_index_links_every_file_and_shows_small_thumbnails(tmp_path: Path, outcomes: list[Outcome]) -> None:
+    page = write_report(tmp_path, "quick", outcomes, MACHINE).read_text()
+    links = Links()
+    links.feed(page)
+    targets = [tmp_path / unquote(link) for link in links.found]
+    assert all(target.is_file() for target in targets)
+    wanted = {path for o in outcomes for path in (o.page, o.executed, *o.files)}
+    assert wanted <= set(targets)
+    thumbnails = [target for target in targets if "thumbnails" in target.parts]
+    assert len(thumbnails) == 2
+    for thumbnail in thumbnails:
+        with Image.open(thumbnail) as image:
+            assert image.size == (544, 408)
+
+
+def test_index_shows_a_failed_notebooks_error_and_escapes_names(tmp_path: Path, outcomes: list[Outcome]) -> None:
+    page = write_report(tmp_path, "quick", outcomes, MACHINE).read_text()
+    assert "<pre>cell 3 (In [2]): ValueError: &lt;no&gt;</pre>" in page
+    assert "a &lt;b&gt; &amp; c" in page
+    assert "A &lt;fast&gt; CPU" in page
+    assert "http" not in page
