@@ -1,0 +1,526 @@
+"""Jets to a small file and back: `compress`, `decompress`, `inspect`.
+
+Error bounds are checked, not believed: every chunk is decoded from the bytes that go to the file and compared with
+the jets that came in, before the file gets its name. Chunks are worked on by all cores; NumPy and PCodec let Python's
+threads run side by side.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import google_crc32c
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from utils import __version__
+from utils.container import (
+    PLAIN,
+    ContainerError,
+    Member,
+    Reader,
+    Writer,
+    array_members,
+    chunk_name,
+    decode_array,
+    group_member,
+)
+from utils.files import atomic_path, sha256_of
+from utils.jets import (
+    CHUNK_JETS,
+    FEATURES,
+    MASSLESS,
+    UNITS,
+    JetError,
+    concat_tables,
+    event_counts,
+    iter_jets,
+    write_jets,
+)
+from utils.metrics import RESIDUAL_UNITS
+from utils.quantize import BLOCK, EXACT, Bounds
+from utils.schemes import (
+    AutoencoderScheme,
+    BoundedScheme,
+    Columns,
+    Scheme,
+    absolute_error,
+    fit_latent_steps,
+)
+
+CODECS = ("bounded", "autoencoder", "lossless")
+FLOAT32_BYTES = 4 * len(FEATURES)
+"""Bytes of a jet before compression."""
+
+_EVENTS = PLAIN | {"delta_spec": "auto"}
+_HISTOGRAM_SHIFT = 16
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass
+class ErrorSummary:
+    """Errors of one quantity, gathered chunk by chunk in bounded memory.
+
+    Mean and maxima are exact. Quantiles come from a histogram of the residuals whose bins are the float32 numbers that
+    share sign, exponent and 7 bits of mantissa, interpolated inside a bin: right to 0.4%.
+    """
+
+    quantity: str
+    jets: int = 0
+    masked: int = 0
+    total: float = 0.0
+    largest: float = 0.0
+    largest_absolute: float = 0.0
+    histogram: np.ndarray = field(default_factory=lambda: np.zeros(2 ** (32 - _HISTOGRAM_SHIFT), np.int64))
+
+    def add(self, true: np.ndarray, reconstructed: np.ndarray) -> None:
+        """Count jets, float32 arrays; those with a value that is not finite, and massless ones for m, are masked."""
+        keys = np.empty(len(true), np.uint32)
+        counted = 0
+        for start in range(0, len(true), BLOCK):
+            x, y = true[start : start + BLOCK], reconstructed[start : start + BLOCK]
+            residual = self._residuals(x.astype(np.float64), y)
+            if len(residual):
+                self.total += float(residual.sum())
+                self.largest = max(self.largest, float(residual.max()), -float(residual.min()))
+                keys[counted : counted + len(residual)] = residual.astype(np.float32).view(np.uint32)
+                counted += len(residual)
+        self.jets += counted
+        self.masked += len(true) - counted
+        keys >>= np.uint32(_HISTOGRAM_SHIFT)
+        self.histogram += np.bincount(keys[:counted], minlength=len(self.histogram))
+
+    def _residuals(self, true: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
+        error = reconstructed - true
+        if self.quantity == "phi":
+            largest = absolute_error("phi", true, reconstructed)
+            if len(error) and largest.max() < np.abs(error).max():
+                error -= 2 * np.pi * np.rint(error / (2 * np.pi))
+            return error
+        size = np.abs(error)
+        self.largest_absolute = max(self.largest_absolute, float(size.max(initial=0.0)))
+        if self.quantity == "eta":
+            return error
+        if self.quantity == "m":
+            massive = np.abs(true) >= MASSLESS
+            if not massive.all():
+                error, true = error[massive], true[massive]
+        return error / true
+
+    def merge(self, other: "ErrorSummary") -> None:
+        """Add the jets that another summary has counted."""
+        self.jets += other.jets
+        self.masked += other.masked
+        self.total += other.total
+        self.largest = max(self.largest, other.largest)
+        self.largest_absolute = max(self.largest_absolute, other.largest_absolute)
+        self.histogram += other.histogram
+
+    def quantiles(self, probabilities: Iterable[float], absolute: bool = False) -> list[float]:
+        """Quantiles of the residuals, or of their absolute values."""
+        half = len(self.histogram) // 2
+        edges = (np.arange(half + 1, dtype=np.uint64) << np.uint64(_HISTOGRAM_SHIFT)).astype(np.uint32)
+        floats = edges.view(np.float32)
+        values = np.where(np.isfinite(floats), floats, np.finfo(np.float32).max).astype(np.float64)
+        positive, negative = self.histogram[:half], self.histogram[half:]
+        if absolute:
+            edges_of_all, counts = values, positive + negative
+        else:
+            edges_of_all = np.concatenate([-values[:0:-1], values])
+            counts = np.concatenate([negative[::-1], positive])
+        found = _histogram_quantiles(edges_of_all, counts, probabilities)
+        return np.clip(found, -self.largest, self.largest).tolist()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe: the columns of `metrics.resolution_table`, and the largest absolute error of m and pt."""
+        row: dict[str, Any] = {"unit": RESIDUAL_UNITS[self.quantity], "jets": self.jets, "masked": self.masked}
+        if self.jets:
+            low, median, high = self.quantiles((0.16, 0.5, 0.84))
+            row |= {
+                "mean": self.total / self.jets,
+                "median": median,
+                "half_width_68": (high - low) / 2,
+                "q99": self.quantiles((0.99,), absolute=True)[0],
+                "max": self.largest,
+            }
+        if self.quantity in ("m", "pt"):
+            row["max_absolute"] = self.largest_absolute
+        return row
+
+
+def compress(
+    source: str | Path | pd.DataFrame | Iterable[pd.DataFrame],
+    path: str | Path,
+    *,
+    codec: str = "bounded",
+    bounds: Bounds | None = None,
+    model: Any = None,
+    latent_bits: float | None = None,
+    keep_nonfinite: bool = False,
+    chunk_jets: int = CHUNK_JETS,
+    workers: int | None = None,
+    progress: bool = False,
+    **reading: Any,
+) -> dict[str, Any]:
+    """Write the jets of `source` to the container `path`; returns what `inspect` says of it.
+
+    `source` is a path that `iter_jets` reads (with the options `reading`), a jet table, or a stream of tables cut
+    between events. Codecs: "bounded", every jet within `bounds`; "lossless", bit for bit; "autoencoder", the latents
+    of `model` (a Checkpoint, or a path: .safetensors of this project, or published weights), rounded by `latent_bits`
+    or so that the MSE grows by less than 1% - with `bounds`, also the corrections that bring every jet within them.
+
+    NaN and infinite values raise JetError; with `keep_nonfinite` they are kept bit for bit (not by "autoencoder").
+    The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
+    """
+    scheme_of = _scheme_maker(codec, bounds, model, latent_bits, keep_nonfinite)
+    name, tables = _open_source(source, chunk_jets, progress, reading)
+    first = next(tables, None)
+    scheme, fit = scheme_of(first)
+    attributes = {
+        "codec": codec,
+        **scheme.to_dict(),
+        **fit,
+        "features": list(FEATURES),
+        "units": UNITS,
+        "arrays": [],
+        "versions": {"compression-hep": __version__},
+    }
+    errors = [ErrorSummary(quantity) for quantity in FEATURES]
+    totals = {"chunks": 0, "jets": 0, "events": 0, "exact_values": 0, "outside_training_range": 0}
+    training_range = attributes.get("model", {}).get("data", {}).get("range")
+
+    def encode(item: tuple[int, pd.DataFrame]) -> _EncodedChunk:
+        return _encode_chunk(scheme, *item, keep_nonfinite=keep_nonfinite, training_range=training_range)
+
+    with atomic_path(path) as partial, Writer(partial, attributes) as writer:
+        if scheme.weights():
+            writer.add(_array_group("decoder", scheme.weights(), PLAIN | {"mode_spec": "auto"}))
+        chunks = enumerate(_chain(first, tables))
+        for chunk in _ordered_map(encode, chunks, workers):
+            writer.add(chunk.members)
+            for key, count in chunk.counts.items():
+                totals[key] += count
+            for summary, more in zip(errors, chunk.errors, strict=True):
+                summary.merge(more)
+        if training_range is None:
+            del totals["outside_training_range"]
+        writer.close(
+            totals | {"source": name | _checksums(source), "errors": {e.quantity: e.to_dict() for e in errors}}
+        )
+    return inspect(path)
+
+
+def decompress(
+    path: str | Path,
+    output: str | Path,
+    *,
+    recover: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> list[str]:
+    """Write the jets of a container to `output`, in any format of `write_jets`; returns what was lost, one line each.
+
+    Without `recover` a damaged file raises ContainerError naming the chunk, and `output` does not appear; with it, the
+    chunks that are whole are written, and the result lists the others.
+    """
+    lost: list[str] = []
+    write_jets(iter_compressed(path, recover=recover, lost=lost, workers=workers, progress=progress), output)
+    return lost
+
+
+def read_compressed(path: str | Path) -> pd.DataFrame:
+    """The jet table that a container holds."""
+    return concat_tables(iter_compressed(path))
+
+
+def iter_compressed(
+    path: str | Path,
+    *,
+    recover: bool = False,
+    lost: list[str] | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Iterator[pd.DataFrame]:
+    """Decode a container as a stream of jet tables, one a chunk; `lost` gathers what `recover` skips."""
+    lost = [] if lost is None else lost
+    with Reader(path, recover=recover) as reader:
+        if reader.damage:
+            lost.append(reader.damage)
+        scheme = _read_scheme(reader)
+
+        def decode(name: str) -> pd.DataFrame | ContainerError:
+            try:
+                return _decode_chunk(reader, scheme, name)
+            except ContainerError as error:
+                return error
+
+        names = reader.chunk_names()
+        jets = 0
+        for result in tqdm(
+            _ordered_map(decode, names, workers), total=len(names), unit="chunk", disable=not progress, leave=False
+        ):
+            if isinstance(result, ContainerError):
+                if not recover:
+                    raise result
+                lost.append(str(result))
+                continue
+            jets += len(result)
+            yield result
+        if reader.summary and not recover and jets != reader.summary["jets"]:
+            raise ContainerError(f"{path}: holds {jets} jets, expected {reader.summary['jets']}")
+
+
+def inspect(path: str | Path) -> dict[str, Any]:
+    """What a container says of itself, and its size; JSON-safe.
+
+    Keys: `codec`, its settings, `jets`, `events`, `chunks`, `source`, `errors` (measured when it was written), `bytes`,
+    `bytes_per_jet` (everything in the file), `ratio` to float32, and `stream_bytes` (coded arrays by name).
+    """
+    with Reader(path) as reader:
+        assert reader.summary is not None
+        summary, streams = dict(reader.summary), reader.sizes()
+    size, jets = Path(path).stat().st_size, summary["jets"]
+    return summary | {
+        "bytes": size,
+        "bytes_per_jet": size / jets if jets else None,
+        "ratio": FLOAT32_BYTES * jets / size,
+        "stream_bytes": streams,
+    }
+
+
+@dataclass(frozen=True)
+class _EncodedChunk:
+    members: list[Member]
+    counts: dict[str, int]
+    errors: list[ErrorSummary]
+
+
+def _scheme_maker(
+    codec: str, bounds: Bounds | None, model: Any, latent_bits: float | None, keep_nonfinite: bool
+) -> Callable[[pd.DataFrame | None], tuple[Scheme, dict[str, Any]]]:
+    """What fits the scheme of a codec to the first chunk; ValueError for settings that do not belong together."""
+    if codec not in CODECS:
+        raise ValueError(f"unknown codec {codec!r}; known: {', '.join(CODECS)}")
+    if codec != "autoencoder" and (model is not None or latent_bits is not None):
+        raise ValueError(f"a model and latent bits belong to the codec autoencoder, not to {codec}")
+    if codec == "lossless" and bounds is not None:
+        raise ValueError("the codec lossless keeps every bit: it takes no error bounds")
+    if codec != "autoencoder":
+        scheme = BoundedScheme.of(EXACT if codec == "lossless" else bounds or Bounds())
+        return lambda table: (scheme if table is None else scheme.fitted(_columns(table), event_counts(table)[1]), {})
+    if model is None:
+        raise ValueError("the codec autoencoder needs a model: a checkpoint of this project, or published weights")
+    if keep_nonfinite:
+        raise ValueError("the codec autoencoder cannot keep values that are not finite; use bounded or lossless")
+    if latent_bits is not None and not 1 <= latent_bits <= 24:
+        raise ValueError(f"latent bits must lie in 1..24, found {latent_bits:g}")
+    checkpoint = _load_model(model)
+
+    def fitted(table: pd.DataFrame | None) -> tuple[Scheme, dict[str, Any]]:
+        if table is None or len(table) < 2:
+            raise JetError("the codec autoencoder needs at least two jets to fit its steps to")
+        _refuse_nonfinite(table, 0)
+        jets = np.stack(list(_columns(table).values()), axis=1)
+        offset, matrix, growth = fit_latent_steps(checkpoint, jets, latent_bits)
+        corrections = None if bounds is None else BoundedScheme.of(bounds)
+        return AutoencoderScheme(checkpoint, offset, matrix, corrections), {"latent_mse_growth": growth}
+
+    return fitted
+
+
+def _load_model(model: Any) -> Any:
+    from utils.checkpoint import load_checkpoint, load_published
+
+    if not isinstance(model, str | Path):
+        return model
+    return load_checkpoint(model) if Path(model).suffix == ".safetensors" else load_published(model)
+
+
+def _open_source(
+    source: Any, chunk_jets: int, progress: bool, reading: dict[str, Any]
+) -> tuple[dict[str, Any], Iterator[pd.DataFrame]]:
+    if isinstance(source, str | Path):
+        return {"file": Path(source).name}, iter(iter_jets(source, chunk_jets=chunk_jets, progress=progress, **reading))
+    if reading:
+        raise ValueError(f"{', '.join(reading)} say how to read a file, and the jets come as a table")
+    tables = _cut(source, chunk_jets) if isinstance(source, pd.DataFrame) else iter(source)
+    return {"file": None}, iter(tables)
+
+
+def _cut(table: pd.DataFrame, chunk_jets: int) -> Iterator[pd.DataFrame]:
+    """A table in chunks of about `chunk_jets` jets, cut between events."""
+    numbers, counts = event_counts(table)
+    ends = np.cumsum(counts)
+    first_event = first_jet = 0
+    while first_event < len(numbers):
+        last = max(int(np.searchsorted(ends, first_jet + chunk_jets, side="right")), first_event + 1)
+        jets = int(ends[last - 1])
+        chunk = table.iloc[first_jet:jets].reset_index(drop=True)
+        empty = numbers[first_event:last][counts[first_event:last] == 0]
+        chunk.attrs = {"empty_events": empty.tolist()} if len(empty) else {}
+        yield chunk
+        first_event, first_jet = last, jets
+
+
+def _checksums(source: Any) -> dict[str, Any]:
+    """SHA-256 of the file that was read, where it was one file."""
+    single = isinstance(source, str | Path) and Path(source).is_file()
+    return {"sha256": sha256_of(source)} if single else {}
+
+
+def _columns(table: pd.DataFrame) -> Columns:
+    return {name: np.ascontiguousarray(table[name].to_numpy(), np.float32) for name in FEATURES}
+
+
+def _refuse_nonfinite(table: pd.DataFrame, index: int) -> None:
+    for name in FEATURES:
+        bad = np.flatnonzero(~np.isfinite(table[name].to_numpy()))
+        if len(bad):
+            raise JetError(
+                f"chunk {index}: NaN or infinite {name} in {len(bad)} of {len(table)} jets, first at row {bad[0]} "
+                "of the chunk; keep_nonfinite (--keep-nonfinite) stores such values exactly"
+            )
+
+
+def _encode_chunk(
+    scheme: Scheme, index: int, table: pd.DataFrame, keep_nonfinite: bool, training_range: Any
+) -> _EncodedChunk:
+    """Encode a chunk, decode what was encoded, and check it; RuntimeError if the codec broke its promise."""
+    if not keep_nonfinite:
+        _refuse_nonfinite(table, index)
+    columns = _columns(table)
+    numbers, counts = event_counts(table)
+    arrays, expected = scheme.encode(columns, counts)
+    arrays = {"event": (numbers, _EVENTS), "jets_per_event": (counts.astype(np.int32), _EVENTS)} | arrays
+    name = chunk_name(index)
+    members: list[Member] = []
+    stored: Columns = {}
+    for array, (values, settings) in arrays.items():
+        written = array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)
+        members += written
+        coded = written[1].content if len(written) > 1 else None
+        metadata = {"shape": values.shape, "data_type": str(values.dtype)}
+        stored[array] = decode_array(metadata, coded, f"{name}/{array}")
+    decoded = scheme.decode(stored, stored["jets_per_event"].astype(np.int64))
+    _check_chunk(scheme, name, expected, decoded)
+    attributes: dict[str, Any] = {"jets": len(table), "events": len(numbers), "arrays": list(arrays)}
+    if scheme.guaranteed:
+        attributes["checksum"] = _checksum(decoded)
+    members.insert(0, group_member(name, attributes))
+    errors = [ErrorSummary(quantity) for quantity in FEATURES]
+    for summary in errors:
+        true, reconstructed = columns[summary.quantity], decoded[summary.quantity]
+        finite = np.isfinite(true) if keep_nonfinite else None
+        summary.add(*(c if finite is None else c[finite] for c in (true, reconstructed)))
+    counted = {
+        "chunks": 1,
+        "jets": len(table),
+        "events": len(numbers),
+        "exact_values": sum(len(values) for array, (values, _) in arrays.items() if array.endswith("_exact")),
+    }
+    if training_range is not None:
+        inside = [(columns[q] >= training_range[q][0]) & (columns[q] <= training_range[q][1]) for q in FEATURES]
+        counted["outside_training_range"] = int(len(table) - np.logical_and.reduce(inside).sum())
+    return _EncodedChunk(members, counted, errors)
+
+
+def _check_chunk(scheme: Scheme, name: str, expected: Columns, decoded: Columns) -> None:
+    """Compare bit for bit what the stored bytes decode to with the jets that `encode` found to be within the bounds."""
+    for quantity in FEATURES:
+        wrong = decoded[quantity].view(np.uint32) != expected[quantity].view(np.uint32)  # NaN differs from itself
+        if scheme.guaranteed and wrong.any():
+            raise RuntimeError(f"{name}: {quantity} of {wrong.sum()} jets does not decode to what was encoded; a bug")
+
+
+def _decode_chunk(reader: Reader, scheme: Scheme, name: str) -> pd.DataFrame:
+    """The jet table of a chunk; ContainerError naming the member that is damaged, or jets that are not those stored."""
+    attributes, arrays = reader.group(name)
+    counts = arrays["jets_per_event"].astype(np.int64)
+    where = f"{reader.path}: {name}"
+    try:
+        columns = scheme.decode(arrays, counts)
+    except (KeyError, IndexError, ValueError) as error:
+        raise ContainerError(f"{where}: its arrays do not fit together ({error!r})") from error
+    lengths = {len(column) for column in columns.values()} | {int(counts.sum()), attributes["jets"]}
+    if len(lengths) > 1 or len(counts) != attributes["events"]:
+        raise ContainerError(f"{where}: holds columns of {lengths} jets in {len(counts)} events, expected {attributes}")
+    if scheme.guaranteed and _checksum(columns) != attributes.get("checksum"):
+        raise ContainerError(
+            f"{where}: decodes to other jets than when it was written; damaged, or this machine computes the decoder "
+            "differently"
+        )
+    table = pd.DataFrame({"event": np.repeat(arrays["event"], counts)} | columns)
+    empty = arrays["event"][counts == 0]
+    if len(empty):
+        table.attrs["empty_events"] = empty.tolist()
+    return table
+
+
+def _read_scheme(reader: Reader) -> Scheme:
+    codec = reader.attributes.get("codec")
+    if codec not in CODECS:
+        raise ContainerError(f"{reader.path}: codec {codec!r}; this version knows {', '.join(CODECS)}")
+    weights = reader.group("decoder")[1] if codec == "autoencoder" else {}
+    try:
+        if codec == "autoencoder":
+            return AutoencoderScheme.from_dict(reader.attributes, weights)
+        return BoundedScheme.from_dict(reader.attributes)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ContainerError(f"{reader.path}: describes no codec that this version can use ({error})") from error
+
+
+def _checksum(columns: Columns) -> str:
+    """CRC-32C over the float32 columns in the order of FEATURES."""
+    value = 0
+    for name in FEATURES:
+        value = google_crc32c.extend(value, np.ascontiguousarray(columns[name]))
+    return f"{value:08x}"
+
+
+def _array_group(name: str, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> Iterator[Member]:
+    yield group_member(name, {"arrays": list(arrays)})
+    for array, values in arrays.items():
+        yield from array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)
+
+
+def _chain(first: pd.DataFrame | None, rest: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    if first is not None:
+        yield first
+        yield from rest
+
+
+def _ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None) -> Iterator[Result]:
+    """`function` of each item, in order, by `workers` threads (all cores by default), with few items in flight."""
+    workers = workers or os.cpu_count() or 1
+    if workers == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _histogram_quantiles(edges: np.ndarray, counts: np.ndarray, probabilities: Iterable[float]) -> list[float]:
+    cumulative = np.concatenate([[0], np.cumsum(counts)]).astype(np.float64)
+    found = []
+    for probability in probabilities:
+        target = probability * cumulative[-1]
+        bin_ = min(max(int(np.searchsorted(cumulative, target, side="left")) - 1, 0), len(counts) - 1)
+        inside = (target - cumulative[bin_]) / max(counts[bin_], 1)
+        found.append(float(edges[bin_] + inside * (edges[bin_ + 1] - edges[bin_])))
+    return found

@@ -1,0 +1,282 @@
+"""Rounding with a guarantee: error bounds, and the integer grids that respect them.
+
+A grid maps values to integers and integers back to levels. Every level is computed with additions and multiplications
+of IEEE doubles alone, so the same integers give the same float32 values, bit for bit, on every machine. What a grid
+cannot hold within the bound (out of its range, or spoiled by the rounding of the level to float32) the codec finds by
+checking every jet, and stores exactly.
+"""
+
+import math
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from utils.jets import FEATURES
+
+SMALLEST_BOUND = 1e-6
+"""Relative bounds, and bounds in rad, below this come too near to the precision of float32 for a grid."""
+
+GRID_LIMIT = 2**30
+"""Integers stay below this in magnitude; values beyond are left to the exceptions."""
+
+BLOCK = 2**14
+"""Values worked on at a time, so that intermediate results stay in the cache."""
+
+_UNITS = {"GeV": 1.0, "MeV": 1e-3, "rad": 1.0, "mrad": 1e-3, "": 1.0}
+_PART = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%|[A-Za-z]*)\s*")
+
+
+@dataclass(frozen=True)
+class ErrorBound:
+    """The largest error allowed at a true value x: max(relative * |x|, absolute). Both zero: kept exactly."""
+
+    relative: float = 0.0
+    absolute: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.relative < 1 and 0 <= self.absolute < math.inf):
+            raise ValueError(f"an error bound needs 0 <= relative < 100% and 0 <= absolute, found {self}")
+        if 0 < self.relative < SMALLEST_BOUND:
+            raise ValueError(
+                f"a relative bound of {self.relative:g} is at the precision of float32; the smallest is "
+                f"{SMALLEST_BOUND:g}, and 0 keeps every bit"
+            )
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing may change at all."""
+        return self.relative == 0 and self.absolute == 0
+
+    def at(self, true: np.ndarray) -> np.ndarray:
+        """The bound for each true value, float64."""
+        if self.relative == 0:
+            return np.full(np.shape(true), self.absolute)
+        return np.maximum(self.relative * np.abs(np.asarray(true, np.float64)), self.absolute)
+
+    @staticmethod
+    def parse(text: str, quantity: str) -> "ErrorBound":
+        """Read a bound such as "1%", "1%,10MeV", "0.5GeV", "0.005" (phi, eta) or "0" (exact).
+
+        m and pt take a relative and an absolute part, in either order; phi and eta one number. ValueError otherwise.
+        """
+        energy = quantity in ("m", "pt")
+        example = '"1%", "10MeV" or "1%,10MeV"' if energy else '"0.005"' + (' or "5mrad"' if quantity == "phi" else "")
+        allowed = ("%", "GeV", "MeV") if energy else ("", "rad", "mrad") if quantity == "phi" else ("",)
+        found: dict[str, float] = {}
+        for part in text.split(","):
+            match = _PART.fullmatch(part)
+            if match is None:
+                raise ValueError(f"error bound of {quantity}: cannot read {text!r}; expected {example}")
+            number, unit = float(match[1]), match[2]
+            kind = "relative" if unit == "%" else "absolute"
+            if unit not in allowed and number != 0:
+                raise ValueError(f"error bound of {quantity}: {part.strip()!r} needs another unit; expected {example}")
+            if kind in found:
+                raise ValueError(f"error bound of {quantity}: two {kind} parts in {text!r}; expected {example}")
+            found[kind] = number / 100 if unit == "%" else number * _UNITS.get(unit, 1.0)
+        try:
+            return ErrorBound(**found)
+        except ValueError as error:
+            raise ValueError(f"error bound of {quantity}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The largest error of each quantity: relative and absolute parts (GeV) for m and pt, rad for phi."""
+
+    m: ErrorBound = ErrorBound(0.01, 0.01)
+    pt: ErrorBound = ErrorBound(0.01)
+    phi: ErrorBound = ErrorBound(absolute=0.005)
+    eta: ErrorBound = ErrorBound(absolute=0.005)
+
+    def __post_init__(self) -> None:
+        for name in ("phi", "eta"):
+            bound = getattr(self, name)
+            if bound.relative:
+                raise ValueError(f"error bound of {name}: an angle has no relative bound, found {bound}")
+            if 0 < bound.absolute < SMALLEST_BOUND:
+                raise ValueError(
+                    f"error bound of {name}: {bound.absolute:g} is at the precision of float32; the smallest is "
+                    f"{SMALLEST_BOUND:g}, and 0 keeps every bit"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe: quantity -> relative and absolute part."""
+        return {name: asdict(getattr(self, name)) for name in FEATURES}
+
+    @staticmethod
+    def from_dict(description: dict[str, Any]) -> "Bounds":
+        """Rebuild bounds from `to_dict`."""
+        return Bounds(**{name: ErrorBound(**parts) for name, parts in description.items()})
+
+
+EXACT = Bounds(*(ErrorBound() for _ in FEATURES))
+"""Bounds of the lossless codec."""
+
+
+@dataclass(frozen=True)
+class UniformGrid:
+    """Levels q * step."""
+
+    step: float
+
+    kind: ClassVar[str] = "uniform"
+    formula: ClassVar[str] = "value = q * step"
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """The nearest level's integer for each finite value, float64 integers."""
+        return np.rint(np.asarray(values, np.float64) * (1 / self.step))
+
+    def levels(self, integers: np.ndarray) -> np.ndarray:
+        """The values of integers, float64."""
+        return np.asarray(integers, np.float64) * self.step
+
+
+@dataclass(frozen=True)
+class CircularGrid:
+    """`count` levels spread evenly around the circle, -pi + (q + 1/2) * 2 pi / count; none outside (-pi, pi)."""
+
+    count: int
+
+    kind: ClassVar[str] = "circular"
+    formula: ClassVar[str] = "value = -pi + (q + 0.5) * 2 * pi / count"
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """The nearest level's integer, 0..count-1, for each finite angle in rad; float64 integers."""
+        integers = np.floor((np.asarray(values, np.float64) + np.pi) * (self.count / (2 * np.pi)))
+        if len(integers) and (integers.min() < 0 or integers.max() >= self.count):
+            integers %= self.count
+        return integers
+
+    def levels(self, integers: np.ndarray) -> np.ndarray:
+        """The angles of integers in rad, float64."""
+        return (np.asarray(integers, np.float64) + 0.5) * (2 * np.pi / self.count) - np.pi
+
+
+@dataclass(frozen=True)
+class RelativeGrid:
+    """The fewest levels that hold max(relative * |x|, absolute) everywhere; symmetric, and 0 is a level.
+
+    Cells are laid outwards from zero, each as wide as the bound lets it be. A level r serves the true values up to the
+    x with x - r = max(relative * x, absolute), where the next cell begins, whose level lies as far above x again. So
+    levels are equally spaced, 2 * absolute apart, up to the first, number `linear`, that is no less than
+    absolute / relative - absolute, and from there each is (1 + relative) / (1 - relative) times the one before.
+    """
+
+    relative: float
+    absolute: float
+    linear: int = field(init=False)
+    ratio: float = field(init=False)
+
+    kind: ClassVar[str] = "relative"
+    formula: ClassVar[str] = (
+        "value = sign(q) * 2 * absolute * min(|q|, linear) * ratio ** max(|q| - linear, 0), "
+        "ratio = (1 + relative) / (1 - relative)"
+    )
+
+    def __post_init__(self) -> None:
+        knee = self.absolute / self.relative - self.absolute
+        object.__setattr__(self, "linear", max(1, math.ceil(knee / (2 * self.absolute) * (1 - 1e-9))))
+        object.__setattr__(self, "ratio", (1 + self.relative) / (1 - self.relative))
+
+    def quantize(self, values: np.ndarray) -> np.ndarray:
+        """The integer of the cell that holds each finite value, float64 integers."""
+        values = np.asarray(values, np.float64)
+        size = np.abs(values)
+        end_of_linear = 2 * self.absolute * self.linear / (1 - self.relative)
+        scale = 1 / math.log(self.ratio)
+        beyond = np.log(np.maximum(size, self.absolute))
+        beyond *= scale
+        beyond += 1 - math.log(end_of_linear) * scale
+        np.floor(beyond, out=beyond)
+        np.maximum(beyond, 0, out=beyond)
+        size *= 1 / (2 * self.absolute)
+        np.rint(size, out=size)
+        np.minimum(size, self.linear, out=size)
+        size += beyond
+        return np.copysign(size, values, out=size)
+
+    def levels(self, integers: np.ndarray) -> np.ndarray:
+        """The values of integers, float64; infinite where the level leaves the range."""
+        integers = np.asarray(integers, np.int64)
+        size = np.abs(integers)
+        beyond = np.maximum(size - self.linear, 0)
+        with np.errstate(over="ignore"):
+            fine = np.cumprod(np.r_[1.0, np.full(1023, self.ratio)])
+            coarse = np.cumprod(np.r_[1.0, np.full(int(beyond.max(initial=0)) >> 10, fine[-1] * self.ratio)])
+            values = np.minimum(size, self.linear) * (2 * self.absolute) * coarse[beyond >> 10] * fine[beyond & 1023]
+        return np.copysign(values, integers)
+
+    def __reduce__(self) -> Any:
+        return RelativeGrid, (self.relative, self.absolute)
+
+
+Grid = UniformGrid | CircularGrid | RelativeGrid
+_PARAMETERS = {UniformGrid: ("step",), CircularGrid: ("count",), RelativeGrid: ("relative", "absolute")}
+
+
+def make_grid(quantity: str, bound: ErrorBound) -> Grid | None:
+    """The coarsest grid that holds `bound` for a quantity; None where it must be kept exactly.
+
+    Steps are narrower than the bound allows by the rounding of the output to float32: half a unit in the last place,
+    taken at |eta| = 8 and at phi = pi, but never by more than a quarter of the bound.
+    """
+    if bound.exact:
+        return None
+    if quantity == "phi":
+        step = 2 * (bound.absolute - min(bound.absolute / 4, 2**-22))
+        return CircularGrid(max(1, math.ceil(2 * math.pi / step)))
+    if quantity == "eta":
+        return UniformGrid(2 * (bound.absolute - min(bound.absolute / 4, 2**-21)))
+    relative = bound.relative - min(bound.relative / 4, 2**-23)
+    if relative == 0:
+        return UniformGrid(2 * bound.absolute * (1 - 2**-20))
+    return RelativeGrid(relative, bound.absolute * (1 - 2**-20) if bound.absolute else relative * 1e-3)
+
+
+def grid_to_dict(grid: Grid | None) -> dict[str, Any]:
+    """JSON-safe description of a grid, its formula included; kind "exact" for None."""
+    if grid is None:
+        return {"kind": "exact", "formula": "value = q"}
+    parameters = {name: getattr(grid, name) for name in _PARAMETERS[type(grid)]}
+    derived = {"linear": grid.linear} if isinstance(grid, RelativeGrid) else {}
+    return {"kind": grid.kind} | parameters | derived | {"formula": grid.formula}
+
+
+def grid_from_dict(description: dict[str, Any]) -> Grid | None:
+    """Rebuild a grid from `grid_to_dict`."""
+    if description["kind"] == "exact":
+        return None
+    kinds: dict[str, Any] = {kind.kind: kind for kind in (UniformGrid, CircularGrid, RelativeGrid)}
+    kind = kinds[description["kind"]]
+    return kind(*(description[name] for name in _PARAMETERS[kind]))
+
+
+def to_integers(grid: Grid, values: np.ndarray) -> np.ndarray:
+    """Quantize finite values; int32, clipped to +-`GRID_LIMIT` where they leave the grid's range."""
+    integers = np.empty(len(values), np.int32)
+    for start in range(0, len(values), BLOCK):
+        block = grid.quantize(values[start : start + BLOCK])
+        np.minimum(block, GRID_LIMIT, out=block)
+        np.maximum(block, -GRID_LIMIT, out=block)
+        integers[start : start + BLOCK] = block
+    return integers
+
+
+def to_values(grid: Grid, integers: np.ndarray) -> np.ndarray:
+    """The levels of integers, float32; looked up in a table where the integers span few enough levels."""
+    if len(integers) == 0:
+        return np.empty(0, np.float32)
+    low, high = int(integers.min()), int(integers.max())
+    with np.errstate(over="ignore"):
+        if high - low < max(len(integers), 2**12):
+            table = grid.levels(np.arange(low, high + 1)).astype(np.float32)
+            values = np.empty(len(integers), np.float32)
+            for start in range(0, len(integers), BLOCK):
+                places = integers[start : start + BLOCK].astype(np.intp)
+                places -= low
+                table.take(places, out=values[start : start + BLOCK], mode="clip")
+            return values
+        return grid.levels(integers).astype(np.float32)
