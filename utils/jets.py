@@ -241,6 +241,51 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -
     write_tables([table] if isinstance(table, pd.DataFrame) else table, path)
 
 
+def convert_jets(
+    source: Paths,
+    target: str | Path,
+    *,
+    pt_min: float | None = None,
+    eta_max: float | None = None,
+    tree: str | None = None,
+    collection: str | None = None,
+    unit: str | None = None,
+    progress: bool = False,
+) -> tuple[int, int, int]:
+    """Stream jets from one file, or several, to another, keeping those with pt >= `pt_min` GeV and |eta| <= `eta_max`.
+
+    Events that lose all their jets stay as events without jets. Returns the numbers of jets read, jets written, and
+    events.
+    """
+    jets = kept = events = 0
+
+    def selected() -> Iterator[pd.DataFrame]:
+        nonlocal jets, kept, events
+        for table in iter_jets(source, tree=tree, collection=collection, unit=unit, progress=progress):
+            chosen = select_jets(table, pt_min, eta_max)
+            jets, kept, events = jets + len(table), kept + len(chosen), events + number_of_events(table)
+            yield chosen
+
+    write_jets(selected(), target)
+    return jets, kept, events
+
+
+def select_jets(table: pd.DataFrame, pt_min: float | None = None, eta_max: float | None = None) -> pd.DataFrame:
+    """The jets with pt >= `pt_min` GeV and |eta| <= `eta_max`, and all events."""
+    keep = np.ones(len(table), dtype=bool)
+    if pt_min is not None:
+        keep &= table["pt"].to_numpy() >= pt_min
+    if eta_max is not None:
+        keep &= np.abs(table["eta"].to_numpy()) <= eta_max
+    if keep.all():
+        return table
+    chosen = table[keep].reset_index(drop=True)
+    numbers, _ = event_counts(table)
+    empty = numbers[~np.isin(numbers, chosen["event"].to_numpy())]
+    chosen.attrs = {"empty_events": empty.tolist()} if len(empty) else {}
+    return chosen
+
+
 def listing(names: Iterable[Any], limit: int = 40) -> str:
     """Names for a message, cut where they are many."""
     found = [str(name) for name in names]

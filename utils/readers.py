@@ -40,11 +40,15 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class EventBlock:
-    """Jets of successive events of one file: m, pt, phi, eta in GeV and rad (float32), jets per event, numbers."""
+    """Jets of successive events of one file: m, pt, phi, eta in GeV and rad (float32), jets per event, numbers.
+
+    `unit` is the unit that the file uses.
+    """
 
     features: list[np.ndarray]
     counts: np.ndarray
     numbers: np.ndarray
+    unit: str
 
 
 def sample_files(path: Paths) -> list[str]:
@@ -168,7 +172,7 @@ def read_blocks(source: Source, unit: str | None = None, progress: Callable[[int
         numbers = np.arange(events, events + len(block.counts)) if block.event is None else block.event
         events += len(numbers)
         digest.update(features, numbers, block.counts)
-        yield EventBlock(features, block.counts, numbers)
+        yield EventBlock(features, block.counts, numbers, str(unit))
     if spacelike:
         warnings.warn(f"{source.name}: {spacelike} jets with E^2 < p^2 by rounding: m = 0", JetWarning, stacklevel=2)
     changed = check_note(source.note, digest, source.name) if source.note else None
@@ -299,12 +303,12 @@ def _merge(blocks: list[EventBlock]) -> EventBlock:
         return blocks[0]
     features = [np.concatenate(columns) for columns in zip(*(block.features for block in blocks), strict=True)]
     counts, numbers = (np.concatenate([getattr(block, key) for block in blocks]) for key in ("counts", "numbers"))
-    return EventBlock(features, counts, numbers)
+    return EventBlock(features, counts, numbers, blocks[0].unit)
 
 
 def _part(block: EventBlock, first: int, last: int, start: int, stop: int) -> EventBlock:
     features = [column[start:stop] for column in block.features]
-    return EventBlock(features, block.counts[first:last], block.numbers[first:last])
+    return EventBlock(features, block.counts[first:last], block.numbers[first:last], block.unit)
 
 
 def _table(block: EventBlock) -> pd.DataFrame:

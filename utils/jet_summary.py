@@ -1,0 +1,170 @@
+"""What `compressionhep info` says of a file: what is in it, and what would be refused."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from utils.jets import FEATURES, MASSLESS, UNITS, JetWarning, Paths, find_problems, make_table
+from utils.readers import open_source, read_blocks, sample_files
+
+QUANTILES = (0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
+SAMPLE_JETS = 2**20
+"""Quantiles are exact up to so many jets; beyond, they are those of as many jets drawn at random."""
+
+REPEATED = "stand apart from other jets of their event"
+
+
+def summarize_jets(
+    path: Paths, tree: str | None = None, collection: str | None = None, unit: str | None = None
+) -> dict[str, Any]:
+    """Read a sample to its end, in bounded memory, and describe it without refusing jets; JSON-safe.
+
+    Keys: `files`, a list of `name`, `format`, `tree`, `collection`, `columns`, `event_column`, `unit`, `events` and
+    `jets`; `events`, `empty_events`, `jets`, `largest_event`, `massless`, `negative_mass`, `quantiles` (feature ->
+    values at `QUANTILES` of the finite ones), `sampled`, where they are of a part of the jets, `refused` (reason ->
+    jets), and `notices`. JetError where a file cannot be read at all.
+    """
+    files = []
+    counts: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    largest = 0
+    sample = _RandomSample(SAMPLE_JETS)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", JetWarning)
+        for name in sample_files(path):
+            source = open_source(name, tree, collection)
+            before = counts.copy()
+            used_unit = None
+            numbers = []
+            for block in read_blocks(source, unit):
+                used_unit = block.unit
+                m, pt, phi, eta = block.features
+                table = make_table(m, pt, phi, eta, np.zeros(len(m), np.int64))
+                counts["events"] += len(block.counts)
+                counts["empty_events"] += int(np.count_nonzero(block.counts == 0))
+                counts["jets"] += len(m)
+                counts["massless"] += int(np.count_nonzero(np.abs(m) < MASSLESS))
+                counts["negative_mass"] += int(np.count_nonzero(m < 0))
+                largest = max(largest, int(block.counts.max(initial=0)))
+                refused.update({reason: len(rows) for reason, rows in find_problems(table).items()})
+                numbers.append(block.numbers)
+                sample.add(table[list(FEATURES)].to_numpy())
+            if numbers and not source.jagged:
+                repeated = np.concatenate(numbers)
+                refused[REPEATED] += len(repeated) - len(np.unique(repeated))
+            files.append(
+                {
+                    "name": name,
+                    "format": source.format,
+                    "tree": source.tree,
+                    "collection": source.columns.name or None,
+                    "columns": list(source.columns.needed.values()),
+                    "event_column": source.event_column,
+                    "unit": used_unit,
+                    "events": counts["events"] - before["events"],
+                    "jets": counts["jets"] - before["jets"],
+                }
+            )
+    keys = ("events", "empty_events", "jets", "massless", "negative_mass")
+    quantiles = {name: _quantiles(sample.rows[:, i]) for i, name in enumerate(FEATURES)}
+    return {
+        "files": files,
+        **{key: counts[key] for key in keys},
+        "largest_event": largest,
+        "quantiles": quantiles,
+        "sampled": counts["jets"] > SAMPLE_JETS,
+        "refused": {reason: number for reason, number in refused.items() if number},
+        "notices": [str(warning.message) for warning in caught if issubclass(warning.category, JetWarning)],
+    }
+
+
+def format_summary(summary: dict[str, Any]) -> str:
+    """The summary as text for a terminal."""
+    lines = []
+    for file in summary["files"]:
+        where = [f"tree {file['tree']}"] * (file["tree"] is not None)
+        where += [f"collection {file['collection']}"] * (file["collection"] is not None)
+        events = file["event_column"] or "counted"
+        lines += [
+            f"{file['name']}: {', '.join([file['format'], *where])}",
+            f"  columns   {', '.join(file['columns'])} in {file['unit'] or 'an unknown unit'}; event numbers: {events}",
+        ]
+    if len(summary["files"]) > 1:
+        lines.append(f"{len(summary['files'])} files together:")
+    lines += [
+        f"  events    {summary['events']:,}, of which {summary['empty_events']:,} have no jet, and the fullest has "
+        f"{summary['largest_event']}",
+        f"  jets      {summary['jets']:,}, of which {summary['massless']:,} are massless (|m| < 1 MeV) and "
+        f"{summary['negative_mass']:,} have a negative mass",
+        "",
+    ]
+    if summary["jets"]:
+        labels = {name: f"{name} [{UNITS[name]}]" if UNITS[name] else name for name in FEATURES}
+        table = pd.DataFrame(summary["quantiles"], index=[_label(q) for q in QUANTILES]).T.rename(index=labels)
+        lines += [*(f"  {line}" for line in table.to_string(float_format=lambda x: f"{x:.5g}").splitlines())]
+        if summary["sampled"]:
+            lines.append(f"  (of {SAMPLE_JETS:,} jets drawn at random; smallest and largest among them)")
+        lines.append("")
+    lines += [f"  note: {notice}" for notice in summary["notices"]]
+    if summary["refused"]:
+        lines.append("  would be refused:")
+        lines += [
+            f"    {number:,} {'groups of jets' if reason == REPEATED else 'jets'}: {reason}"
+            for reason, number in summary["refused"].items()
+        ]
+    else:
+        lines.append("  every jet can be used" if summary["jets"] else "  would be refused: no jets")
+    return "\n".join(lines)
+
+
+def format_container(path: str | Path, content: dict[str, Any]) -> str:
+    """What a container or a checkpoint says of itself, as indented `key: value` lines; long lists are cut short."""
+    return "\n".join([f"{path}:", *_tree_lines(content, "  ")])
+
+
+def _tree_lines(content: dict[str, Any], indent: str) -> Iterable[str]:
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            yield f"{indent}{key}:"
+            yield from _tree_lines(value, indent + "  ")
+        elif isinstance(value, list) and len(value) > 12:
+            yield f"{indent}{key}: {', '.join(map(_short, value[:12]))}, ... ({len(value)} in all)"
+        elif isinstance(value, list):
+            yield f"{indent}{key}: {', '.join(map(_short, value))}"
+        else:
+            yield f"{indent}{key}: {_short(value)}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _label(quantile: float) -> str:
+    return {0: "smallest", 0.5: "median", 1: "largest"}.get(quantile, f"{quantile:.0%}")
+
+
+def _quantiles(values: np.ndarray) -> list[float]:
+    finite = values[np.isfinite(values)].astype(np.float64)
+    return np.quantile(finite, QUANTILES).tolist() if len(finite) else [float("nan")] * len(QUANTILES)
+
+
+class _RandomSample:
+    """Rows drawn at random from a stream: every row gets a random key, and those of the smallest keys stay."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.rows = np.empty((0, len(FEATURES)), np.float32)
+        self.keys = np.empty(0)
+        self.random = np.random.default_rng(0)
+
+    def add(self, rows: np.ndarray) -> None:
+        self.rows = np.concatenate([self.rows, rows])
+        self.keys = np.concatenate([self.keys, self.random.random(len(rows))])
+        if len(self.rows) > self.size:
+            kept = np.argpartition(self.keys, self.size)[: self.size]
+            self.rows, self.keys = self.rows[kept], self.keys[kept]
