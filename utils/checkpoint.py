@@ -288,11 +288,9 @@ def _read_fastai_state(path: Path) -> dict[str, torch.Tensor]:
             raise CheckpointError(
                 f"{path}: not weights that fastai wrote, or damaged ({_first_line(error)})"
             ) from error
-        advice = ""
-        if refused[1].startswith(("fastai.", "fastcore.", "torch.nn.", "__main__.")):
-            advice = "; if this is a whole model or an exported Learner, save its weights with `Learner.save` instead"
         raise CheckpointError(
-            f"{path}: refused, and nothing in it was run: it asks for {refused[1]}, and weights need none{advice}"
+            f"{path}: refused, and nothing in it was run: it asks for {refused[1]}, which weights do not need. A whole "
+            "model or an exported Learner is not loaded; save the weights alone, with `Learner.save`"
         ) from None
     except Exception as error:  # a damaged file fails in any way: as text, index, end of file, archive ...
         raise CheckpointError(
@@ -333,11 +331,13 @@ def _fastai_layers(state: dict[str, torch.Tensor], path: Path) -> tuple[tuple[in
         weight = state.get(f"{layer}.weight")
         if isinstance(weight, torch.Tensor) and weight.ndim == 2:
             widths[i + 1], widths[i] = weight.shape
+    widths[0], widths[-1] = widths[0] or widths[-1], widths[-1] or widths[0]
     found = tuple(width for width in widths if width is not None)
-    if len(found) < len(widths):
-        tensors = {f"{layer}.{part}": () for layer in layers for part in ("weight", "bias")}
-        _require_fit(tensors, dict.fromkeys(state, ()), path)
-        raise CheckpointError(f"{path}: the weights of {', '.join(layers)} are no matrices")
+    if len(found) < len(widths):  # two neighbours are missing: without them, no architecture to compare with
+        expected = [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
+        others = [name for name, *matches in zip(state, named, stacked, strict=True) if any(matches)]
+        _require_fit(dict.fromkeys(expected + others), dict.fromkeys(state), path)
+        raise CheckpointError(f"{path}: some weights of {', '.join(layers)} are no matrices")
     return found, layers, seen
 
 

@@ -141,7 +141,8 @@ def _download(url: str, path: Path, name: str, retries: int, progress: bool) -> 
 
     for attempt in range(retries + 1):
         try:
-            with atomic_path(path) as partial, tqdm(desc=name, unit="B", unit_scale=True, disable=not progress) as bar:
+            bar = tqdm(desc=name, total=1, unit="B", unit_scale=True, disable=not progress)
+            with atomic_path(path) as partial, bar:
                 HTTPDownloader(progressbar=bar, chunk_size=2**16)(url, str(partial), None)
                 require_published(partial, name)
             return
