@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,13 +22,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         add(commands)
     options = parser.parse_args(arguments)
     try:
-        return options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            return options.run(options)
     except (ValueError, OSError) as error:
         print(f"compressionhep: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("compressionhep: interrupted", file=sys.stderr)
         return 130
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A warning in one line, without the place in the code that gave it."""
+    print(f"compressionhep: note: {message}", file=sys.stderr)
 
 
 def _add_simulate(commands: Any) -> None:
@@ -211,12 +219,177 @@ def _run_tables(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_compress(commands: Any) -> None:
+    parser = commands.add_parser(
+        "compress",
+        help="jets to a small file with guaranteed errors",
+        description="Write jets to a Zarr group in one zip. The codec `bounded` keeps every jet within the error "
+        "bounds, `lossless` keeps every bit, `autoencoder` stores the latents of a model and its decoder. Every chunk "
+        "is decoded and checked before the file gets its name.",
+    )
+    parser.add_argument("input", metavar="IN", help="jet file that the project reads")
+    parser.add_argument("output", metavar="OUT", help="container, such as jets.zarr.zip")
+    parser.add_argument("--codec", choices=("bounded", "autoencoder", "lossless"), default="bounded")
+    for quantity, default in (("pt", "1%%"), ("m", "1%%,10MeV"), ("phi", "0.005"), ("eta", "0.005")):
+        text = "relative part, absolute part, or both" if quantity in ("pt", "m") else "rad" * (quantity == "phi")
+        parser.add_argument(
+            f"--{quantity}-error",
+            metavar="BOUND",
+            help=f"largest error of {quantity}, {text or 'a number'}; 0 keeps it exactly (default: {default})",
+        )
+    parser.add_argument("--model", metavar="FILE", help="checkpoint (.safetensors) or published weights (.pth)")
+    parser.add_argument("--latent-bits", type=float, metavar="B", help="default: MSE grows by less than 1%%")
+    parser.add_argument("--bounded", action="store_true", help="with autoencoder: add corrections up to the bounds")
+    parser.add_argument("--keep-nonfinite", action="store_true", help="store NaN and infinite values exactly")
+    _add_reading_options(parser)
+    parser.add_argument("--workers", type=int, metavar="W", help="threads (default: all cores)")
+    parser.set_defaults(run=_run_compress)
+
+
+def _run_compress(options: argparse.Namespace) -> int:
+    from utils.codec import compress
+    from utils.quantize import Bounds, ErrorBound
+
+    texts = {name: getattr(options, f"{name}_error") for name in ("pt", "m", "phi", "eta")}
+    given = {name: ErrorBound.parse(text, name) for name, text in texts.items() if text is not None}
+    if options.codec == "autoencoder" and given and not options.bounded:
+        raise ValueError(f"--{next(iter(given))}-error: the codec autoencoder holds error bounds only with --bounded")
+    if options.bounded and options.codec != "autoencoder":
+        raise ValueError("--bounded belongs to --codec autoencoder; the codec bounded always is")
+    report = compress(
+        options.input,
+        options.output,
+        codec=options.codec,
+        bounds=Bounds(**given) if given or options.bounded else None,
+        model=options.model,
+        latent_bits=options.latent_bits,
+        keep_nonfinite=options.keep_nonfinite,
+        workers=options.workers,
+        progress=sys.stderr.isatty(),
+        tree=options.tree,
+        collection=options.collection,
+        unit=options.unit,
+    )
+    print(
+        f"{options.output}: {report['jets']} jets of {report['events']} events in {report['bytes']} bytes, "
+        f"{report['bytes_per_jet']:.3f} a jet, {report['ratio']:.2f} times smaller than float32"
+    )
+    return 0
+
+
+def _add_decompress(commands: Any) -> None:
+    parser = commands.add_parser(
+        "decompress",
+        help="the jets of a compressed file",
+        description="Write the jets of a container to a jet file. A damaged container is an error that names the "
+        "chunk; with --recover the whole chunks are written, the others listed, and the exit code is 1.",
+    )
+    parser.add_argument("input", metavar="FILE", help="container that `compressionhep compress` wrote")
+    parser.add_argument("output", metavar="OUT", help="jet file; its suffix names the format")
+    parser.add_argument("--recover", action="store_true", help="write what is whole of a damaged file")
+    parser.add_argument("--workers", type=int, metavar="W", help="threads (default: all cores)")
+    parser.set_defaults(run=_run_decompress)
+
+
+def _run_decompress(options: argparse.Namespace) -> int:
+    from utils.codec import decompress
+
+    lost = decompress(
+        options.input,
+        options.output,
+        recover=options.recover,
+        workers=options.workers,
+        progress=sys.stderr.isatty(),
+    )
+    for line in lost:
+        print(f"compressionhep: lost: {line}", file=sys.stderr)
+    return 1 if lost else 0
+
+
+def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that reads jets."""
+    parser.add_argument("--tree", metavar="NAME", help="TTree or RNTuple, where a ROOT file has several with jets")
+    parser.add_argument(
+        "--collection", metavar="NAME", help="jets to read, such as FatJet; of event lines, the objects, such as j,b,g"
+    )
+    parser.add_argument("--unit", choices=("GeV", "MeV"), help="unit of the file, where it says none or a wrong one")
+
+
+def _add_info(commands: Any) -> None:
+    parser = commands.add_parser(
+        "info",
+        help="what a file holds",
+        description="Describe a file of jets (format, events, jets, units, quantiles, and what would be refused), a "
+        "compressed file (.zarr.zip) or a model (.safetensors).",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file, several as one sample, or a pattern")
+    _add_reading_options(parser)
+    parser.add_argument("--json", metavar="FILE", help="write the description to this file as well")
+    parser.set_defaults(run=_run_info)
+
+
+def _run_info(options: argparse.Namespace) -> int:
+    from utils.files import write_json
+    from utils.jet_summary import format_container, format_summary, summarize_jets
+
+    name = options.files[0]
+    if len(options.files) == 1 and name.endswith((".zarr.zip", ".safetensors")):
+        if name.endswith(".zarr.zip"):
+            from utils.codec import inspect as describe
+        else:
+            from utils.checkpoint import read_header as describe
+        content = describe(name)
+        print(format_container(name, content))
+    else:
+        content = summarize_jets(options.files, options.tree, options.collection, options.unit)
+        print(format_summary(content))
+    if options.json is not None:
+        write_json(options.json, content)
+    return 0
+
+
+def _add_convert(commands: Any) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="read jets from any file and write them to another",
+        description="Read jets from ROOT, Parquet, HDF5, CSV, event lines, NumPy archives or pickles, and write "
+        "them to ROOT, Parquet, HDF5 or CSV. Events that lose all jets to a cut stay, as events without jets.",
+    )
+    parser.add_argument("files", nargs="+", metavar="IN", help="a file, several as one sample, or a pattern")
+    parser.add_argument("output", metavar="OUT", help="file to write; its suffix names the format")
+    _add_reading_options(parser)
+    parser.add_argument("--pt-min", type=float, metavar="GEV", help="keep jets with pt of at least this")
+    parser.add_argument("--eta-max", type=float, metavar="ETA", help="keep jets with |eta| of at most this")
+    parser.set_defaults(run=_run_convert)
+
+
+def _run_convert(options: argparse.Namespace) -> int:
+    from utils.jets import convert_jets
+
+    reading = {"tree": options.tree, "collection": options.collection, "unit": options.unit}
+    jets, kept, events = convert_jets(
+        options.files,
+        options.output,
+        pt_min=options.pt_min,
+        eta_max=options.eta_max,
+        progress=sys.stderr.isatty(),
+        **reading,
+    )
+    cut = f" ({jets - kept} of {jets} cut)" if kept < jets else ""
+    print(f"{options.output}: {kept} jets of {events} events{cut}")
+    return 0
+
+
 COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_run,
+    _add_info,
+    _add_convert,
     _add_tables,
     _add_simulate,
     _add_fetch,
     _add_reproduce,
+    _add_compress,
+    _add_decompress,
 )
 """What adds each command to the parser, in the order of `--help`."""
 
