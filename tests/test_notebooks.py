@@ -168,7 +168,7 @@ def test_notebooks_are_found_by_file_name_or_unique_beginning(tmp_path: Path) ->
     with pytest.raises(ValueError, match=r"no beginning of a notebook's name: '3'; there are\n  1a"):
         find_notebooks(["3"], tmp_path)
     same = write_notebook(tmp_path / "sub" / "2. last.ipynb")
-    with pytest.raises(ValueError, match="two of the notebooks are called '2. last'"):
+    with pytest.raises(ValueError, match=r"two of the notebooks are called '2\. last'"):
         find_notebooks(["2", str(same)], tmp_path)
 
 

@@ -46,6 +46,7 @@ def model(name: str, mse: float, mse_custom: float | None = None, **changes: flo
         "mse": mse,
         "mse_custom": mse_custom,
         "resolution": rows,
+        "checkpoint": f"models/{name}.safetensors" if network else None,
     }
 
 
@@ -72,10 +73,10 @@ def test_a_table_row_gives_both_mses_and_bias_width_and_tail_of_each_quantity() 
         "model": "TANH",
         "MSE, own space": "12.3",
         "MSE, custom space": "4.91e-4",
-        "pt [%]": "−0.0 ± 4.9 (23)",
-        "m [%]": "−0.0 ± 4.9 (23)",
-        "phi [mrad]": "−0 ± 49 (234)",
-        "eta [0.001]": "−0 ± 49 (234)",
+        "pt [%]": "0.0 ± 4.9 (23)",
+        "m [%]": "0.0 ± 4.9 (23)",
+        "phi [mrad]": "0 ± 49 (234)",
+        "eta [0.001]": "0 ± 49 (234)",
     }
     assert "the 10 massless jets left out" in table.caption
     assert "dataset embedded, test jets 100, profile quick" in table.caption
@@ -137,6 +138,8 @@ def outcomes(tmp_path: Path) -> list[Outcome]:
         executed.touch()
         results.append(Outcome(name, 12.34, executed, page, (image,), error))
     content = plots.parent / CUSTOM / "metrics.json"
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "tanh.safetensors").touch()
     content.write_text(json.dumps(metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4))))
     results[0] = Outcome(CUSTOM, 12.34, results[0].executed, results[0].page, (*results[0].files, content))
     return results
@@ -174,7 +177,9 @@ def test_index_links_every_file_and_shows_small_thumbnails(tmp_path: Path, outco
     links.feed(page)
     targets = [tmp_path / unquote(link) for link in links.found]
     assert all(target.is_file() for target in targets)
-    wanted = {path for o in outcomes for path in (o.page, o.executed, *o.files)}
+    wanted = {path for o in outcomes for path in (o.page, o.executed, *o.files)} | {
+        tmp_path / "models/tanh.safetensors"
+    }
     assert wanted <= set(targets)
     thumbnails = [target for target in targets if "thumbnails" in target.parts]
     assert len(thumbnails) == 2

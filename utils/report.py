@@ -35,22 +35,30 @@ Metrics = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text, with a title and a caption that tells how to read it."""
+    """A table of text, with a title and a caption that tells how to read it.
+
+    The first `labels` columns hold words, the others numbers.
+    """
 
     title: str
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    labels: int = 1
 
     def markdown(self) -> str:
         """The table in GitHub's Markdown, in columns of even width so that it reads as plain text too."""
         widths = [max(len(cell) for cell in column) for column in zip(self.header, *self.rows, strict=True)]
-        rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
-        lines = [
-            " | ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-            for row in (self.header, tuple(rule), *self.rows)
-        ]
-        return "\n".join([f"### {self.title}", "", *(f"| {line} |" for line in lines), "", self.caption])
+        rule = [":" + "-" * (width - 1) for width in widths]
+        rule[self.labels :] = [mark[::-1] for mark in rule[self.labels :]]
+        lines = []
+        for row in (self.header, rule, *self.rows):
+            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+            cells[self.labels :] = [c.strip().rjust(width) for c, width in zip(cells, widths, strict=True)][
+                self.labels :
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+        return "\n".join([f"### {self.title}", "", *lines, "", self.caption])
 
 
 def read_metrics(plots: Path) -> dict[str, dict[str, Any]]:
@@ -72,6 +80,7 @@ def normalization_comparison(metrics: Metrics) -> Table | None:
         [(label, m["label"], _mse(m["mse"]), _mse(m["mse_custom"]), *_errors(m)) for label, m in rows],
         "An MSE in one space says nothing of an MSE in another: compare the custom-space column and the errors.",
         [metrics[name] for name in (NO_NORMALIZATION, STANDARD, CUSTOM) if name in metrics],
+        labels=2,
     )
 
 
@@ -103,7 +112,12 @@ def result_tables(metrics: Metrics) -> list[Table]:
 
 
 def _comparison(
-    title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]], note: str, sources: Sequence[Mapping]
+    title: str,
+    header: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    note: str,
+    sources: Sequence[Mapping],
+    labels: int = 1,
 ) -> Table | None:
     if not rows:
         return None
@@ -113,7 +127,7 @@ def _comparison(
         f"{note} Errors on the test jets: median ± half of the central 68%, and in brackets the 99% quantile of the "
         f"absolute error; pt and m relative, the {masked:,} massless jets left out of m. {provenance(sources)}"
     )
-    return Table(title, caption, columns, tuple(rows))
+    return Table(title, caption, columns, tuple(rows), labels)
 
 
 def provenance(sources: Iterable[Mapping[str, Any]]) -> str:
@@ -156,7 +170,7 @@ def _errors(model: Mapping[str, Any]) -> tuple[str, ...]:
     for quantity, (_, factor) in ERROR_COLUMNS.items():
         median, width, tail = (factor * rows[quantity][key] for key in ("median", "half_width_68", "q99"))
         digits = _decimals(width)
-        bias = f"{median:+.{digits}f}".replace("-", "−")
+        bias = f"{round(median, digits) or 0.0:.{digits}f}".replace("-", "−")
         cells.append(f"{bias} ± {width:.{digits}f} ({tail:.{_decimals(tail)}f})")
     return tuple(cells)
 
@@ -229,7 +243,7 @@ def summary_text(profile: str, outcomes: Sequence[Outcome]) -> str:
     errors = [f"{outcome.name}: {outcome.error}" for outcome in outcomes if outcome.error is not None]
     ran = sum(outcome.error is None for outcome in outcomes)
     caption = "\n\n".join([f"{ran} of {len(outcomes)} notebooks ran to their end.", *errors])
-    table = Table(f"Notebooks, {profile} profile", caption, ("notebook", "status", "time [s]"), rows)
+    table = Table(f"Notebooks, {profile} profile", caption, ("notebook", "status", "time [s]"), rows, labels=2)
     return "\n\n".join([table.markdown(), *(t.markdown() for t in result_tables(read_outcome_metrics(outcomes)))])
 
 
@@ -260,6 +274,7 @@ def _machine_line(machine: Mapping[str, Any]) -> str:
 def _index_entry(folder: Path, outcome: Outcome) -> dict[str, Any]:
     linked = [(outcome.page, "page"), (outcome.executed, "notebook")]
     linked += [(path, path.name) for path in outcome.files if path.suffix != ".png"]
+    linked += [(path, path.name) for path in _checkpoints(outcome)]
     links = [{"href": _href(path, folder), "text": text} for path, text in linked if path is not None and path.exists()]
     plots = []
     for path in outcome.files:
@@ -274,6 +289,13 @@ def _index_entry(folder: Path, outcome: Outcome) -> dict[str, Any]:
         "links": links,
         "plots": plots,
     }
+
+
+def _checkpoints(outcome: Outcome) -> list[Path]:
+    """The weights that the metrics of a run name, relative to the folder that holds plots/ and models/."""
+    models = read_outcome_metrics([outcome]).get(outcome.name, {}).get("models", [])
+    base = outcome.files[0].parents[2] if models else Path()
+    return [base / model["checkpoint"] for model in models if model.get("checkpoint")]
 
 
 def _href(path: Path, folder: Path) -> str:
