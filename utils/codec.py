@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -189,7 +190,7 @@ def compress(
         "features": list(FEATURES),
         "units": UNITS,
         "arrays": [],
-        "versions": {"compression-hep": __version__},
+        "versions": {"compression-hep": __version__} | {name: version(name) for name in ("numpy", "numcodecs")},
     }
     errors = [ErrorSummary(quantity) for quantity in FEATURES]
     totals = {"chunks": 0, "jets": 0, "events": 0, "exact_values": 0, "outside_training_range": 0}
@@ -354,12 +355,13 @@ def _open_source(
 
 
 def _cut(table: pd.DataFrame, chunk_jets: int) -> Iterator[pd.DataFrame]:
-    """A table in chunks of about `chunk_jets` jets, cut between events."""
+    """A table in chunks, cut behind the first event that fills one; events without jets stay with those before."""
     numbers, counts = event_counts(table)
     ends = np.cumsum(counts)
     first_event = first_jet = 0
     while first_event < len(numbers):
-        last = max(int(np.searchsorted(ends, first_jet + chunk_jets, side="right")), first_event + 1)
+        filling = min(int(np.searchsorted(ends, first_jet + chunk_jets)), len(ends) - 1)
+        last = int(np.searchsorted(ends, ends[filling], side="right"))
         jets = int(ends[last - 1])
         chunk = table.iloc[first_jet:jets].reset_index(drop=True)
         empty = numbers[first_event:last][counts[first_event:last] == 0]

@@ -36,6 +36,13 @@ FIT_JETS = 2**14
 MSE_GROWTH = 0.01
 """By how much of itself the quantization of the latents may raise the mean squared error, by default."""
 
+RELATIONS = {
+    "m": "integers of m = array m + floor(mass_slope_sixteenths * integers of pt / 16)",
+    "pt": "with pt_drops: array pt for the first jet of an event, else that of the jet before it - array pt_drop",
+    "exact": "where there are arrays <quantity>_exact: value[<quantity>_exact_index] = <quantity>_exact",
+}
+"""What a reader of the file undoes, in words."""
+
 _LOWEST = {"pt": 0.0, "m": MASS_LIMIT}
 """Jets at or below these, in GeV, are refused by the project."""
 
@@ -147,6 +154,7 @@ class BoundedScheme:
             "grids": {name: grid_to_dict(grid) for name, grid in self.grids.items()},
             "mass_slope_sixteenths": self.mass_slope,
             "pt_drops": self.pt_drops,
+            "relations": RELATIONS,
         }
 
     def weights(self) -> dict[str, np.ndarray]:
@@ -336,12 +344,7 @@ def find_violations(quantity: str, true: np.ndarray, reconstructed: np.ndarray, 
         x = true[start : start + BLOCK].astype(np.float64)
         y = reconstructed[start : start + BLOCK]
         error = absolute_error(quantity, x, y)
-        limit: Any = bound.absolute
-        if bound.relative:
-            limit = np.abs(x)
-            limit *= bound.relative
-            np.maximum(limit, bound.absolute, out=limit)
-        good = error <= limit
+        good = (error <= bound.at(x)) & (error < np.inf)
         if not good.all():
             found.append(np.flatnonzero(~good) + start)
         if quantity in _LOWEST and len(y) and y.min() <= _LOWEST[quantity]:
