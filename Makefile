@@ -65,7 +65,7 @@ constraints:
 	  --report .venv/resolved.json pip -e ".[$(EXTRAS)]"
 	@$(VENV) -c 'import json; \
 	  found = [item["metadata"] for item in json.load(open(".venv/resolved.json"))["install"]]; \
-	  pins = sorted(f"{m[\"name\"].lower()}=={m[\"version\"]}" for m in found if m["name"] != "compression-hep"); \
+	  pins = sorted(m["name"].lower() + "==" + m["version"] for m in found if m["name"] != "compression-hep"); \
 	  print("# What `make` installs, exactly. Made by `make constraints`.", *pins, sep="\n")' > .venv/constraints.txt
 	@mv .venv/constraints.txt constraints.txt
 
