@@ -8,6 +8,10 @@ from typing import Any
 import psutil
 import torch
 
+from utils.autoencoder import VARIANTS, Autoencoder
+from utils.checkpoint import Checkpoint
+from utils.normalization import CustomNormalization
+
 
 def machine_info() -> dict[str, Any]:
     """The machine and the software beside which a measured number means something; JSON-safe, memory in bytes.
@@ -39,3 +43,26 @@ def _cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
+    """A variant with the custom normalization, weights drawn from a seed, and BatchNorm statistics as if trained.
+
+    It computes what a trained model of its shape does, in the same time; what comes out means nothing.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = Autoencoder(VARIANTS[name])
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            for tensor, low, high in (
+                (module.running_mean, -0.5, 0.5),
+                (module.running_var, 0.1, 1.0),
+                (module.weight, 0.5, 1.5),
+                (module.bias, -0.5, 0.5),
+            ):
+                assert tensor is not None
+                with torch.no_grad():
+                    tensor.uniform_(low, high, generator=generator)
+    return Checkpoint(model, CustomNormalization(), {"model": name, "source": f"untrained, seed {seed}"})

@@ -380,6 +380,37 @@ def _run_convert(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_export(commands: Any) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="write a model as ONNX",
+        description="Write OUT.onnx (jets to latents and reconstructed jets), OUT.encoder.onnx and OUT.decoder.onnx, "
+        "with the normalization inside: jets are in GeV and rad. Before that, all are checked against PyTorch on the "
+        "test jets of the embedded sample.",
+    )
+    parser.add_argument("model", metavar="MODEL", help="a checkpoint (.safetensors)")
+    parser.add_argument("output", metavar="OUT.onnx", help="where to write; the other names derive from this one")
+    parser.set_defaults(run=_run_export)
+
+
+def _run_export(options: argparse.Namespace) -> int:
+    from utils.checkpoint import load_checkpoint
+    from utils.datasets import load_sample
+    from utils.export import export_model, export_paths
+    from utils.jets import UNITS, feature_array
+
+    paths = export_paths(options.output)
+    jets = feature_array(load_sample().test)
+    differences = export_model(load_checkpoint(options.model), options.output, jets)
+    for part, path in paths.items():
+        print(f"{path}: {part}, {path.stat().st_size:,} bytes")
+    print(f"largest difference from PyTorch on {len(jets)} test jets:")
+    for rows in differences.values():
+        for name, value in rows.items():
+            print(f"  {name:9} {value:.1e} {UNITS.get(name, '')}".rstrip())
+    return 0
+
+
 COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_run,
     _add_info,
@@ -390,6 +421,7 @@ COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_reproduce,
     _add_compress,
     _add_decompress,
+    _add_export,
 )
 """What adds each command to the parser, in the order of `--help`."""
 

@@ -1,29 +1,126 @@
-"""Jets in physical units through a trained model, and back."""
+"""Jets in physical units through a trained model, and back, as fast as the machine allows.
+
+On a CPU, ONNX Runtime runs the graphs of `utils.export`, each thread on batches of its own; on a GPU, where the model
+lies there, PyTorch runs the same steps. Memory stays bounded by the batch, whatever the number of jets.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 
 from utils.checkpoint import Checkpoint
+from utils.export import decoder_onnx, decoder_steps, encoder_onnx, encoder_steps, latent_width, make_session, run_steps
+from utils.jets import FEATURES
 
 BATCH_SIZE = 2048
+"""Jets in a batch of one CPU thread: its activations fit in the cache."""
+
+GPU_BATCH_SIZE = 1 << 18
+LANES = 16
+"""Batches are filled up to a multiple of this, for the last jets of a batch to take the same vector instructions as all
+others: so a jet gives the same bits in whatever batch it comes."""
+
+MIN_BATCH_SIZE = 128
+"""Fewer jets than this are not worth another thread."""
+
+Run = Callable[[np.ndarray], np.ndarray]
 
 
-def encode_jets(checkpoint: Checkpoint, jets: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
-    """Jets (GeV, rad), shape (jets, 4), to latents, float32 of shape (jets, latent)."""
-    with torch.inference_mode():
-        batches = torch.as_tensor(jets, dtype=torch.float32).split(batch_size)
-        latents = [checkpoint.model.encode(checkpoint.normalization.normalize(batch)) for batch in batches]
-        return torch.cat(latents).numpy()
+@dataclass(frozen=True, eq=False)
+class PreparedModel:
+    """A model made ready by `prepare`: encoding costs no more than the arithmetic.
+
+    `threads` are those that share the batches.
+    """
+
+    run_encoder: Run
+    run_decoder: Run
+    latent: int
+    batch_size: int
+    threads: int
+
+    def encode(self, jets: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+        """Jets (GeV, rad), shape (jets, 4), to latents, float32 of shape (jets, latent)."""
+        return self._stream(self.run_encoder, jets, len(FEATURES), self.latent, batch_size)
+
+    def decode(self, latents: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+        """Latents, shape (jets, latent), to jets in GeV and rad, float32 of shape (jets, 4)."""
+        return self._stream(self.run_decoder, latents, self.latent, len(FEATURES), batch_size)
+
+    def _stream(self, run: Run, inputs: Any, columns: int, outputs: int, batch_size: int | None) -> np.ndarray:
+        """Batches of the inputs into one array; threads take the next batch when they are done with one."""
+        inputs = np.asarray(inputs)
+        if inputs.ndim != 2 or inputs.shape[1] != columns:
+            raise ValueError(f"expected an array of the shape (jets, {columns}), found {inputs.shape}")
+        jets = len(inputs)
+        step = batch_size or min(self.batch_size, max(MIN_BATCH_SIZE, -(-jets // self.threads)))
+        result = np.empty((jets, outputs), dtype=np.float32)
+        starts = iter(range(0, jets, step))
+
+        def work(starts: Iterator[int]) -> None:
+            for start in starts:
+                batch = slice(start, start + step)
+                values = np.asarray(inputs[batch], dtype=np.float32)
+                padding = np.broadcast_to(values[-1], (-len(values) % LANES, columns))
+                result[batch] = run(np.concatenate([values, padding]))[: len(values)]
+
+        workers = min(self.threads, -(-jets // step))
+        if workers < 2:
+            work(starts)
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                for done in [pool.submit(work, starts) for _ in range(workers)]:
+                    done.result()
+        return result
 
 
-def decode_latents(checkpoint: Checkpoint, latents: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
+def prepare(checkpoint: Checkpoint, threads: int | None = None) -> PreparedModel:
+    """Make a model ready to encode and decode many times, with `threads` CPU threads (default: as many as torch's).
+
+    Takes a snapshot of the weights: a model that is trained further must be prepared anew.
+    """
+    latent, device = latent_width(checkpoint), next(iter(checkpoint.model.state_dict().values())).device
+    if device.type != "cpu":
+        encoder, decoder = (_on_device(steps(checkpoint), device) for steps in (encoder_steps, decoder_steps))
+        return PreparedModel(encoder, decoder, latent, GPU_BATCH_SIZE, threads=1)
+    encoder, decoder = (_on_cpu(content(checkpoint)) for content in (encoder_onnx, decoder_onnx))
+    return PreparedModel(encoder, decoder, latent, BATCH_SIZE, threads or torch.get_num_threads())
+
+
+@lru_cache(maxsize=16)
+def _on_cpu(model: bytes) -> Run:
+    session = make_session(model)
+    name = session.get_inputs()[0].name
+    return lambda batch: session.run(None, {name: batch})[0]
+
+
+def _on_device(steps: list, device: torch.device) -> Run:
+    def run(batch: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return run_steps(steps, torch.from_numpy(batch).to(device)).cpu().numpy()
+
+    return run
+
+
+def encode_jets(checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+    """Jets (GeV, rad), shape (jets, 4), to latents, float32 of shape (jets, latent).
+
+    Jets outside of the normalization's domain give latents without meaning. See `prepare` for many calls in a row.
+    """
+    return prepare(checkpoint).encode(jets, batch_size)
+
+
+def decode_latents(checkpoint: Checkpoint, latents: np.ndarray, batch_size: int | None = None) -> np.ndarray:
     """Latents, shape (jets, latent), to jets in GeV and rad, float32 of shape (jets, 4)."""
-    with torch.inference_mode():
-        batches = torch.as_tensor(latents, dtype=torch.float32).split(batch_size)
-        jets = [checkpoint.normalization.unnormalize(checkpoint.model.decode(batch)) for batch in batches]
-        return torch.cat(jets).numpy()
+    return prepare(checkpoint).decode(latents, batch_size)
 
 
-def reconstruct(checkpoint: Checkpoint, jets: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
+def reconstruct(checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None) -> np.ndarray:
     """Jets through encoder and decoder: what comes out, in GeV and rad, float32 of shape (jets, 4)."""
-    return decode_latents(checkpoint, encode_jets(checkpoint, jets, batch_size), batch_size)
+    model = prepare(checkpoint)
+    return model.decode(model.encode(jets, batch_size), batch_size)

@@ -1,0 +1,372 @@
+"""Models as ONNX graphs, from GeV and rad to latents and back, with everything linear folded together.
+
+The graphs are what `utils.inference` runs on a CPU, and what `compressionhep export` writes for other programs. A model
+is first a list of steps; then normalization, BatchNorm and constant terms go into the Linear layers beside them.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from utils import __version__
+from utils.autoencoder import PCABaseline
+from utils.checkpoint import Checkpoint
+from utils.files import atomic_path
+from utils.jets import FEATURES, UNITS
+
+OPSET, IR_VERSION = 15, 8
+"""Of 2021, so that the runtimes of older experiment software read the files."""
+
+MAX_DIFFERENCE = 1e-4
+"""What `check_export` allows between ONNX and PyTorch, as a fraction of the largest value of a column."""
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """y = x * scale + shift, column by column."""
+
+    scale: np.ndarray
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """y = x @ weight.T + bias."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True)
+class Activation:
+    """tanh, leaky_relu with its slope, or elu_plus_one: elu(x) + 1 = min(exp(x), max(x, 0) + 1)."""
+
+    name: str
+    slope: float = 0.0
+
+
+@dataclass(frozen=True)
+class Logarithm:
+    """ln(x + shift) of each column whose shift is not None."""
+
+    shifts: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """exp(x) - shift of each column whose shift is not None: the inverse of Logarithm."""
+
+    shifts: tuple[float | None, ...]
+
+
+Step = Affine | Linear | Activation | Logarithm | Exponential
+
+
+def encoder_steps(checkpoint: Checkpoint) -> list[Step]:
+    """From jets in GeV and rad to latents, folded."""
+    normalization, model = checkpoint.normalization, checkpoint.model
+    scale, offset, log_scale = _normalization_arrays(checkpoint)
+    steps: list[Step] = [Logarithm(normalization.log_shift), Affine(1 / (log_scale * scale), -offset / scale)]
+    if isinstance(model, PCABaseline):
+        mean, components = _array(model.mean), _array(model.components)
+        return fold([*steps, Linear(components, -components @ mean)])
+    return fold([*steps, *_module_steps(model.encoder)])
+
+
+def decoder_steps(checkpoint: Checkpoint) -> list[Step]:
+    """From latents to jets in GeV and rad, folded."""
+    normalization, model = checkpoint.normalization, checkpoint.model
+    scale, offset, log_scale = _normalization_arrays(checkpoint)
+    steps: list[Step] = [Affine(scale * log_scale, offset * log_scale), Exponential(normalization.log_shift)]
+    if isinstance(model, PCABaseline):
+        return fold([Linear(_array(model.components).T, _array(model.mean)), *steps])
+    return fold([*_module_steps(model.decoder), *steps])
+
+
+def _normalization_arrays(checkpoint: Checkpoint) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scale and offset per column, and ln(10) where the column is a logarithm of base 10, else 1."""
+    normalization = checkpoint.normalization
+    log_scale = np.array([1.0 if shift is None else math.log(10) for shift in normalization.log_shift])
+    return np.array(normalization.scale), np.array(normalization.offset), log_scale
+
+
+def _module_steps(modules: nn.Sequential) -> list[Step]:
+    steps: list[Step] = []
+    for module in modules:
+        if isinstance(module, nn.Linear):
+            steps.append(Linear(_array(module.weight), _array(module.bias)))
+        elif isinstance(module, nn.BatchNorm1d):
+            scale = _array(module.weight) / np.sqrt(_array(module.running_var) + module.eps)
+            steps.append(Affine(scale, _array(module.bias) - _array(module.running_mean) * scale))
+        elif isinstance(module, nn.Tanh):
+            steps.append(Activation("tanh"))
+        elif isinstance(module, nn.LeakyReLU):
+            steps.append(Activation("leaky_relu", module.negative_slope))
+        elif isinstance(module, nn.ELU) and module.alpha == 1:
+            steps += [Activation("elu_plus_one"), Affine(np.array(1.0), np.array(-1.0))]
+        else:
+            raise TypeError(f"no ONNX form for the layer {module}; known: Linear, BatchNorm1d, Tanh, LeakyReLU, ELU")
+    return steps
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return tensor.detach().cpu().double().numpy()
+
+
+def fold(steps: Sequence[Step]) -> list[Step]:
+    """The same function in fewer steps: neighbours that are linear become one, in float64."""
+    folded: list[Step] = []
+    for step in steps:
+        while folded and (merged := _merge(folded[-1], step)) is not None:
+            folded.pop()
+            step = merged
+        folded.append(step)
+    return folded
+
+
+def _merge(first: Step, second: Step) -> Step | None:
+    match first, second:
+        case Affine(), Affine():
+            return Affine(first.scale * second.scale, first.shift * second.scale + second.shift)
+        case Affine(), Linear():
+            shift = np.broadcast_to(first.shift, second.weight.shape[1])
+            return Linear(second.weight * first.scale, second.bias + second.weight @ shift)
+        case Linear(), Affine():
+            weight = first.weight * np.broadcast_to(second.scale, first.bias.shape)[:, None]
+            return Linear(weight, first.bias * second.scale + second.shift)
+        case Linear(), Linear():
+            return Linear(second.weight @ first.weight, second.weight @ first.bias + second.bias)
+    return None
+
+
+def run_steps(steps: Sequence[Step], x: torch.Tensor) -> torch.Tensor:
+    """Apply steps to a tensor of shape (jets, columns) where it lies, in its precision: how a GPU does it."""
+    for step in steps:
+        match step:
+            case Affine():
+                x = x * _tensor(step.scale, x) + _tensor(step.shift, x)
+            case Linear():
+                x = nn.functional.linear(x, _tensor(step.weight, x), _tensor(step.bias, x))
+            case Activation("tanh"):
+                x = torch.tanh(x)
+            case Activation("leaky_relu"):
+                x = nn.functional.leaky_relu(x, step.slope)
+            case Activation():
+                x = nn.functional.elu(x) + 1
+            case Logarithm() | Exponential():
+                x = torch.stack([_column(step, x[:, i], shift) for i, shift in enumerate(step.shifts)], dim=1)
+    return x
+
+
+def _column(step: Logarithm | Exponential, column: torch.Tensor, shift: float | None) -> torch.Tensor:
+    if shift is None:
+        return column
+    return torch.log(column + shift) if isinstance(step, Logarithm) else torch.exp(column) - shift
+
+
+def _tensor(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
+    return torch.as_tensor(values, dtype=like.dtype, device=like.device)
+
+
+class _Graph:
+    """An ONNX graph that grows node by node; weights are float32."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.weights: dict[str, Any] = {}
+
+    def add(self, operator: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any) -> list[str]:
+        """Append a node; returns the names of its outputs."""
+        names = [f"{operator.lower()}_{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
+        return names
+
+    def constant(self, values: Any) -> str:
+        """A weight with these values; returns its name."""
+        name = f"weight_{len(self.weights)}"
+        self.weights[name] = numpy_helper.from_array(np.asarray(values, dtype=np.float32), name)
+        return name
+
+    def append(self, steps: Sequence[Step], x: str, output: str) -> None:
+        """Append steps that lead from the value called `x` to the one called `output`."""
+        for step in steps:
+            x = self._append_step(step, x)
+        self.nodes.append(helper.make_node("Identity", [x], [output]))
+
+    def _append_step(self, step: Step, x: str) -> str:
+        match step:
+            case Affine():
+                scaled = self.add("Mul", [x, self.constant(step.scale)])
+                return self.add("Add", [*scaled, self.constant(step.shift)])[0]
+            case Linear():
+                return self.add("Gemm", [x, self.constant(step.weight.T), self.constant(step.bias)])[0]
+            case Activation("tanh"):
+                return self.add("Tanh", [x])[0]
+            case Activation("leaky_relu"):
+                return self.add("LeakyRelu", [x], alpha=step.slope)[0]
+            case Activation():
+                above = self.add("Add", [*self.add("Relu", [x]), self.constant(1.0)])
+                return self.add("Min", [*self.add("Exp", [x]), *above])[0]
+        if all(shift is None for shift in step.shifts):
+            return x
+        columns = self.add("Split", [x], outputs=len(step.shifts), axis=1)
+        for i, shift in enumerate(step.shifts):
+            if shift is None:
+                continue
+            if isinstance(step, Logarithm):
+                shifted = self.add("Add", [columns[i], self.constant(shift)]) if shift else [columns[i]]
+                columns[i] = self.add("Log", shifted)[0]
+            else:
+                grown = self.add("Exp", [columns[i]])
+                columns[i] = self.add("Sub", [*grown, self.constant(shift)])[0] if shift else grown[0]
+        return self.add("Concat", columns, axis=1)[0]
+
+
+def encoder_onnx(checkpoint: Checkpoint) -> bytes:
+    """ONNX model with the input `jets` (GeV, rad; shape (n, 4)) and the output `latents` (n, latent)."""
+    graph = _Graph()
+    graph.append(encoder_steps(checkpoint), "jets", "latents")
+    return _finish(graph, checkpoint, "encoder", ["jets"], ["latents"])
+
+
+def decoder_onnx(checkpoint: Checkpoint) -> bytes:
+    """ONNX model with the input `latents` (n, latent) and the output `reconstructed` (GeV, rad; shape (n, 4))."""
+    graph = _Graph()
+    graph.append(decoder_steps(checkpoint), "latents", "reconstructed")
+    return _finish(graph, checkpoint, "decoder", ["latents"], ["reconstructed"])
+
+
+def autoencoder_onnx(checkpoint: Checkpoint) -> bytes:
+    """ONNX model with the input `jets` and the outputs `latents` and `reconstructed`."""
+    graph = _Graph()
+    graph.append(encoder_steps(checkpoint), "jets", "latents")
+    graph.append(decoder_steps(checkpoint), "latents", "reconstructed")
+    return _finish(graph, checkpoint, "autoencoder", ["jets"], ["latents", "reconstructed"])
+
+
+def latent_width(checkpoint: Checkpoint) -> int:
+    """Number of latent values of a model."""
+    model = checkpoint.model
+    return model.rank if isinstance(model, PCABaseline) else model.config.latent
+
+
+def _finish(graph: _Graph, checkpoint: Checkpoint, part: str, inputs: list[str], outputs: list[str]) -> bytes:
+    columns = ", ".join(f"{name} [{UNITS[name]}]" if UNITS[name] else name for name in FEATURES)
+    latent = latent_width(checkpoint)
+    values = {
+        "jets": (len(FEATURES), columns),
+        "latents": (latent, f"{latent} latent values, without unit"),
+        "reconstructed": (len(FEATURES), columns),
+    }
+
+    def describe(name: str) -> Any:
+        width, text = values[name]
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width], doc_string=text)
+
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            f"{checkpoint.name} {part}",
+            [describe(name) for name in inputs],
+            [describe(name) for name in outputs],
+            list(graph.weights.values()),
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="compression-hep",
+        producer_version=__version__,
+        doc_string=f"{part} of the model {checkpoint.name}; jets have the columns {columns}",
+    )
+    helper.set_model_props(
+        model,
+        {
+            "model": checkpoint.name,
+            "part": part,
+            "features": json.dumps(list(FEATURES)),
+            "units": json.dumps(UNITS),
+            "latent": str(latent),
+            "normalization (inside)": json.dumps(checkpoint.normalization.to_dict()),
+        },
+    )
+    return model.SerializeToString(deterministic=True)
+
+
+def make_session(model: bytes) -> onnxruntime.InferenceSession:
+    """ONNX Runtime on one CPU thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def export_paths(path: str | Path) -> dict[str, Path]:
+    """The files that `export_model` writes for OUT.onnx: OUT.onnx, OUT.encoder.onnx and OUT.decoder.onnx."""
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise ValueError(f"{path}: expected a file name that ends in .onnx")
+    return {"autoencoder": path} | {part: path.with_name(f"{path.stem}.{part}.onnx") for part in ("encoder", "decoder")}
+
+
+def export_model(checkpoint: Checkpoint, path: str | Path, jets: np.ndarray) -> dict[str, dict[str, float]]:
+    """Write a model to OUT.onnx, and its halves beside it (see `export_paths`), after checking them on `jets`.
+
+    OUT.onnx takes jets and gives latents and reconstructed jets. Returns what `check_export` does; nothing is written
+    where it raises ValueError.
+    """
+    paths = export_paths(path)
+    contents = {
+        "autoencoder": autoencoder_onnx(checkpoint),
+        "encoder": encoder_onnx(checkpoint),
+        "decoder": decoder_onnx(checkpoint),
+    }
+    for content in contents.values():
+        onnx.checker.check_model(content, full_check=True)
+    differences = check_export(checkpoint, contents, jets)
+    for part, content in contents.items():
+        with atomic_path(paths[part]) as partial:
+            partial.write_bytes(content)
+    return differences
+
+
+def check_export(checkpoint: Checkpoint, contents: dict[str, bytes], jets: np.ndarray) -> dict[str, dict[str, float]]:
+    """Largest absolute differences between the ONNX models and PyTorch on `jets`, shape (n, 4), in GeV and rad.
+
+    PyTorch runs the checkpoint as it is, unfolded and in float32. The rows are `latents` (column latent_0, ...) and
+    `reconstructed` (columns m, pt, phi, eta); decoders start from the same latents. Raises ValueError where a
+    difference exceeds `MAX_DIFFERENCE` of the column's largest value, or where a value is not finite.
+    """
+    jets = np.ascontiguousarray(jets, dtype=np.float32)
+    sessions = {part: make_session(content) for part, content in contents.items()}
+    with torch.inference_mode():
+        x = torch.from_numpy(jets)
+        latents = checkpoint.model.encode(checkpoint.normalization.normalize(x))
+        expected = {
+            "latents": latents.numpy(),
+            "reconstructed": checkpoint.normalization.unnormalize(checkpoint.model.decode(latents)).numpy(),
+        }
+    whole = dict(zip(expected, sessions["autoencoder"].run(list(expected), {"jets": jets}), strict=True))
+    (encoded,) = sessions["encoder"].run(None, {"jets": jets})
+    (decoded,) = sessions["decoder"].run(None, {"latents": expected["latents"]})
+    names = {"latents": [f"latent_{i}" for i in range(encoded.shape[1])], "reconstructed": list(FEATURES)}
+    result = {}
+    for name, found in (("latents", [encoded, whole["latents"]]), ("reconstructed", [decoded, whole["reconstructed"]])):
+        true = expected[name].astype(np.float64)
+        difference = np.max([np.abs(values - true).max(axis=0) for values in found], axis=0)
+        allowed = MAX_DIFFERENCE * np.abs(true).max(axis=0)
+        if not (difference <= allowed).all():
+            raise ValueError(
+                f"{checkpoint.name}: ONNX and PyTorch differ in {name} by {difference.tolist()}, more than "
+                f"{allowed.tolist()} of {', '.join(names[name])}, on {len(jets)} jets"
+            )
+        result[name] = dict(zip(names[name], difference.tolist(), strict=True))
+    return result
