@@ -54,7 +54,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@echo "installing into .venv (several GB with PyTorch, some minutes)"
 	@$(VENV) -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools
-	@$(VENV) -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+	@PYTHONWARNINGS=ignore $(VENV) -m pip install --quiet --disable-pip-version-check --no-build-isolation \
 	  -c constraints.txt -e ".[$(EXTRAS)]"
 	@echo "$(CURDIR)" > $@
 

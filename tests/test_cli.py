@@ -16,7 +16,7 @@ PARAMETERS = 'profile = "reference"\noutput = None\ndataset = "embedded"\ndevice
 WRITE = """import json, pathlib
 folder = pathlib.Path(output) / "plots" / "notes"
 folder.mkdir(parents=True)
-(folder / "metrics.json").write_text(json.dumps([profile, dataset, device, rate]))
+(folder / "metrics.json").write_text(json.dumps({"got": [profile, dataset, device, rate]}))
 """
 
 
@@ -52,7 +52,7 @@ def test_run_passes_typed_parameters_and_writes_the_report(
     assert output.endswith(f"index: {tmp_path / 'out' / 'index.html'}\n")
     assert "1 of 1 notebooks ran to their end." in output
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["notebooks"][0]["metrics"] == ["quick", str(tmp_path / "my jets.root"), "cpu", 0.001]
+    assert summary["notebooks"][0]["metrics"] == {"got": ["quick", str(tmp_path / "my jets.root"), "cpu", 0.001]}
 
 
 def test_run_of_a_failing_notebook_returns_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
