@@ -152,7 +152,7 @@ def read_blocks(source: Source, unit: str | None = None, progress: Callable[[int
     """
     for notice in source.notices:
         warnings.warn(notice, JetWarning, stacklevel=2)
-    blocks = source.blocks(source.columns.needed)
+    blocks = source.read(source.columns.needed)
     unit = unit or (source.note or {}).get("unit") or source.unit
     guessed = unit is None
     if guessed:
@@ -244,7 +244,7 @@ def _numbers_are_distinct(sources: list[Source]) -> bool:
         return False
     if len(sources) == 1 and not sources[0].jagged:
         return True  # jets of one event that stand apart are an error, which the stream finds
-    numbers = [block.event for source in sources for block in source.blocks({}) if block.event is not None]
+    numbers = [block.event for source in sources for block in source.read({}) if block.event is not None]
     every = np.concatenate(numbers) if numbers else np.empty(0, np.int64)
     distinct = bool(np.all(every[1:] > every[:-1])) or len(np.unique(every)) == len(every)
     if not distinct:

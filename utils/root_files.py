@@ -36,7 +36,8 @@ def open_root(name: str, options: Options) -> Source:
 
     with reading(name, "ROOT"):
         file = uproot.open({name: None} if is_remote(name) else Path(name))
-        size = open_binary(name).seek(0, io.SEEK_END)
+        with open_binary(name) as stream:
+            size = stream.seek(0, io.SEEK_END)
         if size < file.file.fEND:
             raise JetError(f"{name}: truncated: {size} bytes of the {file.file.fEND} that its header promises")
         kinds = file.classnames(recursive=True, cycle=False)
@@ -96,53 +97,41 @@ class _RootBlocks:
     jagged: bool
 
     def __call__(self, columns: Mapping[str, str]) -> Iterator[Block]:
-        with reading(self.name, "ROOT"):
-            branches = {name: self.tree[name] for name in columns.values()}
-            entries = self.tree.num_entries
-            check_lengths(
-                {name: branch.num_entries for name, branch in branches.items() if hasattr(branch, "num_entries")}
-                | {"the tree": entries},
-                self.name,
-            )
-            step = ROWS if not branches else self._step(branches.values(), entries)
-        rows = (self._rows(columns, start, min(start + step, entries)) for start in range(0, entries, step))
-        return self._lists(columns, step, entries) if self.jagged else row_blocks(rows)
+        used = [*columns.values(), *([self.event_column] if self.event_column else [])]
+        branches = {name: self.tree[name] for name in used}
+        entries = self.tree.num_entries
+        counted = {name: branch.num_entries for name, branch in branches.items() if hasattr(branch, "num_entries")}
+        check_lengths(counted | {"the tree": entries}, self.name)
+        step = self._step(branches.values(), entries)
+        spans = [(start, min(start + step, entries)) for start in range(0, entries, step)]
+        if not self.jagged:
+            return row_blocks((self._rows(columns, *span), self._event(*span)) for span in spans)
+        return (self._lists(columns, *span) for span in spans)
 
-    def _lists(self, columns: Mapping[str, str], step: int, entries: int) -> Iterator[Block]:
+    def _lists(self, columns: Mapping[str, str], start: int, stop: int) -> Block:
         import awkward as ak
 
-        for start in range(0, entries, step):
-            stop = min(start + step, entries)
-            values, counts = {}, {}
-            with reading(self.name, "ROOT"):
-                for role, name in columns.items():
-                    lists = self.tree[name].array(entry_start=start, entry_stop=stop, array_cache=None)
-                    counts[name] = ak.to_numpy(ak.num(lists)).astype(np.int64)
-                    values[role] = numeric(ak.to_numpy(ak.flatten(lists)), self.name, name)
-                event = self._event(start, stop)
-            yield Block(values, same_counts(counts, self.name, start, stop - start), event, stop - start)
+        values, counts = {}, {}
+        for role, name in columns.items():
+            lists = self.tree[name].array(entry_start=start, entry_stop=stop, array_cache=None)
+            counts[name] = ak.to_numpy(ak.num(lists)).astype(np.int64)
+            values[role] = numeric(ak.to_numpy(ak.flatten(lists)), self.name, name)
+        counts_of_all = same_counts(counts, self.name, start, stop - start)
+        return Block(values, counts_of_all, self._event(start, stop), stop - start)
 
-    def _rows(
-        self, columns: Mapping[str, str], start: int, stop: int
-    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-        with reading(self.name, "ROOT"):
-            values = {
-                role: numeric(
-                    self.tree[name].array(entry_start=start, entry_stop=stop, library="np", array_cache=None),
-                    self.name,
-                    name,
-                )
-                for role, name in columns.items()
-            }
-            return values, self._event(start, stop)
+    def _rows(self, columns: Mapping[str, str], start: int, stop: int) -> dict[str, np.ndarray]:
+        return {role: numeric(self._array(name, start, stop), self.name, name) for role, name in columns.items()}
 
     def _event(self, start: int, stop: int) -> np.ndarray | None:
         if self.event_column is None:
             return None
-        numbers = self.tree[self.event_column].array(entry_start=start, entry_stop=stop, library="np", array_cache=None)
-        return event_numbers(numbers, self.name, self.event_column)
+        return event_numbers(self._array(self.event_column, start, stop), self.name, self.event_column)
+
+    def _array(self, name: str, start: int, stop: int) -> np.ndarray:
+        return self.tree[name].array(entry_start=start, entry_stop=stop, library="np", array_cache=None)
 
     @staticmethod
     def _step(branches: Any, entries: int) -> int:
+        """Entries that take about `BLOCK_BYTES`."""
         size = sum(getattr(branch, "uncompressed_bytes", 100 * entries) for branch in branches)
         return int(np.clip(BLOCK_BYTES * max(entries, 1) // max(size, 1), 1000, ROWS))

@@ -27,7 +27,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Source:
-    """An opened file. `blocks(columns)` reads the named columns, role -> name; without any, event numbers alone.
+    """An opened file. `read(columns)` gives the named columns, role -> name; without any, event numbers alone.
 
     `unit` is what the file or its format says of energies, None where it says nothing; `total` is what the `done` of
     all blocks add up to, None where unknown; `jagged` files hold one entry an event, empty ones included.
@@ -44,6 +44,20 @@ class Source:
     total: int | None = None
     jagged: bool = False
     notices: list[str] = field(default_factory=list)
+
+    def read(self, columns: Mapping[str, str]) -> Iterator[Block]:
+        """The blocks, with whatever a library raises on a damaged file turned into a JetError that names the file."""
+        blocks = self.blocks(columns)
+        while True:
+            with reading(self.name, self.format):
+                block = next(blocks, None)
+                if block is None:
+                    return
+                lengths = {role: len(values) for role, values in block.values.items()}
+                check_lengths(lengths | {"jets of the events": int(block.counts.sum())} if lengths else {}, self.name)
+                if block.event is not None:
+                    check_lengths({"events": len(block.counts), "event numbers": len(block.event)}, self.name)
+            yield block
 
 
 Options = tuple[str | None, str | None]

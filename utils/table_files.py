@@ -17,6 +17,7 @@ from utils.sources import (
     check_lengths,
     event_numbers,
     insert_empty,
+    is_remote,
     numeric,
     open_binary,
     reading,
@@ -30,21 +31,21 @@ def open_parquet(name: str, options: Options) -> Source:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with reading(name, "Parquet"):
-        file = pq.ParquetFile(open_binary(name), page_checksum_verification=True, pre_buffer=False)
-        schema = file.schema_arrow
+    with reading(name, "Parquet"), open_binary(name) as stream:
+        file = pq.ParquetFile(stream)
+        schema, rows = file.schema_arrow, file.metadata.num_rows
         note = parse_note((file.metadata.metadata or {}).get(NOTE_KEY.encode()), name)
-        paths = {}
-        types: dict[str, Any] = {}
-        for top in schema:
-            records = top.type.value_type if _is_list(top.type) else top.type
-            names = [f"{top.name}.{sub.name}" for sub in records] if pa.types.is_struct(records) else [top.name]
-            types |= dict.fromkeys(names, top.type)
-            for full in names:
-                leaves = [file.schema.column(i).path for i in range(len(file.schema.names))]
-                inside = [leaf for leaf in leaves if leaf == top.name or leaf.startswith(top.name + ".")]
-                ending = [leaf for leaf in inside if full == top.name or leaf.endswith("." + full[len(top.name) + 1 :])]
-                paths[full] = (ending or [top.name])[0]
+        leaves = [file.schema.column(i).path for i in range(len(file.schema.names))]
+    paths: dict[str, str] = {}
+    types: dict[str, Any] = {}
+    for top in schema:
+        records = top.type.value_type if _is_list(top.type) else top.type
+        inner = [field.name for field in records] if pa.types.is_struct(records) else [""]
+        for key in inner:
+            full = f"{top.name}.{key}" if key else top.name
+            fitting = [leaf for leaf in leaves if leaf.startswith(top.name + ".") and leaf.endswith("." + key)]
+            paths[full] = fitting[0] if key and fitting else top.name
+            types[full] = top.type
     columns = choose_collection(paths, options[1], name)
     event_column = find_event_column(paths, columns)
     lists = {column: _is_list(types[column]) for column in columns.needed.values()}
@@ -52,39 +53,33 @@ def open_parquet(name: str, options: Options) -> Source:
         raise JetError(f"{name}: some columns hold lists and some numbers: {lists}")
     jagged = all(lists.values())
 
-    def batches(wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
+    def read(wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
         names = [*wanted.values(), *([event_column] if event_column else [])]
-        file = pq.ParquetFile(open_binary(name), page_checksum_verification=True, pre_buffer=False)
-        stream = file.iter_batches(ROWS, columns=[paths[column] for column in names], use_threads=False)
-        while True:
-            with reading(name, "Parquet"):
-                batch = next(stream, None)
-                if batch is None:
-                    return
+        with open_binary(name) as stream:
+            file = pq.ParquetFile(stream, page_checksum_verification=True, pre_buffer=False)
+            for batch in file.iter_batches(ROWS, columns=[paths[column] for column in names], use_threads=False):
                 arrays = {role: _arrow_column(batch, column) for role, column in wanted.items()}
-                event = event_numbers(_arrow_column(batch, event_column), name, event_column) if event_column else None
-            yield arrays, event
+                event = _arrow_column(batch, event_column) if event_column else None
+                yield arrays, None if event is None else event_numbers(event, name, str(event_column))
 
     def blocks(wanted: Mapping[str, str]) -> Iterator[Block]:
         if not jagged:
-            rows = (
+            flat = (
                 ({role: numeric(array, name, wanted[role]) for role, array in arrays.items()}, event)
-                for arrays, event in batches(wanted)
+                for arrays, event in read(wanted)
             )
             empty = np.asarray((note or {}).get("empty_events", []), np.int64)
-            yield from insert_empty(row_blocks(rows), empty, (note or {}).get("ascending", False))
+            yield from insert_empty(row_blocks(flat), empty, (note or {}).get("ascending", False))
             return
         start = 0
-        for arrays, event in batches(wanted):
+        for arrays, event in read(wanted):
             entries = len(next(iter(arrays.values()))) if arrays else len(event if event is not None else ())
             counts = {wanted[role]: _list_lengths(array) for role, array in arrays.items()}
             values = {role: numeric(array.flatten(), name, wanted[role]) for role, array in arrays.items()}
             yield Block(values, same_counts(counts, name, start, entries), event, entries)
             start += entries
 
-    return Source(
-        name, "Parquet", columns, blocks, event_column, columns.unit, None, note, file.metadata.num_rows, jagged
-    )
+    return Source(name, "Parquet", columns, blocks, event_column, columns.unit, None, note, rows, jagged)
 
 
 def _is_list(kind: Any) -> bool:
@@ -141,8 +136,7 @@ def _columns_source(
     jagged = all(table[column].lists for column in columns.needed.values())
 
     def read(column: str, start: int) -> np.ndarray:
-        with reading(name, kind):
-            return table[column].read(start, min(start + ROWS, rows))
+        return table[column].read(start, min(start + ROWS, rows))
 
     def blocks(wanted: Mapping[str, str]) -> Iterator[Block]:
         if jagged:
@@ -174,7 +168,7 @@ def open_hdf5(name: str, options: Options) -> Source:
     table: dict[str, Column] = {}
     others: list[str] = []
     with reading(name, "HDF5"):
-        file = h5py.File(open_binary(name), "r")
+        file = h5py.File(open_binary(name) if is_remote(name) else name, "r")
         note = parse_note(file.attrs.get(NOTE_KEY), name)
         pandas_groups = {path: kind for path, kind in _groups(file) if kind}
         for path, dataset in _datasets(file):
