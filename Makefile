@@ -1,11 +1,9 @@
 # `make run` runs the study, `make test` its tests. Each target works first on a fresh clone; see README.md.
 # PYTHON names the interpreter that .venv is made with; EXTRAS the optional parts to install: where a platform has no
-# wheels for one of them, `make run EXTRAS=dev` does without.
+# wheels for one of them, `make run EXTRAS=dev` does without. LAB holds options for JupyterLab.
 PYTHON ?= python3
 EXTRAS ?= dev,codecs,simulation
 
-SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .PHONY: help run test reference notebook lint constraints clean
 
@@ -31,7 +29,7 @@ reference: $(INSTALLED)
 	@$(VENV) -m utils.cli tables README.md
 
 notebook: $(INSTALLED)
-	@cd CompressionHEP && ../$(VENV) -m jupyterlab
+	@cd CompressionHEP && ../$(VENV) -m jupyterlab $(LAB)
 
 lint: $(INSTALLED)
 	@$(VENV) -m ruff check
@@ -48,8 +46,8 @@ FORCE:
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@rm -f $@
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "make: this needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "make: this needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing)." \
 	    "Name another one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv
 	@echo "installing into .venv (several GB with PyTorch, some minutes)"
