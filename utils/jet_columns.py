@@ -49,7 +49,11 @@ class JetColumns:
 def find_collections(names: Iterable[str]) -> dict[str, JetColumns]:
     """Group column names by their prefix: `Jet_pt`, `AnalysisJetsAuxDyn.pt` or `jets/pt [GeV]`, complete or not."""
     found: dict[str, JetColumns] = {}
+    names = list(names)
+    counters = {f"n{name}" for name in names}
     for name in names:
+        if name in counters:
+            continue
         match = _COLUMN.fullmatch(name)
         if match is None:
             continue

@@ -5,9 +5,10 @@ one event stand together. Events without a jet have no row: their numbers are li
 `table.attrs["empty_events"]`, so that efficiencies and files with one entry per event stay possible.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -160,17 +161,26 @@ def require_columns(table: pd.DataFrame, source: str) -> None:
 
 def require_usable(table: pd.DataFrame, source: str, first_row: int = 0) -> None:
     """The part of `validate_jets` that looks at values."""
-    problems = find_problems(table)
-    if not problems:
-        return
-    parts = []
-    for description, rows in problems.items():
-        column = next(name for name in FEATURES[::-1] if name in description.split(" by ")[0].replace("|", " ").split())
-        values = table[column].to_numpy()
-        shown = ", ".join(f"{row + first_row} ({values[row]:g})" for row in rows[:5])
-        parts.append(f"{description} in {len(rows)} jets, rows {shown}{', ...' if len(rows) > 5 else ''}")
-    among = f"of {len(table)} jets" if first_row == 0 else f"of the {len(table)} jets from row {first_row} on"
-    raise JetError(f"{source}: {among}: {'; '.join(parts)}")
+    if find_problems(table):
+        refuse_jets([table], source, first_row)
+
+
+def refuse_jets(tables: Iterable[pd.DataFrame], source: str, first_row: int = 0) -> NoReturn:
+    """Raise JetError with what is wrong with jets: how many, and the first rows, counted from `first_row`."""
+    counts: Counter[str] = Counter()
+    shown: dict[str, list[str]] = {}
+    for table in tables:
+        for description, rows in find_problems(table).items():
+            counts[description] += len(rows)
+            column = next(name for name in FEATURES if name in description.replace("|", " ").split())
+            values = table[column].to_numpy()
+            shown.setdefault(description, []).extend(f"{row + first_row} ({values[row]:g})" for row in rows[:5])
+        first_row += len(table)
+    parts = [
+        f"{description} in {counts[description]} jets, rows {', '.join(rows[:5])}{', ...' * (counts[description] > 5)}"
+        for description, rows in shown.items()
+    ]
+    raise JetError(f"{source}: of {first_row} jets: {'; '.join(parts)}")
 
 
 def require_distinct_events(numbers: np.ndarray, source: str) -> None:

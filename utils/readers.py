@@ -4,6 +4,7 @@ import glob
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from utils.jets import (
     JetError,
     JetWarning,
     Paths,
+    find_problems,
     listing,
     make_table,
+    refuse_jets,
     require_distinct_events,
-    require_usable,
     wrap_phi,
 )
 from utils.sources import Block, Options, Source, is_remote, open_binary, reading
@@ -99,10 +101,9 @@ def kind_of_file(name: str) -> tuple[str, str | None]:
     found = next((kind for magic, kind in signatures.items() if head.startswith(magic)), None)
     if found is None and head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5:
         found = "pickle"
-    if found is None and b"\0" not in head and _is_text(head):
+    promised = next((kind for kind, endings in FORMATS.items() if name.lower().endswith(endings)), None)
+    if found is None and b"\0" not in head and (promised == "text" or _is_text(head)):
         found = "text"
-    suffixes = {kind: name.lower().endswith(endings) for kind, endings in FORMATS.items()}
-    promised = next((kind for kind, fits in suffixes.items() if fits), None)
     if promised is not None and promised != found:
         what = {None: f"a file of an unknown kind, beginning with {head[:8]!r}", "NumPy archive": "a zip archive"}
         raise JetError(
@@ -260,9 +261,11 @@ def _checked_blocks(
     for source in sources:
         jets = 0
         seen = []
-        for block in read_blocks(source, unit, progress):
+        blocks = read_blocks(source, unit, progress)
+        for block in blocks:
             part = _table(block)
-            require_usable(part, source.name, jets)
+            if find_problems(part):
+                refuse_jets(chain([part], map(_table, blocks)), source.name, jets)
             jets += len(part)
             seen.append(block.numbers)
             counted = np.arange(events, events + len(block.numbers))

@@ -47,7 +47,8 @@ class Source:
 
     def read(self, columns: Mapping[str, str]) -> Iterator[Block]:
         """The blocks, with whatever a library raises on a damaged file turned into a JetError that names the file."""
-        blocks = self.blocks(columns)
+        with reading(self.name, self.format):
+            blocks = self.blocks(columns)
         while True:
             with reading(self.name, self.format):
                 block = next(blocks, None)
@@ -69,8 +70,10 @@ def reading(name: str, kind: str) -> Iterator[None]:
     """Turn whatever a library raises on a damaged file into a JetError that names the file."""
     try:
         yield
-    except (JetError, FileNotFoundError, PermissionError):
+    except (JetError, PermissionError):
         raise
+    except FileNotFoundError as error:
+        raise JetError(f"{name}: no such file") from error
     except Exception as error:
         first_line = (str(error).strip().splitlines() or ["no details"])[0][:200]
         raise JetError(
