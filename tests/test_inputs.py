@@ -18,6 +18,7 @@ import uproot
 
 from tests.fuzz_inputs import FORMATS, damage, example_table, outcome_of, write_event_lines, write_rntuple, write_ttree
 from utils.cli import main
+from utils.datasets import load_sample
 from utils.jet_summary import format_summary, summarize_jets
 from utils.jets import (
     COLUMNS,
@@ -323,6 +324,20 @@ def test_several_files_and_patterns_are_one_sample(tmp_path: Path) -> None:
     with pytest.warns(JetWarning, match="counted from 0"):
         table = read_jets(both)
     assert (table["event"].tolist(), table.attrs["empty_events"]) == ([0, 0, 2, 3, 3, 5], [1, 4])
+
+
+def test_a_sample_may_be_several_files_or_a_pattern_and_is_split_by_event(tmp_path: Path) -> None:
+    for seed in range(2):
+        write_jets(example_table(seed=seed), tmp_path / f"{seed}.root")
+    with pytest.warns(JetWarning, match="counted from 0"):
+        sample = load_sample(str(tmp_path / "*.root"))
+    parts = [sample.train, sample.valid, sample.test]
+    assert sum(map(len, parts)) == 600
+    assert not set(sample.test["event"]) & set(sample.train["event"]) | set(sample.valid["event"]) & set(
+        sample.train["event"]
+    )
+    assert list(sample.source["sha256"]) == ["0.root", "1.root"]
+    assert sum(map(number_of_events, parts)) == sum(number_of_events(example_table(seed=seed)) for seed in range(2))
 
 
 @pytest.mark.parametrize("suffix", [".root", ".parquet", ".h5", ".csv"])

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from utils.files import REPOSITORY, sha256_of
-from utils.jets import JetError, event_counts, make_table, read_jets, run_lengths
+from utils.jets import JetError, Paths, event_counts, make_table, read_jets, run_lengths
 from utils.published import TEST_SAMPLE, TRAIN_SAMPLE, fetch_published, find_published, has_published
+from utils.readers import sample_files
+from utils.sources import is_remote
 
 __all__ = ["EMBEDDED_FILES", "Sample", "fetch_published", "load_published_jets", "load_sample", "split_jets"]
 
@@ -32,19 +34,20 @@ class Sample:
 
 
 def load_sample(
-    dataset: str | Path = "embedded", max_jets: int | None = None, seed: int = 0, valid_fraction: float = 0.1
+    dataset: Paths = "embedded", max_jets: int | None = None, seed: int = 0, valid_fraction: float = 0.1
 ) -> Sample:
     """Load a sample and split it by event.
 
     `dataset` is "embedded" (the sample that the repository ships), "published" (the study's own, where its files
-    are at hand: see `fetch_published`), or a path that `read_jets` understands. A sample in one file, and the published
-    one where only its test file is there, gives 20% of its events to the test, the same whatever the seed.
-    Validation jets come out of the training events, by `seed`. With `max_jets`, at most so many training jets, and
-    a quarter as many test jets, are kept: whole events, and one event at the least.
+    are at hand: see `fetch_published`), or what `read_jets` understands: a path, several, a pattern, or an address, of
+    which the SHA-256 in `source` is null. Such a sample, and the published one where only its test file is there,
+    gives 20% of its events to the test, the same whatever the seed. Validation jets come out of the training events,
+    by `seed`. With `max_jets`, at most so many training jets, and a quarter as many test jets, are kept: whole
+    events, and one event at the least.
     """
     split = "as shipped: training and test events in files of their own"
     if str(dataset) == "embedded":
-        files = list(EMBEDDED_FILES)
+        files: list[Any] = list(EMBEDDED_FILES)
         train, test = (read_jets(path) for path in files)
     elif str(dataset) == "published" and has_published(TRAIN_SAMPLE):
         files = [find_published(name) for name in (TRAIN_SAMPLE, TEST_SAMPLE)]
@@ -52,17 +55,17 @@ def load_sample(
         split = "as published: training and test jets in files of their own"
     else:
         published = str(dataset) == "published"
-        files = [find_published(TEST_SAMPLE) if published else Path(dataset)]
-        everything = load_published_jets(TEST_SAMPLE) if published else read_jets(files[0])
+        files = [find_published(TEST_SAMPLE)] if published else sample_files(dataset)
+        everything = load_published_jets(TEST_SAMPLE) if published else read_jets(files)
         train, test = split_jets(everything, (1 - TEST_FRACTION, TEST_FRACTION), TEST_SPLIT_SEED)
-        which = "the published test sample alone" if published else "one file"
+        which = "the published test sample alone" if published else "a sample of its own"
         split = f"{which}, {1 - TEST_FRACTION:.0%} of its events for training and {TEST_FRACTION:.0%} for the test"
     if max_jets is not None:
         train, test = first_events(train, max_jets), first_events(test, max_jets // 4)
     train, valid = split_jets(train, (1 - valid_fraction, valid_fraction), seed)
     source = {
-        "dataset": str(dataset),
-        "sha256": {path.name: sha256_of(path) for path in files},
+        "dataset": str(dataset) if isinstance(dataset, str | Path) else [str(path) for path in dataset],
+        "sha256": {Path(path).name: None if is_remote(str(path)) else sha256_of(path) for path in files},
         "split": split,
         "jets": {"train": len(train), "valid": len(valid), "test": len(test)},
         "split_seed": seed,
