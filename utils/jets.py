@@ -115,14 +115,18 @@ def number_of_events(table: pd.DataFrame) -> int:
     return len(event_counts(table)[0])
 
 
-def find_problems(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What makes jets unusable: description -> rows, an index array that is never empty."""
+def find_problems(table: pd.DataFrame, keep_nonfinite: bool = False) -> dict[str, np.ndarray]:
+    """What makes jets unusable: description -> rows, an index array that is never empty.
+
+    With `keep_nonfinite`, values that are NaN or infinite are no problem.
+    """
     problems: dict[str, np.ndarray] = {}
     finite = {}
     for name in FEATURES:
         values = table[name].to_numpy()
         finite[name] = np.isfinite(values)
-        problems[f"NaN or infinite {name}"] = ~finite[name]
+        if not keep_nonfinite:
+            problems[f"NaN or infinite {name}"] = ~finite[name]
     pt, m, phi = (table[name].to_numpy() for name in ("pt", "m", "phi"))
     with np.errstate(invalid="ignore"):
         problems["pt <= 0"] = finite["pt"] & (pt <= 0)
@@ -159,18 +163,20 @@ def require_columns(table: pd.DataFrame, source: str) -> None:
         raise JetError(f"{source}: {found}; expected int64 for event and float32 for the others (see make_table)")
 
 
-def require_usable(table: pd.DataFrame, source: str, first_row: int = 0) -> None:
+def require_usable(table: pd.DataFrame, source: str, first_row: int = 0, keep_nonfinite: bool = False) -> None:
     """The part of `validate_jets` that looks at values."""
-    if find_problems(table):
-        refuse_jets([table], source, first_row)
+    if find_problems(table, keep_nonfinite):
+        refuse_jets([table], source, first_row, keep_nonfinite)
 
 
-def refuse_jets(tables: Iterable[pd.DataFrame], source: str, first_row: int = 0) -> NoReturn:
+def refuse_jets(
+    tables: Iterable[pd.DataFrame], source: str, first_row: int = 0, keep_nonfinite: bool = False
+) -> NoReturn:
     """Raise JetError with what is wrong with jets: how many, and the first rows, counted from `first_row`."""
     counts: Counter[str] = Counter()
     shown: dict[str, list[str]] = {}
     for table in tables:
-        for description, rows in find_problems(table).items():
+        for description, rows in find_problems(table, keep_nonfinite).items():
             counts[description] += len(rows)
             column = next(name for name in FEATURES if name in description.replace("|", " ").split())
             values = table[column].to_numpy()
@@ -196,6 +202,27 @@ def require_distinct_events(numbers: np.ndarray, source: str) -> None:
         )
 
 
+class EventNumbers:
+    """The event numbers of a stream, to be told at its end whether each stood for one event; 8 bytes an event."""
+
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
+        self.ascending = True
+
+    def add(self, numbers: np.ndarray) -> None:
+        """Count the events that follow."""
+        if len(numbers) == 0:
+            return
+        follows = not self.parts or numbers[0] > self.parts[-1][-1]
+        self.ascending = self.ascending and bool(follows and np.all(numbers[1:] > numbers[:-1]))
+        self.parts.append(numbers)
+
+    def require_distinct(self, source: str) -> None:
+        """Raise JetError where a number stands for two events."""
+        if not self.ascending:
+            require_distinct_events(np.concatenate(self.parts), source)
+
+
 def wrap_phi(phi: np.ndarray) -> np.ndarray:
     """phi, float32, with the values within `PHI_TOLERANCE` beyond +-pi wrapped to the other side; others unchanged."""
     beyond = np.abs(phi) - np.float32(np.pi)
@@ -213,17 +240,20 @@ def iter_jets(
     tree: str | None = None,
     collection: str | None = None,
     unit: str | None = None,
+    keep_nonfinite: bool = False,
     progress: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
 
     See `read_jets` for the arguments. Events without jets are in `attrs["empty_events"]` of the table that holds
-    their neighbours. Every value of a table is checked before it is yielded; what needs the whole file (no jets at all,
+    their neighbours. Every value of a table is checked before it is yielded, NaN and infinite ones being refused
+    unless they are to be kept (`keep_nonfinite`); what needs the whole file (no jets at all,
     an event number that turns up again) is raised at the end of the stream.
     """
     from utils.readers import stream_tables
 
-    yield from stream_tables(path, chunk_jets, tree=tree, collection=collection, unit=unit, progress=progress)
+    options: dict[str, Any] = {"tree": tree, "collection": collection, "unit": unit, "progress": progress}
+    yield from stream_tables(path, chunk_jets, keep_nonfinite=keep_nonfinite, **options)
 
 
 def read_jets(
@@ -241,14 +271,15 @@ def read_jets(
     return concat_tables(iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress))
 
 
-def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path) -> None:
+def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *, keep_nonfinite: bool = False) -> None:
     """Write a jet table, or a stream of them such as `iter_jets` gives, in the format that the suffix of `path` names.
 
-    The file appears whole or not at all, and reads back bit for bit. JetError where the jets cannot be used.
+    The file appears whole or not at all, and reads back bit for bit. JetError where the jets cannot be used, for NaN
+    and infinite values too unless they are to be kept (`keep_nonfinite`).
     """
     from utils.writers import write_tables
 
-    write_tables([table] if isinstance(table, pd.DataFrame) else table, path)
+    write_tables([table] if isinstance(table, pd.DataFrame) else table, path, keep_nonfinite)
 
 
 def convert_jets(

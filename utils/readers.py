@@ -16,6 +16,7 @@ from utils.jet_note import Digest, check_note
 from utils.jets import (
     CHUNK_JETS,
     MEV_FROM,
+    EventNumbers,
     JetError,
     JetWarning,
     Paths,
@@ -23,7 +24,6 @@ from utils.jets import (
     listing,
     make_table,
     refuse_jets,
-    require_distinct_events,
     wrap_phi,
 )
 from utils.sources import Block, Options, Source, is_remote, open_binary, reading
@@ -221,6 +221,7 @@ def stream_tables(
     tree: str | None = None,
     collection: str | None = None,
     unit: str | None = None,
+    keep_nonfinite: bool = False,
     progress: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """What `utils.jets.iter_jets` promises."""
@@ -235,7 +236,7 @@ def stream_tables(
     totals = [source.total for source in sources]
     total = None if None in totals else sum(filter(None, totals))
     with tqdm(total=total, desc="reading", unit_scale=True, disable=not progress) as bar:
-        blocks = _checked_blocks(sources, keep_numbers, unit, bar.update)
+        blocks = _checked_blocks(sources, keep_numbers, unit, keep_nonfinite, bar.update)
         yield from _chunks(blocks, chunk_jets, listing((source.name for source in sources), 3))
 
 
@@ -255,24 +256,27 @@ def _numbers_are_distinct(sources: list[Source]) -> bool:
 
 
 def _checked_blocks(
-    sources: list[Source], keep_numbers: bool, unit: str | None, progress: Callable[[int], Any]
+    sources: list[Source],
+    keep_numbers: bool,
+    unit: str | None,
+    keep_nonfinite: bool,
+    progress: Callable[[int], Any],
 ) -> Iterator[EventBlock]:
     events = 0
     for source in sources:
         jets = 0
-        seen = []
+        seen = EventNumbers()
         blocks = read_blocks(source, unit, progress)
         for block in blocks:
             part = _table(block)
-            if find_problems(part):
-                refuse_jets(chain([part], map(_table, blocks)), source.name, jets)
+            if find_problems(part, keep_nonfinite):
+                refuse_jets(chain([part], map(_table, blocks)), source.name, jets, keep_nonfinite)
             jets += len(part)
-            seen.append(block.numbers)
+            seen.add(block.numbers if keep_numbers else block.numbers[:0])
             counted = np.arange(events, events + len(block.numbers))
             events += len(block.numbers)
             yield block if keep_numbers else replace(block, numbers=counted)
-        if keep_numbers and seen:
-            require_distinct_events(np.concatenate(seen), source.name)
+        seen.require_distinct(source.name)
 
 
 def _chunks(blocks: Iterator[EventBlock], chunk_jets: int, name: str) -> Iterator[pd.DataFrame]:

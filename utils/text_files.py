@@ -12,7 +12,7 @@ from utils.jet_columns import JetColumns, choose_collection, find_event_column
 from utils.jets import JetError, listing
 from utils.sources import Block, Options, Source, open_binary, reading, row_blocks
 
-BLOCK_BYTES = 2**23
+BLOCK_BYTES = 2**21
 """Bytes of text that are in memory at once."""
 
 MAX_LINE = 2**20

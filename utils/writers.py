@@ -15,10 +15,10 @@ from utils.jets import (
     FEATURES,
     MEV_FROM,
     UNITS,
+    EventNumbers,
     JetError,
     event_counts,
     require_columns,
-    require_distinct_events,
     require_usable,
     wrap_phi,
 )
@@ -27,7 +27,7 @@ HDF5_CHUNK = 2**14
 BASKET_EVENTS = 2**15
 
 
-def write_tables(tables: Iterable[pd.DataFrame], path: str | Path) -> None:
+def write_tables(tables: Iterable[pd.DataFrame], path: str | Path, keep_nonfinite: bool = False) -> None:
     """What `utils.jets.write_jets` promises."""
     path = Path(path)
     suffix = path.suffix.lower()
@@ -39,7 +39,7 @@ def write_tables(tables: Iterable[pd.DataFrame], path: str | Path) -> None:
         raise JetError(f"{path}: a directory, expected the name of a file to write")
     log = _Log(str(path))
     with atomic_path(path) as partial:
-        WRITERS[suffix](partial, log, _checked(tables, log))
+        WRITERS[suffix](partial, log, _checked(tables, log, keep_nonfinite))
 
 
 class _Log:
@@ -47,37 +47,30 @@ class _Log:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.filled: list[np.ndarray] = []
+        self.numbers = EventNumbers()
         self.empty: list[int] = []
         self.digest = Digest()
 
     def note(self, **more: Any) -> str:
         return format_note(self.digest, **more)
 
-    @property
-    def ascending(self) -> bool:
-        numbers = np.concatenate(self.filled)
-        return bool(np.all(numbers[1:] > numbers[:-1]))
 
-
-def _checked(tables: Iterable[pd.DataFrame], log: _Log) -> Iterator[pd.DataFrame]:
+def _checked(tables: Iterable[pd.DataFrame], log: _Log, keep_nonfinite: bool) -> Iterator[pd.DataFrame]:
     """Chunks that can be written, with phi within +-pi; at the end, whether they make a table together."""
     source = f"jets for {log.name}"
-    every = []
     for table in tables:
         require_columns(table, source)
-        require_usable(table, source, log.digest.jets)
+        require_usable(table, source, log.digest.jets, keep_nonfinite)
         phi = wrap_phi(table["phi"].to_numpy())
         if not np.array_equal(phi, table["phi"].to_numpy()):
             table = table.assign(phi=phi)
         numbers, counts = event_counts(table)
         log.digest.update([table[name].to_numpy() for name in FEATURES], numbers, counts)
-        log.filled.append(numbers[counts > 0])
-        every.append(numbers)
+        log.numbers.add(numbers)
         yield table
     if log.digest.jets == 0:
         raise JetError(f"{source}: no jets")
-    require_distinct_events(np.concatenate(every), source)
+    log.numbers.require_distinct(source)
 
 
 def _write_root(path: Path, log: _Log, tables: Iterator[pd.DataFrame]) -> None:
@@ -109,7 +102,7 @@ def _write_parquet(path: Path, log: _Log, tables: Iterator[pd.DataFrame]) -> Non
         for table in tables:
             log.empty += table.attrs.get("empty_events", [])
             file.write_table(pa.table({name: table[name].to_numpy() for name in COLUMNS}, schema=schema))
-        file.add_key_value_metadata({NOTE_KEY: log.note(empty_events=log.empty, ascending=log.ascending)})
+        file.add_key_value_metadata({NOTE_KEY: log.note(empty_events=log.empty, ascending=log.numbers.ascending)})
 
 
 def _write_hdf5(path: Path, log: _Log, tables: Iterator[pd.DataFrame]) -> None:
@@ -132,7 +125,7 @@ def _write_hdf5(path: Path, log: _Log, tables: Iterator[pd.DataFrame]) -> None:
             for name in COLUMNS:
                 append(name, table[name].to_numpy())
             append("empty_events", np.asarray(table.attrs.get("empty_events", []), np.int64))
-        file.attrs[NOTE_KEY] = log.note(ascending=log.ascending)
+        file.attrs[NOTE_KEY] = log.note(ascending=log.numbers.ascending)
 
 
 def _write_csv(path: Path, log: _Log, tables: Iterator[pd.DataFrame]) -> None:
