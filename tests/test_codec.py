@@ -27,7 +27,7 @@ from utils.cli import main
 from utils.codec import compress, decompress, inspect, iter_compressed, read_compressed
 from utils.container import ContainerError
 from utils.inference import reconstruct
-from utils.jets import FEATURES, JetError, feature_array, make_table, read_jets, write_jets
+from utils.jets import FEATURES, JetError, feature_array, iter_jets, make_table, read_jets, write_jets
 from utils.metrics import resolution_table
 from utils.normalization import CustomNormalization
 from utils.published import TEST_SAMPLE, has_published, published_folder
@@ -128,8 +128,20 @@ def test_nonfinite_values_are_refused_or_kept_bit_for_bit(tmp_path: Path) -> Non
     found = read_compressed(tmp_path / "jets.zarr.zip")
     assert report["exact_values"] == 2
     np.testing.assert_array_equal(found["m"].iloc[[3, 50]], table["m"].iloc[[3, 50]])
-    finite = np.isfinite(table["m"])
+    finite = np.isfinite(table["m"]).to_numpy()
     assert_within(found[finite].reset_index(drop=True), table[finite].reset_index(drop=True), Bounds())
+
+
+def test_command_line_keeps_nonfinite_values_only_if_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = make_jets(50)
+    table.loc[3, "eta"] = np.float32(np.nan)
+    source, path, back = (str(tmp_path / name) for name in ("in.parquet", "jets.zarr.zip", "out.parquet"))
+    write_jets(table, source, keep_nonfinite=True)
+    assert main(["compress", source, path]) == 2
+    assert "NaN or infinite eta" in capsys.readouterr().err
+    assert main(["compress", source, path, "--codec", "lossless", "--keep-nonfinite"]) == 0
+    assert main(["decompress", path, back]) == 0
+    assert_same_bits(next(iter_jets(back, keep_nonfinite=True)), table)
 
 
 def test_stored_errors_are_those_of_the_file(tmp_path: Path) -> None:
@@ -272,7 +284,7 @@ def small_file(tmp_path_factory) -> bytes:
     return path.read_bytes()
 
 
-@settings(deadline=None, max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_bit_gives_an_error_or_the_same_jets(tmp_path: Path, small_file: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(small_file) - 1))

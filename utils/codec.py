@@ -180,11 +180,12 @@ def compress(
     The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
     """
     scheme_of = _scheme_maker(codec, bounds, model, latent_bits, keep_nonfinite)
-    name, tables = _open_source(source, chunk_jets, progress, reading)
+    name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)
     first = next(tables, None)
     scheme, fit = scheme_of(first)
     attributes = {
         "codec": codec,
+        "keep_nonfinite": keep_nonfinite,
         **scheme.to_dict(),
         **fit,
         "features": list(FEATURES),
@@ -231,7 +232,10 @@ def decompress(
     chunks that are whole are written, and the result lists the others.
     """
     lost: list[str] = []
-    write_jets(iter_compressed(path, recover=recover, lost=lost, workers=workers, progress=progress), output)
+    with Reader(path, recover=recover) as reader:
+        keep_nonfinite = bool(reader.attributes.get("keep_nonfinite", False))
+    tables = iter_compressed(path, recover=recover, lost=lost, workers=workers, progress=progress)
+    write_jets(tables, output, keep_nonfinite=keep_nonfinite)
     return lost
 
 
@@ -344,10 +348,11 @@ def _load_model(model: Any) -> Any:
 
 
 def _open_source(
-    source: Any, chunk_jets: int, progress: bool, reading: dict[str, Any]
+    source: Any, chunk_jets: int, keep_nonfinite: bool, progress: bool, reading: dict[str, Any]
 ) -> tuple[dict[str, Any], Iterator[pd.DataFrame]]:
     if isinstance(source, str | Path):
-        return {"file": Path(source).name}, iter(iter_jets(source, chunk_jets=chunk_jets, progress=progress, **reading))
+        reading = reading | {"keep_nonfinite": keep_nonfinite, "progress": progress}
+        return {"file": Path(source).name}, iter_jets(source, chunk_jets=chunk_jets, **reading)
     if reading:
         raise ValueError(f"{', '.join(reading)} say how to read a file, and the jets come as a table")
     tables = _cut(source, chunk_jets) if isinstance(source, pd.DataFrame) else iter(source)
