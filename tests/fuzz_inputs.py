@@ -174,11 +174,13 @@ class Reader:
         self.process.join()
 
 
-def fuzz(name: str, folder: Path, count: int, seed: int, keep: Path | None = None) -> tuple[Counter[str], list[str]]:
-    """Read `count` damaged files of a format; the outcomes, and the messages of the bad ones."""
+def fuzz(
+    name: str, folder: Path, count: int, jets: int, seed: int, keep: Path | None = None
+) -> tuple[Counter[str], list[str]]:
+    """Read `count` damaged files of `jets` jets in a format; the outcomes, and the messages of the bad ones."""
     suffix, write = FORMATS[name]
     path = folder / f"whole{suffix}"
-    write(path, example_table())
+    write(path, example_table(jets))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", JetWarning)
         content, expected = path.read_bytes(), read_jets(path)
@@ -207,6 +209,7 @@ def main() -> int:
     """Fuzz the formats, print a table of outcomes; 1 where a reader crashed, hung or raised anything but a JetError."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="damaged files per format (default: %(default)s)")
+    parser.add_argument("--jets", type=int, default=300, help="jets in a file (default: %(default)s)")
     parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=list(FORMATS), metavar="FORMAT")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the files that were not an error or the same")
@@ -216,7 +219,7 @@ def main() -> int:
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.formats:
-            outcomes, bad = fuzz(name, Path(folder), options.count, options.seed, options.keep)
+            outcomes, bad = fuzz(name, Path(folder), options.count, options.jets, options.seed, options.keep)
             rows[name] = [outcomes[outcome] for outcome in OUTCOMES]
             print(*bad, sep="\n", file=sys.stderr)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(OUTCOMES))
