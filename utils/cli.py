@@ -411,6 +411,57 @@ def _run_export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_benchmark(commands: Any) -> None:
+    parser = commands.add_parser(
+        "benchmark",
+        help="measure time and memory of encoding and decoding",
+        description="Measure start-up, encoding and decoding, time against the number of jets, and memory, all beside "
+        "the original's way and the rate of a matrix product. Takes some minutes.",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write every number to this file as well")
+    parser.add_argument(
+        "--model",
+        metavar="M",
+        nargs="+",
+        help="checkpoints (.safetensors); default: the three variants of the study, trained where models/ holds them",
+    )
+    parser.add_argument(
+        "--jets", type=int, default=1_000_000, metavar="N", help="jets to encode (default: %(default)s)"
+    )
+    parser.add_argument("--threads", type=int, metavar="T", help="CPU threads (default: all cores)")
+    parser.add_argument("--device", metavar="D", help="cpu or cuda (default: both, where there is a GPU)")
+    parser.set_defaults(run=_run_benchmark)
+
+
+def _run_benchmark(options: argparse.Namespace) -> int:
+    import tempfile
+    from dataclasses import replace
+    from pathlib import Path
+
+    from utils.benchmark import EFFORTS, benchmark_text, find_models, run_benchmark
+    from utils.datasets import load_sample
+    from utils.files import write_json
+
+    if options.jets < 1 or (options.threads is not None and options.threads < 1):
+        raise ValueError(f"expected one jet and one thread at least, found {options.jets} and {options.threads}")
+    effort = replace(EFFORTS["quick" if options.jets < 100_000 else "reference"], jets=options.jets)
+    with tempfile.TemporaryDirectory() as folder:
+        named = {Path(name).stem: Path(name) for name in options.model or []}
+        models = named or find_models(Path(folder))
+        result = run_benchmark(
+            models,
+            load_sample(),
+            effort,
+            options.device,
+            options.threads,
+            lambda line: print(f"measuring {line}", file=sys.stderr, flush=True),
+        )
+    print(benchmark_text(result))
+    if options.json is not None:
+        write_json(options.json, result)
+    return 0
+
+
 COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_run,
     _add_info,
@@ -422,6 +473,7 @@ COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_compress,
     _add_decompress,
     _add_export,
+    _add_benchmark,
 )
 """What adds each command to the parser, in the order of `--help`."""
 

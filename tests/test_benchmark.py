@@ -1,0 +1,227 @@
+"""Meters that see what is known to be there, and rows that plots and tables can read. No test asserts a wall time."""
+
+import json
+import time
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from utils import benchmark
+from utils.benchmark import ORIGINAL, PROJECT
+from utils.checkpoint import save_checkpoint
+from utils.cli import main
+from utils.datasets import load_sample
+from utils.plotting import plot_batches, plot_memory, plot_scaling, plot_stage_times
+
+MB = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def jets():
+    rng = np.random.default_rng(3)
+    columns = [rng.gamma(2, 4, 300), 20 + rng.exponential(60, 300), rng.uniform(-3, 3, 300), rng.normal(0, 2, 300)]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "elu_bn.safetensors"
+    save_checkpoint(path, benchmark.untrained_checkpoint("elu_bn"))
+    return {"elu_bn": path}
+
+
+@pytest.fixture(scope="module")
+def models(files):
+    return benchmark.load_models(files)
+
+
+def test_machine_is_described_in_json():
+    machine = json.loads(json.dumps(benchmark.machine_info(), allow_nan=False))
+    assert machine["torch"] == torch.__version__
+    assert machine["threads"] == torch.get_num_threads()
+    assert machine["memory_bytes"] == psutil.virtual_memory().total
+    assert machine["cpu"]
+
+
+def test_a_timing_is_at_least_a_known_sleep():
+    timing = benchmark.time_call(lambda: time.sleep(0.02), repeats=3)
+    assert timing["repeats"] == 3
+    assert 0.02 <= timing["low_s"] <= timing["median_s"] <= timing["high_s"]
+
+
+def test_a_timing_warms_up_once_and_stops_after_its_limit():
+    calls = []
+    timing = benchmark.time_call(lambda: calls.append(time.sleep(0.01)), repeats=1000, limit_s=0.0)  # type: ignore
+    assert timing["repeats"] == 3
+    assert len(calls) == 4
+
+
+def test_summary_of_times_is_median_and_spread():
+    assert benchmark.summarize([float(i) for i in range(101)]) == {
+        "median_s": 50.0,
+        "low_s": 16.0,
+        "high_s": 84.0,
+        "repeats": 101,
+    }
+
+
+def test_tensor_meter_sees_a_tensor_of_known_size_and_what_was_freed_meanwhile():
+    assert 8 * MB <= benchmark.tensor_peak(lambda: torch.ones(2 * MB)) < 9 * MB
+    assert 16 * MB <= benchmark.tensor_peak(lambda: (torch.ones(2 * MB) + 1).sum()) < 17 * MB
+
+
+def test_resident_meter_sees_a_tensor_of_known_size_in_a_fresh_process():
+    assert 80 * MB <= benchmark.in_fresh_process(_resident_of_a_tensor) < 100 * MB
+
+
+def _resident_of_a_tensor():
+    return benchmark.resident_peak(lambda: torch.ones(20 * MB))
+
+
+def test_resident_meter_works_where_the_system_keeps_no_peak(monkeypatch):
+    monkeypatch.setattr(benchmark, "_reset_resident_peak", lambda: False)
+    assert benchmark.resident_peak(lambda: np.ones(20 * MB)) > 100 * MB
+
+
+def test_the_published_memory_meter_sees_arrays_but_no_tensors():
+    assert benchmark.heap_peak(lambda: np.ones(2 * MB)) >= 16 * MB
+    assert benchmark.heap_peak(lambda: torch.ones(2 * MB)) < MB
+
+
+def test_threads_are_restored_after_an_error():
+    before = torch.get_num_threads()
+
+    def fail():
+        with benchmark.torch_threads(before + 1) as used:
+            raise RuntimeError(used)
+
+    with pytest.raises(RuntimeError, match=str(before + 1)):
+        fail()
+    assert torch.get_num_threads() == before
+
+
+def test_both_ways_give_the_same_latents_and_jets(models, jets):
+    both = benchmark.ways(models["elu_bn"])
+    latents = both[ORIGINAL][0](jets)
+    np.testing.assert_allclose(both[PROJECT][0](jets), latents, atol=1e-5)
+    np.testing.assert_allclose(both[PROJECT][1](latents), both[ORIGINAL][1](latents), rtol=1e-4, atol=1e-4)
+
+
+def test_arithmetic_of_a_jet_is_that_of_the_matrices():
+    assert benchmark.flop_per_jet(benchmark.untrained_checkpoint("tanh")) == 103_800
+
+
+def test_untrained_models_are_the_same_for_the_same_seed_and_leave_the_random_state_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first, second = (benchmark.untrained_checkpoint("leaky_relu_bn").model.state_dict() for _ in range(2))
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert first["encoder.2.running_var"].unique().numel() > 100
+
+
+def test_trained_models_are_preferred_and_others_are_made(tmp_path):
+    trained = benchmark.untrained_checkpoint("tanh", seed=7)
+    trained.metadata["source"] = {"file": "elsewhere"}
+    save_checkpoint(tmp_path / "models" / "1d.safetensors", trained)
+    found = benchmark.find_models(tmp_path / "made", tmp_path / "models")
+    assert list(found) == ["tanh", "leaky_relu_bn", "elu_bn"]
+    assert found["tanh"] == tmp_path / "models" / "1d.safetensors"
+    assert benchmark.describe_weights(found) == {
+        "tanh": "1d.safetensors",
+        "leaky_relu_bn": "untrained, seed 0",
+        "elu_bn": "untrained, seed 0",
+    }
+
+
+def test_cold_start_runs_in_a_process_of_its_own(files):
+    rows = benchmark.time_cold_start(files, repeats=1)
+    assert [row["stage"] for row in rows] == list(benchmark.COLD_STAGES)
+    assert all(row["median_s"] > 0 and row["repeats"] == 1 for row in rows)
+
+
+def test_stages_throughput_and_calls_give_rows_that_the_plots_draw(models, jets):
+    stages = benchmark.time_stages(models, jets, repeats=3)
+    assert {(row["stage"], row["way"], "ratio" in row) for row in stages} == {
+        ("encoding", PROJECT, True),
+        ("encoding", ORIGINAL, False),
+        ("decoding", PROJECT, True),
+        ("decoding", ORIGINAL, False),
+    }
+    (row,) = benchmark.time_throughput(models, jets, turns=3)
+    assert row["ratio"] == pytest.approx(row["jets_per_s"] / row["original_jets_per_s"])
+    assert row["efficiency"] == pytest.approx(103_800 * row["jets_per_s"] / 1e9 / row["matrix_gflops"])
+    figure = Figure()
+    first, second, third = figure.subplots(1, 3)
+    bars = plot_stage_times(first, stages, ("encoding", "decoding"))
+    assert [len(container) for container in bars] == [2, 2]
+    assert first.get_ylabel() == "time [ms]"
+    lines = plot_batches(second, benchmark.time_batches(models, jets, (1, 100), limit_s=0.0))
+    assert [np.asarray(line.get_xdata()).tolist() for line in lines] == [[1, 100], [1, 100]]
+    scaling = benchmark.time_scaling(models, jets, (100, 1000, 3000), limit_s=0.0)
+    assert [row["jets"] for row in scaling] == [100, 1000, 3000]
+    assert len(plot_scaling(third, scaling)) == 1
+    assert third.get_xlabel() == "number of jets"
+
+
+def test_the_original_way_is_kept_within_the_memory_that_is_free(models, jets, monkeypatch):
+    monkeypatch.setattr(benchmark, "original_limit", lambda device: 50)
+    (row,) = benchmark.time_throughput(models, jets, turns=3)
+    assert (row["jets"], row["original_jets"]) == (300, 50)
+    rows = benchmark.time_batches(models, jets, (10, 100), limit_s=0.0)
+    assert [(row["way"], row["jets"]) for row in rows] == [(PROJECT, 10), (PROJECT, 100), (ORIGINAL, 10)]
+
+
+def test_memory_of_the_original_way_grows_with_the_jets_and_this_one_stays(files, jets):
+    many = benchmark.tile_jets(jets, 20_000)
+    rows = {(row["way"], row["stage"]): row for row in benchmark.trace_memory(files, many, threads=1)}
+    original, project = rows[ORIGINAL, "encoding"], rows[PROJECT, "encoding"]
+    activations = 20_000 * 2 * (200 + 100 + 50 + 3) * 4
+    assert original["tensors"] > activations
+    assert original["resident"] > activations
+    assert project["resident"] < original["resident"] / 2
+    assert project["tensors"] is None
+    assert project["floor"] == 20_000 * (4 + 3) * 4
+    assert original["python_heap"] < MB
+    assert rows[PROJECT, "initialization"]["parameters"] == sum(
+        t.numel() * t.element_size() for t in benchmark.load_models(files)["elu_bn"].model.state_dict().values()
+    )
+    drawn = plot_memory(Figure().subplots(), list(rows.values()))
+    assert [len(bars) for bars in drawn.bars] == [3, 3]
+    assert np.asarray(drawn.floor[0].get_ydata())[1] == pytest.approx(0.56)
+
+
+def test_memory_above_input_and_output_does_not_grow_with_the_jets(files):
+    for row in benchmark.trace_bounded(files, 400_000, threads=2):
+        assert max(row["encoding"], row["decoding"]) < 64 * MB
+
+
+def test_training_is_timed_in_both_ways():
+    result = benchmark.time_training(load_sample(max_jets=2000), epochs=3)
+    assert set(result["epoch_s"]) == {PROJECT, ORIGINAL, "ratio"}
+    assert result["reached_s"][ORIGINAL] > 0
+    assert [row["epoch"] for row in result["rows"] if row["way"] == ORIGINAL] == [1, 2, 3]
+
+
+def test_benchmark_command_prints_and_writes_the_numbers_beside_the_machine(files, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(
+        benchmark.EFFORTS, "quick", benchmark.Effort(3, 1, 0.0, 3, 1000, (1, 100), (100, 500), bounded=1000, epochs=1)
+    )
+    arguments = ["--jets", "1000", "--threads", "1", "--json", str(tmp_path / "numbers.json")]
+    assert main(["benchmark", "--model", str(files["elu_bn"]), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "1 threads" in printed
+    assert "first jet" in printed
+    content = json.loads((tmp_path / "numbers.json").read_text())
+    assert content["machine"]["threads"] == 1
+    assert [row["jets"] for row in content["scaling"]] == [100, 500, 1000]
+    assert content["throughput"][0]["original_jets"] == 1000
+
+
+def test_benchmark_command_refuses_no_jets(capsys):
+    assert main(["benchmark", "--jets", "0"]) == 2
+    assert "expected one jet and one thread at least" in capsys.readouterr().err
