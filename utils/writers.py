@@ -93,12 +93,21 @@ def _write_root(path: Path, log: _Log, tables: Iterator[pd.DataFrame]) -> None:
 
 
 def _write_parquet(path: Path, log: _Log, tables: Iterator[pd.DataFrame]) -> None:
-    """A jet a row; the events without jets are in the note, and every page has a checksum."""
+    """A jet a row; the events without jets are in the note, and every page has a checksum.
+
+    Event numbers are stored as differences. The others are not compressed: their mantissas are noise, of which zstd
+    takes a tenth away for twice the time.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema([(name, pa.int64() if name == "event" else pa.float32()) for name in COLUMNS])
-    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True, use_dictionary=["event"]) as file:
+    options: dict[str, Any] = {
+        "compression": {name: "zstd" if name == "event" else "none" for name in COLUMNS},
+        "use_dictionary": False,
+        "column_encoding": {"event": "DELTA_BINARY_PACKED"},
+    }
+    with pq.ParquetWriter(path, schema, write_page_checksum=True, **options) as file:
         for table in tables:
             log.empty += table.attrs.get("empty_events", [])
             file.write_table(pa.table({name: table[name].to_numpy() for name in COLUMNS}, schema=schema))
