@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from utils.files import REPOSITORY, sha256_of
-from utils.jets import JetError, Paths, event_counts, make_table, read_jets, run_lengths
+from utils.jets import FEATURES, JetError, Paths, event_counts, make_table, read_jets, run_lengths
 from utils.published import TEST_SAMPLE, TRAIN_SAMPLE, fetch_published, find_published, has_published
 from utils.readers import sample_files
 from utils.sources import is_remote
@@ -31,6 +31,13 @@ class Sample:
     valid: pd.DataFrame
     test: pd.DataFrame
     source: dict[str, Any]
+
+    @property
+    def training_data(self) -> dict[str, Any]:
+        """What a model should remember of its training jets: their source, and lowest and highest value per column."""
+        columns = {name: self.train[name] for name in FEATURES}
+        ranges = {name: [float(column.min()), float(column.max())] for name, column in columns.items()}
+        return self.source | {"range": ranges}
 
 
 def load_sample(
