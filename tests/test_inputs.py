@@ -299,6 +299,8 @@ def test_event_lines_hold_jets_and_b_jets_in_mev_and_other_objects_on_demand(tmp
     assert table["pt"].tolist() == [50, 1000, 50, 1000]
     assert table.loc[0, "m"] == pytest.approx(np.sqrt(60**2 - (50 * np.cosh(0.1)) ** 2))
     assert read_jets(tmp_path / "a.csv", collection="g")["pt"].tolist() == [8, 8]
+    with pytest.raises(JetError, match=r"a\.csv: no objects Jet in event lines; known: b, e\+, e-, g, j"):
+        read_jets(tmp_path / "a.csv", collection="Jet")
 
 
 def test_a_mass_hidden_by_rounding_is_zero_and_counted_and_a_lack_of_energy_refused(tmp_path: Path) -> None:

@@ -135,7 +135,9 @@ def _parse(kind: type, text: str, place: str, expected: str, error: Exception) -
 def _open_event_lines(name: str, options: Options, compression: str | None, size: int) -> Source:
     """`id;process;weight;MET;METphi;object,E,pt,eta,phi;...` in MeV; the collection names the objects, as `j,b`."""
     wanted = {kind.strip() for kind in (options[1] or JET_OBJECTS).split(",")}
-    known = OBJECTS | wanted
+    unknown = sorted(wanted - OBJECTS)
+    if unknown:
+        raise JetError(f"{name}: no objects {listing(unknown)} in event lines; known: {listing(sorted(OBJECTS))}")
 
     def blocks(columns: Mapping[str, str]) -> Iterator[Block]:
         with open_binary(name, compression) as file:
@@ -145,7 +147,7 @@ def _open_event_lines(name: str, options: Options, compression: str | None, size
                 counts = []
                 for line in lines:
                     number += 1
-                    objects = _objects(line, known, f"{name}: line {number}")
+                    objects = _objects(line, f"{name}: line {number}")
                     chosen = [values for kind, *values in objects if kind in wanted]
                     rows += chosen
                     counts.append(len(chosen))
@@ -162,7 +164,7 @@ def _open_event_lines(name: str, options: Options, compression: str | None, size
     return Source(name, "event lines", columns, blocks, None, "MeV", total=total, jagged=True)
 
 
-def _objects(line: bytes, known: set[str], place: str) -> list[list[Any]]:
+def _objects(line: bytes, place: str) -> list[list[Any]]:
     """The objects of one event as [kind, E, pt, eta, phi], with numbers checked to be finite."""
     try:
         fields = line.decode("ascii").strip().split(";")
@@ -175,9 +177,9 @@ def _objects(line: bytes, known: set[str], place: str) -> list[list[Any]]:
     objects = []
     for text in fields[5 : -1 if fields[-1] == "" else None]:
         kind, *values = text.split(",")
-        if kind not in known or len(values) != 4:
+        if kind not in OBJECTS or len(values) != 4:
             raise JetError(
-                f"{place}: expected an object as kind,E,pt,eta,phi of a kind in {listing(sorted(known))}, "
+                f"{place}: expected an object as kind,E,pt,eta,phi of a kind in {listing(sorted(OBJECTS))}, "
                 f"found {text[:60]!r}"
             )
         objects.append([kind, *(_finite(value, f"{place}: {kind}") for value in values)])
