@@ -1,9 +1,20 @@
 """Errors of reconstructed jets, in the units that a physicist reads."""
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from utils.jets import FEATURES, MASSLESS
+from utils.autoencoder import VARIANT_LABELS, parameter_count
+from utils.benchmark import machine_info
+from utils.checkpoint import Checkpoint, save_checkpoint
+from utils.datasets import Sample
+from utils.files import write_json
+from utils.inference import reconstruct
+from utils.jets import FEATURES, MASSLESS, feature_array
+from utils.normalization import CustomNormalization
 
 RESIDUAL_UNITS = {"m": "relative", "pt": "relative", "phi": "rad", "eta": ""}
 
@@ -61,6 +72,102 @@ def mean_squared_error(true: np.ndarray, reconstructed: np.ndarray) -> float:
     """Mean over jets and features of the squared difference, in the space in which both are given."""
     difference = np.asarray(reconstructed, dtype=np.float64) - np.asarray(true, dtype=np.float64)
     return float(np.mean(difference**2))
+
+
+def evaluate(checkpoint: Checkpoint, table: pd.DataFrame) -> dict[str, Any]:
+    """What a model does to the jets of `table`: a JSON-safe row of a model comparison.
+
+    `mse` in the space the model was trained in, which cannot be compared between normalizations; `mse_custom` in the
+    custom-normalized space, None where an output has no place there (m <= -1 GeV or pt <= 0: counted in `unphysical`);
+    `resolution`, the rows of `resolution_table` in physical units.
+    """
+    true = feature_array(table)
+    output = reconstruct(checkpoint, true).astype(np.float64)
+    training = checkpoint.metadata.get("training", {})
+    custom = CustomNormalization()
+    unphysical = int(np.sum((output[:, FEATURES.index("m")] <= -1) | (output[:, FEATURES.index("pt")] <= 0)))
+    comparable = custom.normalize(true), None if unphysical else custom.normalize(output)
+    return {
+        "model": checkpoint.name,
+        "label": VARIANT_LABELS.get(checkpoint.name, checkpoint.name),
+        "normalization": checkpoint.normalization.kind,
+        "parameters": parameter_count(checkpoint.model),
+        "epochs": training.get("epochs"),
+        "training_seconds": training.get("seconds"),
+        "valid_mse": training.get("valid_loss"),
+        "mse": mean_squared_error(checkpoint.normalization.normalize(true), checkpoint.normalization.normalize(output)),
+        "mse_custom": None if comparable[1] is None else mean_squared_error(comparable[0], comparable[1]),
+        "unphysical": unphysical,
+        "resolution": resolution_table(true, output).reset_index().to_dict("records"),
+        "checkpoint": None,
+    }
+
+
+def resolution_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The resolutions of several models (`evaluate`) as one table, indexed by quantity and model."""
+    frame = pd.DataFrame([{"model": row["label"], **entry} for row in rows for entry in row["resolution"]])
+    return frame.set_index(["quantity", "model"]).loc[list(FEATURES)]
+
+
+def describe(rows: list[dict[str, Any]]) -> str:
+    """What the numbers of `evaluate` say, in sentences (Markdown): the last row is the baseline."""
+    *models, baseline = rows
+    widths = {row["label"]: {entry["quantity"]: entry for entry in row["resolution"]} for row in rows}
+    lines = []
+    for row in models:
+        ratio = row["mse"] / baseline["mse"]
+        entries, others = widths[row["label"]], widths[baseline["label"]]
+        lines.append(
+            f"- **{row['label']}**: test MSE {row['mse']:.4g} in its training space, {ratio:.2f} times that of "
+            f"{baseline['label']} ({baseline['mse']:.4g}). 68% half-widths, in brackets those of {baseline['label']}: "
+            + ", ".join(
+                f"{quantity} {_readable(entries[quantity])} ({_readable(others[quantity])})" for quantity in FEATURES
+            )
+            + f". The worst 1% of the jets miss pt by more than {100 * entries['pt']['q99']:.1f}% and m by more than "
+            f"{100 * entries['m']['q99']:.0f}%."
+        )
+        if row["unphysical"]:
+            lines.append(f"  {row['unphysical']} jets come out with m <= -1 GeV or pt <= 0.")
+    return "\n".join(lines)
+
+
+def count_massless(table: pd.DataFrame) -> dict[str, int]:
+    """Jets of a table with |m| < 1 MeV, and how many masses are exactly zero or negative."""
+    m = table["m"].to_numpy()
+    return {
+        "massless": int(np.sum(np.abs(m) < MASSLESS)),
+        "of these exactly zero": int(np.sum(m == 0)),
+        "negative": int(np.sum(m < 0)),
+    }
+
+
+def save_model(path: Path, checkpoint: Checkpoint, row: dict[str, Any]) -> None:
+    """Write a checkpoint with its row of `evaluate` inside, and note the file in the row as `checkpoint`."""
+    save_checkpoint(path, replace(checkpoint, metadata=checkpoint.metadata | {"metrics": dict(row)}))
+    row["checkpoint"] = f"{path.parent.name}/{path.name}"
+
+
+def write_metrics(
+    folder: Path, sample: Sample, profile: str, seed: int, device: str | None, **results: Any
+) -> dict[str, Any]:
+    """Write `results` to metrics.json in a notebook's plot folder, with what they were measured on; returns it all."""
+    content = {
+        "notebook": folder.name,
+        "profile": profile,
+        "dataset": sample.source,
+        "seed": seed,
+        "device": str(device),
+        "machine": machine_info(),
+        **results,
+    }
+    write_json(folder / "metrics.json", content)
+    return content
+
+
+def _readable(entry: dict[str, Any]) -> str:
+    if entry["unit"] == "relative":
+        return f"{100 * entry['half_width_68']:.2g}%"
+    return f"{entry['half_width_68']:.2g} {entry['unit']}".strip()
 
 
 def published_residuals(true: np.ndarray, reconstructed: np.ndarray) -> pd.DataFrame:
