@@ -15,8 +15,16 @@ from utils.checkpoint import save_checkpoint
 from utils.cli import main
 from utils.datasets import load_sample
 from utils.plotting import plot_batches, plot_memory, plot_scaling, plot_stage_times
+from utils.report import EXECUTION_TIME, MEMORY, execution
 
 MB = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tests beside this one slow threads that wait for each other far more than one alone."""
+    with benchmark.torch_threads(1):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +61,7 @@ def test_a_timing_is_at_least_a_known_sleep():
 
 
 def test_a_timing_warms_up_once_and_stops_after_its_limit():
-    calls = []
+    calls: list[None] = []
     timing = benchmark.time_call(lambda: calls.append(time.sleep(0.01)), repeats=1000, limit_s=0.0)  # type: ignore
     assert timing["repeats"] == 3
     assert len(calls) == 4
@@ -128,7 +136,7 @@ def test_trained_models_are_preferred_and_others_are_made(tmp_path):
     trained = benchmark.untrained_checkpoint("tanh", seed=7)
     trained.metadata["source"] = {"file": "elsewhere"}
     save_checkpoint(tmp_path / "models" / "1d.safetensors", trained)
-    found = benchmark.find_models(tmp_path / "made", tmp_path / "models")
+    found = benchmark.find_models(tmp_path / "none", tmp_path / "models")
     assert list(found) == ["tanh", "leaky_relu_bn", "elu_bn"]
     assert found["tanh"] == tmp_path / "models" / "1d.safetensors"
     assert benchmark.describe_weights(found) == {
@@ -225,3 +233,23 @@ def test_benchmark_command_prints_and_writes_the_numbers_beside_the_machine(file
 def test_benchmark_command_refuses_no_jets(capsys):
     assert main(["benchmark", "--jets", "0"]) == 2
     assert "expected one jet and one thread at least" in capsys.readouterr().err
+
+
+def test_third_table_of_readme_takes_its_numbers_from_both_notebooks():
+    source = {"dataset": {"dataset": "embedded", "jets": {"test": 500}}, "profile": "quick", "seed": 0, "device": "cpu"}
+    stages = ("import", "initialization", "load", "preparation", "encoding", "decoding")
+    row = {"model": "tanh", "label": "tanh", "device": "cpu", "jets": 1_000_000}
+    times = {
+        "machine": benchmark.machine_info(),
+        "weights": {"tanh": "untrained, seed 0"},
+        "stages": [row | {"stage": s, "way": PROJECT, "median_s": (i + 1) / 1e3} for i, s in enumerate(stages)],
+        "throughput": [row | {"jets_per_s": 1.234e6, "ratio": 5.04, "efficiency": 0.62}],
+    }
+    memory = {"bounded": [{"model": "tanh", "jets": 10_000_000, "encoding": 8_000_000, "decoding": 9_400_000}]}
+    assert execution({EXECUTION_TIME: times | source}) is None
+    table = execution({EXECUTION_TIME: times | source, MEMORY: memory | source})
+    assert table is not None
+    assert table.rows == (("tanh", "cpu", "2.0", "3.0", "4.0", "5.0", "6.0", "1.23", "5.0", "62%", "9"),)
+    assert len(table.header) == len(table.rows[0])
+    assert "Weights are random" in table.caption
+    assert "10,000,000 jets" in table.caption

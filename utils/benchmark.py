@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import tracemalloc
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ import psutil
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from utils.autoencoder import VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline
+from utils.autoencoder import VARIANT_LABELS, VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline
 from utils.checkpoint import Checkpoint, architecture_of, load_checkpoint, read_header, save_checkpoint
-from utils.datasets import Sample
+from utils.datasets import Sample, load_sample
 from utils.files import REPOSITORY
 from utils.inference import prepare
 from utils.jets import feature_array
@@ -108,7 +109,10 @@ def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure: repeats, numbers of jets, and the seconds after which a measurement stops repeating."""
+    """How much to measure: repeats, numbers of jets, and the seconds after which a measurement stops repeating.
+
+    `threads` is how many CPU threads to use, None for all cores.
+    """
 
     repeats: int
     cold_repeats: int
@@ -119,10 +123,11 @@ class Effort:
     numbers: tuple[int, ...]
     bounded: int
     epochs: int
+    threads: int | None = None
 
 
 EFFORTS: dict[str, Effort] = {
-    "quick": Effort(3, 1, 0.2, 3, 5000, (1, 64, 4096), (2000, 10_000, 40_000), bounded=50_000, epochs=2),
+    "quick": Effort(3, 1, 0.2, 2, 5000, (1, 64, 4096), (2000, 10_000, 40_000), bounded=50_000, epochs=2, threads=1),
     "reference": Effort(
         repeats=REPEATS,
         cold_repeats=7,
@@ -135,34 +140,36 @@ EFFORTS: dict[str, Effort] = {
         epochs=10,
     ),
 }
-"""What the notebooks measure in each profile."""
+"""What the notebooks measure in each profile; the quick one on one thread, so that runs beside it disturb it little."""
+
+THROUGHPUT_COLUMNS = ("model", "device", "jets", "jets_per_s", "original_jets_per_s", "ratio", "efficiency")
 
 BENCHMARKED = ("tanh", "leaky_relu_bn", "elu_bn")
 """The variants of the original table."""
 
 
-def find_models(folder: Path, models: Path = REPOSITORY / "models") -> dict[str, Path]:
-    """A checkpoint of each variant in BENCHMARKED with the custom normalization.
+def find_models(*folders: Path) -> dict[str, Path]:
+    """A checkpoint file of each variant in BENCHMARKED with the custom normalization.
 
-    Trained ones where `models` holds them, else ones without training, which are written to `folder`: see
-    `untrained_checkpoint`.
+    The first trained one in the folders (default: the repository's models), else one without training (see
+    `untrained_checkpoint`) in a folder that goes when this process ends.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    trained = [path for place in folders or (REPOSITORY / "models",) for path in sorted(place.glob("*.safetensors"))]
+    headers = [(path, read_header(path)) for path in trained]
     found: dict[str, Path] = {}
     for name in BENCHMARKED:
         checkpoint = untrained_checkpoint(name)
-        for path in sorted(models.glob("*.safetensors")):
-            header = read_header(path)
-            if (header["architecture"], header["normalization"]) == (
-                architecture_of(checkpoint.model),
-                checkpoint.normalization.to_dict(),
-            ):
-                found[name] = path
-                break
-        else:
-            found[name] = folder / f"{name}.safetensors"
+        wanted = architecture_of(checkpoint.model), checkpoint.normalization.to_dict()
+        fitting = [path for path, header in headers if (header["architecture"], header["normalization"]) == wanted]
+        found[name] = fitting[0] if fitting else Path(_scratch_folder().name) / f"{name}.safetensors"
+        if not fitting:
             save_checkpoint(found[name], checkpoint)
     return found
+
+
+@lru_cache
+def _scratch_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="compressionhep-")
 
 
 def load_models(models: Mapping[str, Path], device: torch.device = CPU) -> dict[str, Checkpoint]:
@@ -303,11 +310,18 @@ def time_cold_start(models: Mapping[str, Path], repeats: int, device: torch.devi
 
 
 def time_data(
-    load: Callable[[], np.ndarray], normalization: Normalization, repeats: int = REPEATS, limit_s: float = math.inf
+    dataset: str | Path = "embedded",
+    max_jets: int | None = None,
+    normalization: Normalization | None = None,
+    repeats: int = REPEATS,
+    limit_s: float = math.inf,
 ) -> Row:
-    """Time to load the jets of a sample, a call of `load`, and to normalize them; the same for every model."""
-    timing = time_call(lambda: normalization.normalize(load()), repeats, limit_s=limit_s)
-    return {"model": None, "stage": "data", "way": PROJECT, "device": "cpu", "process": "warm"} | timing
+    """Time to read and split a sample and to normalize its test jets (default: custom); the same for every model."""
+    normalization = normalization or CustomNormalization()
+    timing = time_call(
+        lambda: normalization.normalize(feature_array(load_sample(dataset, max_jets).test)), repeats, limit_s=limit_s
+    )
+    return {"model": "(all)", "stage": "data", "way": PROJECT, "device": "cpu", "process": "warm"} | timing
 
 
 def time_stages(
@@ -385,6 +399,7 @@ def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: i
         rows.append(
             {
                 "model": name,
+                "label": VARIANT_LABELS.get(name, name),
                 "device": str(device),
                 "jets": len(jets),
                 "jets_per_s": rate[PROJECT],
@@ -746,31 +761,36 @@ def run_benchmark(
     return result | rows
 
 
+def text_table(rows: Sequence[Row], *columns: str, **factors: float) -> str:
+    """Some columns of some rows as text to four digits; `factors` multiply those that they name, for another unit."""
+    cells = [list(columns)]
+    cells += [[_cell(row.get(column), factors.get(column)) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+
+
+def _cell(value: Any, factor: float | None) -> str:
+    if value is None:
+        return "-"
+    if factor is not None:
+        return f"{value * factor:.4g}"
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def benchmark_text(result: Mapping[str, Any]) -> str:
     """The main numbers of `run_benchmark` for a terminal."""
     machine = result["machine"]
     gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
-    lines = [
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {gpu}, torch {machine['torch']}",
-        f"{'model':16} {'device':6} {'jets':>10} {'jets/s':>10} {'x original':>10} {'of matrix rate':>14}",
-    ]
-    lines += [
-        f"{row['model']:16} {row['device']:6} {row['jets']:10,} {row['jets_per_s']:10.3g} {row['ratio']:10.2f} "
-        f"{row['efficiency']:14.0%}"
-        for row in result["throughput"]
-    ]
-    lines += [f"{'model':16} {'device':6} {'stage':16} {'median':>10} {'16-84%':>21} {'x original':>10}"]
-    lines += [
-        f"{row['model']:16} {row['device']:6} {row['stage']:16} {1e3 * row['median_s']:7.2f} ms "
-        f"{1e3 * row['low_s']:8.2f} - {1e3 * row['high_s']:7.2f} ms {row.get('ratio', math.nan):10.2f}".replace(
-            "nan", ""
-        )
-        for row in (*result["cold_start"], *result["stages"])
-        if row["way"] == PROJECT
-    ]
-    lines += [
-        f"{row['model']:16} memory above input and output, {row['jets']:,} jets: "
-        f"{row['encoding'] / 1e6:.1f} MB encoding, {row['decoding'] / 1e6:.1f} MB decoding"
-        for row in result["bounded"]
-    ]
-    return "\n".join(lines)
+    cores = f"{machine['cores']} cores, {machine['threads']} threads"
+    times = ("model", "device", "stage", "way", "median_s", "low_s", "high_s", "repeats", "ratio")
+    return "\n\n".join(
+        [
+            f"{machine['cpu']}, {cores}, {gpu}, torch {machine['torch']}",
+            "\n".join(f"{name}: {source}" for name, source in result["weights"].items()),
+            "Encoding and decoding; ratio to the original's way, efficiency against a matrix product\n"
+            + text_table(result["throughput"], *THROUGHPUT_COLUMNS),
+            "Stages\n" + text_table([*result["cold_start"], *result["stages"]], *times),
+            "Peak memory above input and output, MB\n"
+            + text_table(result["bounded"], "model", "jets", "encoding", "decoding", encoding=1e-6, decoding=1e-6),
+        ]
+    )

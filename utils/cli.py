@@ -434,7 +434,6 @@ def _add_benchmark(commands: Any) -> None:
 
 
 def _run_benchmark(options: argparse.Namespace) -> int:
-    import tempfile
     from dataclasses import replace
     from pathlib import Path
 
@@ -445,17 +444,14 @@ def _run_benchmark(options: argparse.Namespace) -> int:
     if options.jets < 1 or (options.threads is not None and options.threads < 1):
         raise ValueError(f"expected one jet and one thread at least, found {options.jets} and {options.threads}")
     effort = replace(EFFORTS["quick" if options.jets < 100_000 else "reference"], jets=options.jets)
-    with tempfile.TemporaryDirectory() as folder:
-        named = {Path(name).stem: Path(name) for name in options.model or []}
-        models = named or find_models(Path(folder))
-        result = run_benchmark(
-            models,
-            load_sample(),
-            effort,
-            options.device,
-            options.threads,
-            lambda line: print(f"measuring {line}", file=sys.stderr, flush=True),
-        )
+    result = run_benchmark(
+        {Path(name).stem: Path(name) for name in options.model or []} or find_models(),
+        load_sample(),
+        effort,
+        options.device,
+        options.threads,
+        lambda line: print(f"measuring {line}", file=sys.stderr, flush=True),
+    )
     print(benchmark_text(result))
     if options.json is not None:
         write_json(options.json, result)

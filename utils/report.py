@@ -26,6 +26,8 @@ STANDARD = "1c. 4D_3D_200_standard_norm"
 CUSTOM = "1d. 4D_3D_200_custom_norm"
 LEAKY_RELU = "2a. 4D_3D_200_ReLU_BN_custom_norm"
 ELU = "2b. 4D_3D_200_ELU_BN_custom_norm"
+EXECUTION_TIME = "Execution_time_calculation"
+MEMORY = "Memory_allocation_trace"
 ERROR_COLUMNS = {"pt": ("pt [%]", 100), "m": ("m [%]", 100), "phi": ("phi [mrad]", 1000), "eta": ("eta [0.001]", 1000)}
 """Header and factor of each quantity's residuals in a table."""
 
@@ -102,7 +104,44 @@ def model_comparison(metrics: Metrics) -> Table | None:
     )
 
 
-RESULT_TABLES: tuple[Callable[[Metrics], Table | None], ...] = (normalization_comparison, model_comparison)
+def execution(metrics: Metrics) -> Table | None:
+    """Time and memory of the variants on each device; None without the results of both notebooks."""
+    if EXECUTION_TIME not in metrics or MEMORY not in metrics:
+        return None
+    times, memory = metrics[EXECUTION_TIME], metrics[MEMORY]
+    stages = {(r["device"], r["model"], r["stage"]): r for r in times["stages"] if r["way"] == "project"}
+    bounded = {row["model"]: row for row in memory["bounded"]}
+    rows = []
+    for row in times["throughput"]:
+        device, name = row["device"], row["model"]
+        cold = [1e3 * stages[device, name, stage]["median_s"] for stage in ("initialization", "load", "preparation")]
+        warm = [1e3 * stages[device, name, stage]["median_s"] for stage in ("encoding", "decoding")]
+        peak = max(bounded[name]["encoding"], bounded[name]["decoding"]) / 1e6
+        cells = [row["label"], device, *(f"{value:.1f}" for value in (*cold, *warm)), f"{row['jets_per_s'] / 1e6:.2f}"]
+        cells += [f"{row['ratio']:.1f}", f"{row['efficiency']:.0%}", f"{peak:.0f}" if device == "cpu" else "-"]
+        rows.append(tuple(cells))
+    milliseconds = (f"{stage} [ms]" for stage in ("init", "load", "prepare", "encode", "decode"))
+    rates = ("million jets/s", "× original", "of matrix rate", "memory [MB]")
+    trained = {row["model"] for row in times["throughput"]} - {
+        name for name, source in times["weights"].items() if source.startswith("untrained")
+    }
+    machine = times["machine"]
+    caption = (
+        f"Medians; init, load and prepare in fresh processes, whose imports take "
+        f"{min(r['median_s'] for (_, _, stage), r in stages.items() if stage == 'import'):.1f} s; encode and decode of "
+        f"the {times['dataset']['jets']['test']:,} test jets. Jets per second through encoder and decoder, in calls of "
+        f"{times['throughput'][0]['jets']:,} jets, and the ratio to the original's way (eager, gradients recorded, one "
+        "batch) in the same run; the arithmetic as a share of the float32 matrix-product rate; peak memory above input "
+        f"and output, for {memory['bounded'][0]['jets']:,} jets. {_machine_line(machine)}."
+        + ("" if trained else " Weights are random, which takes the same time.")
+        + f" {provenance([times, memory])}"
+    )
+    return Table(
+        "Execution time and memory", caption, ("model", "device", *milliseconds, *rates), tuple(rows), labels=2
+    )
+
+
+RESULT_TABLES: tuple[Callable[[Metrics], Table | None], ...] = (normalization_comparison, model_comparison, execution)
 """What makes each table of README, in their order."""
 
 
