@@ -12,6 +12,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from utils.checkpoint import load_checkpoint
+from utils.datasets import load_sample
+from utils.files import REPOSITORY
+from utils.metrics import evaluate
 from utils.notebooks import (
     NOTEBOOKS,
     declared_parameters,
@@ -23,8 +27,49 @@ from utils.notebooks import (
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)
 PARAMETERS = {"profile": "quick", "max_jets": 2000}
 
-CHECKS: dict[str, Callable[[dict[str, Any], Path], None]] = {}
+
+def check_normalization(metrics: dict[str, Any], plots: Path) -> None:
+    for name, closure in metrics["closure"].items():
+        assert max(closure.values()) < 1e-9, name
+    assert {path.name for path in plots.glob("*.png")} >= {"jets.png", "standard.png", "custom.png"}
+
+
+def check_linear_is_pca(metrics: dict[str, Any], plots: Path) -> None:
+    linear, tanh, pca = metrics["models"]
+    assert [row["model"] for row in (linear, tanh, pca)] == ["linear", "tanh", "pca"]
+    assert linear["mse"] == pytest.approx(pca["mse"], rel=0.05)
+
+
+def check_training(metrics: dict[str, Any], plots: Path) -> None:
+    trained, pca = metrics["models"]
+    assert trained["mse"] < 1.5 * pca["mse"]
+    checkpoint = load_checkpoint(plots.parent.parent / trained["checkpoint"])
+    assert checkpoint.metadata["metrics"]["mse"] == trained["mse"]
+    assert checkpoint.normalization.kind == trained["normalization"]
+
+
+TRAININGS = (
+    "1c. 4D_3D_200_standard_norm",
+    "1d. 4D_3D_200_custom_norm",
+    "2a. 4D_3D_200_ReLU_BN_custom_norm",
+    "2b. 4D_3D_200_ELU_BN_custom_norm",
+)
+CHECKS: dict[str, Callable[[dict[str, Any], Path], None]] = {
+    "0. 4D_data_normalization": check_normalization,
+    "1b. 4D_3D_200_no_norm": check_linear_is_pca,
+    **dict.fromkeys(TRAININGS, check_training),
+}
 """What each notebook's numbers must fulfil, by its name: called with its metrics and its folder of plots."""
+
+
+@pytest.mark.parametrize("notebook", TRAININGS[1:])
+def test_reference_models_beat_pca_on_the_embedded_test_jets(notebook: str) -> None:
+    metrics = json.loads((REPOSITORY / "plots" / notebook / "metrics.json").read_text())
+    trained, pca = metrics["models"]
+    assert (metrics["profile"], metrics["dataset"]["dataset"]) == ("reference", "embedded")
+    sample = load_sample()
+    assert metrics["dataset"]["sha256"] == sample.source["sha256"]
+    assert evaluate(load_checkpoint(REPOSITORY / trained["checkpoint"]), sample.test)["mse"] < pca["mse"]
 
 
 @pytest.mark.timeout(600)
