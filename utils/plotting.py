@@ -212,6 +212,9 @@ def plot_corner(figure: Figure, true: np.ndarray, reconstructed: np.ndarray) -> 
             )
     for ax in axes.flat:
         ax.tick_params(labelsize="x-small")
+    for i in range(len(FEATURES)):  # plain numbers instead of a common power of ten that would lie on the labels
+        axes[-1, i].xaxis.set_major_formatter("{x:.2g}")
+        axes[i, 0].yaxis.set_major_formatter("{x:.2g}" if i else "")
     bar = figure.colorbar(
         matplotlib.cm.ScalarMappable(scale, colors),
         cax=figure.add_axes((0.58, 0.92, 0.36, 0.018)),
