@@ -1,0 +1,102 @@
+"""Every normalization can be undone, is fitted on the jets it is given alone, and says which jets it can't take."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from utils.jets import JetError
+from utils.normalization import (
+    NORMALIZATIONS,
+    CustomNormalization,
+    Normalization,
+    StandardNormalization,
+    closure,
+)
+
+JETS = np.array(
+    [
+        [0.0, 20.00007, 3.1415, -4.78],
+        [-4.5e-5, 25.0, -3.1415, 0.0],
+        [1e-7, 30.0, 0.0, 1e-6],
+        [5.7, 27.2, 0.001, 1.16],
+        [250.0, 4000.0, -1.2, 2.3],
+    ]
+)
+
+
+@pytest.mark.parametrize("kind", NORMALIZATIONS)
+def test_inverse_closes_for_massless_and_negative_masses(kind: str) -> None:
+    norm = NORMALIZATIONS[kind].fit(JETS)
+    assert max(closure(norm, JETS).values()) < 1e-9
+    back = norm.unnormalize(norm.normalize(JETS))
+    np.testing.assert_allclose(back, JETS, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", NORMALIZATIONS)
+def test_torch_gives_what_numpy_gives(kind: str) -> None:
+    norm = NORMALIZATIONS[kind].fit(JETS)
+    values = norm.normalize(torch.tensor(JETS))
+    np.testing.assert_allclose(values.numpy(), norm.normalize(JETS), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(norm.unnormalize(values).numpy(), JETS, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", NORMALIZATIONS)
+def test_description_survives_json(kind: str) -> None:
+    norm = NORMALIZATIONS[kind].fit(JETS)
+    assert Normalization.from_dict(json.loads(json.dumps(norm.to_dict()))) == norm
+
+
+def test_custom_normalization_is_the_published_formula() -> None:
+    values = CustomNormalization().normalize(np.array([[9.0, 1000.0, 1.5, -2.5]]))
+    np.testing.assert_allclose(values, [[1 / 1.8, 1.7 / 1.2, 0.5, -0.5]], rtol=1e-15)
+
+
+def test_standard_normalization_takes_moments_of_the_jets_it_is_fitted_to() -> None:
+    values = StandardNormalization().fit(JETS).normalize(JETS)
+    np.testing.assert_allclose(values.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(values.std(axis=0), 1, rtol=1e-12)
+
+
+def test_fitting_leaves_the_original_as_it_was() -> None:
+    norm = StandardNormalization()
+    norm.fit(JETS)
+    with pytest.raises(ValueError, match="must be fitted first"):
+        norm.normalize(JETS)
+
+
+def test_a_column_that_does_not_vary_has_no_standard_normalization() -> None:
+    with pytest.raises(JetError, match="eta does not vary"):
+        StandardNormalization().fit(np.column_stack([JETS[:, :3], np.ones(len(JETS))]))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "name"), [(0, -1.0, "m > -1"), (1, 0.0, "pt > -?0"), (1, np.nan, "pt > -?0")]
+)
+def test_jets_outside_the_domain_are_named_by_row(column: int, value: float, name: str) -> None:
+    jets = JETS.copy()
+    jets[3, column] = value
+    with pytest.raises(JetError, match=rf"needs {name} GeV; 1 of 5 jets have not: rows 3 \({value:g}\)"):
+        CustomNormalization().normalize(jets)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "magic"}, "unknown normalization 'magic'"),
+        ({"features": ["pt", "eta", "phi", "m"]}, "expected"),
+        ({"scale": [1, 1, 1]}, "scale must be 4 numbers"),
+        ({"scale": [1, 1, 0, 1]}, "holds a zero"),
+        ({"offset": [0, "a", 0, 0]}, "offset must be 4 numbers"),
+    ],
+)
+def test_a_malformed_description_is_refused(change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Normalization.from_dict(CustomNormalization().to_dict() | change)
+
+
+def test_changed_numbers_change_the_result() -> None:
+    twice = replace(CustomNormalization(), scale=(3.6, 1.2, 3.0, 5.0))
+    np.testing.assert_allclose(2 * twice.normalize(JETS)[:, 0], CustomNormalization().normalize(JETS)[:, 0])
