@@ -105,25 +105,42 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
     return chosen
 
 
+class JetTensor:
+    """Normalized jets as one float32 tensor of shape (jets, features), with what fastai asks of a dataset."""
+
+    def __init__(self, jets: Any):
+        self.jets = torch.as_tensor(jets, dtype=torch.float32)
+
+    def __len__(self) -> int:
+        return len(self.jets)
+
+    def __getitem__(self, index: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.jets[index], self.jets[index]
+
+    def new_empty(self) -> "JetTensor":
+        """The same without jets: what an exported Learner keeps."""
+        return JetTensor(self.jets[:0])
+
+
 class JetDataLoader(DataLoader):
     """A fastai DataLoader whose batches are slices of one tensor on the device; input and target are the same.
 
-    `dataset` is a float32 tensor of shape (jets, features). Shuffling permutes the whole tensor once an epoch.
+    Shuffling permutes the whole tensor once an epoch.
     """
 
     n_inp = 1
-    dataset: torch.Tensor
+    dataset: JetTensor
 
     def __init__(self, dataset: Any, bs: int = 1024, **kwargs: Any):
-        super().__init__(torch.as_tensor(dataset, dtype=torch.float32), bs=bs, **kwargs)
+        super().__init__(dataset if isinstance(dataset, JetTensor) else JetTensor(dataset), bs=bs, **kwargs)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         self.randomize()
-        self.dataset = self.dataset.to(self.device)
-        jets = self.dataset
+        self.dataset.jets = self.dataset.jets.to(self.device)
+        jets = self.dataset.jets
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.rng.getrandbits(63))
-            jets = jets[torch.randperm(self.n, generator=generator).to(jets.device)]
+            jets = jets[torch.randperm(len(jets), generator=generator).to(jets.device)]
         for i in range(len(self)):
             batch = jets[i * self.bs : (i + 1) * self.bs]
             yield batch, batch

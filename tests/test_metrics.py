@@ -1,0 +1,79 @@
+"""Errors are wrapped, masked and counted as a physicist expects."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from utils.autoencoder import PCABaseline
+from utils.checkpoint import Checkpoint
+from utils.jets import make_table
+from utils.metrics import count_massless, delta_phi, describe, evaluate, residuals, resolution_frame, resolution_table
+from utils.normalization import NoNormalization
+
+TRUE = np.array([[0.0, 50.0, 3.1, 1.0], [10.0, 100.0, -3.1, -1.0], [-4.5e-5, 20.0, 0.0, 0.0]])
+
+
+def test_phi_differences_take_the_short_way_round() -> None:
+    np.testing.assert_allclose(
+        delta_phi(np.array([3.1, -3.1]), np.array([-3.1, 3.1])), [6.2 - 2 * np.pi, 2 * np.pi - 6.2]
+    )
+
+
+def test_massless_jets_have_no_relative_mass_residual_and_stay_as_they_are() -> None:
+    before = TRUE.copy()
+    found = residuals(TRUE, TRUE + np.array([1.0, 5.0, 0.1, 0.2]))
+    np.testing.assert_array_equal(TRUE, before)
+    assert found["m"].isna().tolist() == [True, False, True]
+    assert found["m"][1] == pytest.approx(0.1)
+    np.testing.assert_allclose(found["pt"], [0.1, 0.05, 0.25])
+    np.testing.assert_allclose(found[["phi", "eta"]], [[0.1, 0.2]] * 3)
+
+
+def test_shapes_must_agree() -> None:
+    with pytest.raises(ValueError, match=r"shape \(3, 4\), reconstructed \(2, 4\)"):
+        residuals(TRUE, TRUE[:2])
+
+
+def test_resolution_of_a_gaussian_error() -> None:
+    rng = np.random.default_rng(0)
+    true = np.column_stack([np.full(200_000, value) for value in (10.0, 50.0, 0.0, 0.0)])
+    table = resolution_table(true, true + rng.normal([0.5, 0, 0, 0], [1, 5, 0.02, 0.03], true.shape))
+    np.testing.assert_allclose(table["half_width_68"], [0.0994, 0.0994, 0.0199, 0.0298], rtol=0.01)
+    np.testing.assert_allclose(table["mean"], [0.05, 0, 0, 0], atol=2e-3)
+    assert table["q99"]["phi"] == pytest.approx(2.576 * 0.02, rel=0.02)
+    assert table["unit"].tolist() == ["relative", "relative", "rad", ""]
+    assert table["masked"].tolist() == [0, 0, 0, 0]
+
+
+def pca(rank: int, jets: np.ndarray) -> Checkpoint:
+    return Checkpoint(PCABaseline(rank).fit(jets), NoNormalization())
+
+
+def test_a_row_of_the_comparison_is_json_and_says_what_was_masked() -> None:
+    table = make_table(*TRUE.T)
+    row = evaluate(pca(4, TRUE), table)
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    assert row["mse"] == pytest.approx(0, abs=1e-8)
+    assert row["mse_custom"] == pytest.approx(0, abs=1e-8)
+    assert {entry["quantity"]: entry["masked"] for entry in row["resolution"]} == {"m": 2, "pt": 0, "phi": 0, "eta": 0}
+    assert count_massless(table) == {"massless": 2, "of these exactly zero": 1, "negative": 1}
+
+
+def test_outputs_without_a_place_in_custom_space_are_counted_there() -> None:
+    model = PCABaseline(1)
+    model.components = torch.tensor([[0.0, 0.0, 0.0, 1.0]])
+    model.mean = torch.tensor([0.0, -5.0, 0.0, 0.0])
+    row = evaluate(Checkpoint(model, NoNormalization()), make_table(*TRUE.T))
+    assert row["unphysical"] == 3
+    assert row["mse_custom"] is None
+
+
+def test_the_description_gives_the_ratio_to_the_baseline() -> None:
+    jets = np.random.default_rng(3).uniform(5, 50, (50, 4)) * [1, 1, 0.05, 0.05]
+    rows = [evaluate(pca(rank, jets), make_table(*jets.T)) for rank in (2, 3)]
+    rows[0]["label"] = "a worse one"
+    ratio = rows[0]["mse"] / rows[1]["mse"]
+    assert f"{ratio:.2f} times that of rank-3 PCA" in describe(rows)
+    assert resolution_frame(rows).index.get_level_values("quantity").unique().tolist() == ["m", "pt", "phi", "eta"]

@@ -1,0 +1,159 @@
+"""Training is repeatable, keeps the best weights, and feeds batches that are slices of one tensor."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fastai.learner import load_learner
+
+from utils.autoencoder import AutoencoderConfig
+from utils.datasets import Sample
+from utils.jets import make_table
+from utils.normalization import CustomNormalization
+from utils.training import (
+    JetDataLoader,
+    find_learning_rate,
+    make_checkpoint,
+    make_dataloaders,
+    make_learner,
+    pick_device,
+    train,
+    training_config,
+)
+
+CONFIG = AutoencoderConfig((4, 16, 3, 16, 4))
+TRAINING = replace(training_config("quick"), steps=60, batch_size=64)
+
+
+def make_jets(jets: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    return make_table(
+        rng.gamma(3, 3, jets), 20 + rng.exponential(40, jets), rng.uniform(-3, 3, jets), rng.normal(0, 1.5, jets)
+    )
+
+
+SAMPLE = Sample(make_jets(640), make_jets(100, 1), make_jets(100, 2), {"dataset": "made up"})
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def batches():
+    return make_dataloaders(SAMPLE, CustomNormalization(), TRAINING, "cpu")
+
+
+def weights(result) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in result.model.parameters()])
+
+
+def test_an_epoch_shows_every_jet_once_in_a_new_order() -> None:
+    jets = torch.arange(100.0).reshape(25, 4)
+    loader = JetDataLoader(jets, bs=10, shuffle=True)
+    first, second = (torch.cat([x for x, _ in loader]) for _ in range(2))
+    assert [len(x) for x, _ in loader] == [10, 10, 5]
+    assert not torch.equal(first, second)
+    for epoch in (first, second):
+        assert torch.equal(epoch[epoch[:, 0].argsort()], jets)
+
+
+def test_unshuffled_batches_are_views_of_the_tensor() -> None:
+    loader = JetDataLoader(torch.rand(20, 4), bs=8)
+    for i, (x, y) in enumerate(loader):
+        assert x is y
+        assert x.data_ptr() == loader.dataset.jets[8 * i :].data_ptr()
+
+
+def test_the_loader_is_one_that_fastai_can_use(batches, tmp_path) -> None:
+    learner = make_learner(CONFIG, batches, TRAINING)
+    x, y = batches.one_batch()
+    assert x.shape == y.shape == (32, 4)
+    assert batches.valid.new(bs=7).one_batch()[0].shape == (7, 4)
+    assert batches.valid.to("cpu") is None
+    assert batches.device == torch.device("cpu")
+    assert "Linear" in str(learner.summary())
+    with learner.no_bar():
+        outputs, targets = learner.get_preds()
+    assert outputs.shape == (100, 4)
+    torch.testing.assert_close(targets, batches.valid.dataset.jets)
+    learner.export(tmp_path / "learner.pkl")
+    exported = load_learner(tmp_path / "learner.pkl")
+    torch.testing.assert_close(exported.model(x), learner.model(x))
+    assert len(exported.dls.train_ds) == 0
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(batches) -> None:
+    first, second, other = (train(CONFIG, batches, TRAINING, seed, progress=False) for seed in (3, 3, 4))
+    assert torch.equal(weights(first), weights(second))
+    assert not torch.equal(weights(first), weights(other))
+
+
+def test_the_finder_leaves_no_trace_in_the_training(batches) -> None:
+    alone = train(CONFIG, batches, TRAINING, progress=False)
+    scan = find_learning_rate(CONFIG, batches, TRAINING)
+    assert scan.learning_rates[0] < scan.valley < scan.learning_rates[-1]
+    assert len(scan.learning_rates) == len(scan.losses)
+    assert torch.equal(weights(train(CONFIG, batches, TRAINING, progress=False)), weights(alone))
+
+
+def test_the_best_weights_on_the_validation_jets_are_kept(batches) -> None:
+    wild = replace(TRAINING, learning_rates=(3e-2, 3e-1))
+    result = train(CONFIG, batches, wild, progress=False)
+    assert result.best_epoch == result.losses["valid"].argmin()
+    x = batches.valid.dataset.jets
+    with torch.inference_mode():
+        loss = float(torch.nn.functional.mse_loss(result.model.eval()(x), x))
+    assert loss == pytest.approx(result.losses["valid"].min(), rel=1e-5)
+
+
+def test_training_lowers_the_loss_and_is_recorded(batches) -> None:
+    result = train(CONFIG, batches, TRAINING, progress=False)
+    assert result.losses["valid"].iloc[-1] < 0.5 * result.losses["valid"].iloc[0]
+    assert len(result.losses) == round(60 / 20)
+    assert set(result.activations["layer"]) == {0, 1, 2}
+    assert result.activations["step"].max() < 60
+    record = make_checkpoint(result, "small", CustomNormalization(), SAMPLE, seed=0).metadata
+    assert record["training"]["best_epoch"] == result.best_epoch
+    assert record["training"]["optimizer"] == "soap"
+    assert record["data"]["dataset"] == "made up"
+
+
+def test_the_published_schedule_steps_through_its_rates(batches) -> None:
+    published = replace(training_config("quick", "published"), steps=40, batch_size=32)
+    result = train(CONFIG, batches, published, progress=False)
+    rates = np.asarray(result.learner.recorder.lrs)
+    assert np.unique(np.round(np.log10(rates), 6)).tolist() == [-6, -5, -4, -3]
+    assert (np.diff(rates) <= 0).all()
+
+
+def test_the_projects_schedule_ends_at_zero(batches) -> None:
+    rates = np.asarray(train(CONFIG, batches, TRAINING, progress=False).learner.recorder.lrs)
+    assert rates.max() == pytest.approx(1e-2, rel=0.02)
+    assert rates[-1] < 1e-4
+
+
+@pytest.mark.parametrize(("jets", "batch"), [(100_000, 1024), (20_480, 1024), (2000, 100), (400, 32), (20, 20)])
+def test_small_samples_get_small_batches(jets: int, batch: int) -> None:
+    assert training_config("quick").batch_size_for(jets) == batch
+
+
+def test_bad_choices_are_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"unknown profile 'fast'; known: quick, reference"):
+        training_config("fast")
+    with pytest.raises(ValueError, match=r"unknown schedule 'x'; known: project, published"):
+        training_config("quick", "x")
+    with pytest.raises(ValueError, match=r"unknown optimizer 'sgd'"):
+        replace(TRAINING, optimizer="sgd")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_an_error_and_none_is_the_cpu() -> None:
+    assert pick_device(None) == torch.device("cpu")
+    with pytest.raises(ValueError, match="no GPU that torch can use"):
+        pick_device("cuda")
