@@ -21,8 +21,9 @@ MB = 1_000_000
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread_and_small_matrices(monkeypatch):
     """Tests beside this one slow threads that wait for each other far more than one alone."""
+    monkeypatch.setattr(benchmark, "MATRIX", 128)
     with benchmark.torch_threads(1):
         yield
 
