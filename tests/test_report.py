@@ -90,7 +90,10 @@ def test_the_model_comparison_orders_the_custom_normalized_models_and_ends_with_
     }
     table = result_tables(metrics)[1]
     assert [row[0] for row in table.rows] == ["TANH", "LEAKY_RELU_BN", "ELU_BN", "PCA"]
-    assert [row[1:5] for row in table.rows][2:] == [("51,653", "40", "20", "4.00e-4"), ("51,653", "-", "-", "9.50e-4")]
+    assert [row[1:5] for row in table.rows][2:] == [
+        ("51,653", "40", "4.00e-4", "0.42"),
+        ("51,653", "-", "9.50e-4", "1.00"),
+    ]
 
 
 def test_no_results_fill_no_table() -> None:

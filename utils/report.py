@@ -97,8 +97,8 @@ def model_comparison(metrics: Metrics) -> Table | None:
     ]
     return _comparison(
         "Model comparison",
-        ("model", "parameters", "epochs", "training [s]", "MSE"),
-        [(m["label"], *_cost(m), _mse(m["mse"]), *_errors(m)) for m in models],
+        ("model", "parameters", "epochs", "MSE", "MSE / PCA"),
+        [(m["label"], *_size(m), _mse(m["mse"]), _ratio(m, models), *_errors(m)) for m in models],
         "All under the custom normalization, in whose space the MSE is.",
         [metrics[name] for name in (CUSTOM, LEAKY_RELU, ELU) if name in metrics],
     )
@@ -194,13 +194,13 @@ def _mse(value: float | None) -> str:
     return f"{value:.3g}" if 0.1 <= value < 1000 else f"{mantissa}e{int(exponent)}"
 
 
-def _cost(model: Mapping[str, Any]) -> tuple[str, str, str]:
-    seconds, epochs = model.get("training_seconds"), model.get("epochs")
-    return (
-        f"{model['parameters']:,}",
-        str(epochs) if epochs else "-",
-        f"{seconds:.0f}" if epochs and seconds is not None else "-",
-    )
+def _size(model: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{model['parameters']:,}", str(model.get("epochs") or "-")
+
+
+def _ratio(model: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> str:
+    baseline = next((other["mse"] for other in models if other["model"] == "pca"), None)
+    return f"{model['mse'] / baseline:.2f}" if baseline else "-"
 
 
 def _errors(model: Mapping[str, Any]) -> tuple[str, ...]:
