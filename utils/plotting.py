@@ -369,11 +369,12 @@ def plot_rate_resolution(
 
 def _rate_curves(ax: Axes, points: pd.DataFrame, column: str) -> list[Line2D]:
     lossy = points[(points["mse"] > 0) & ~points["named"]]
+    palette = [*seaborn.color_palette("tab10"), "black", "gold"]
     curves = []
     for number, (name, group) in enumerate(lossy.groupby("method", sort=False)):
         shown = group[group[column] > 0].sort_values("bytes_per_jet")
-        marker = "osD^vP*XhH"[number % 10]
-        color = f"C{number % 10}"
+        marker = "osD^vP*XhHp<"[number % 12]
+        color = palette[number % len(palette)]
         curves += ax.plot(
             shown["bytes_per_jet"], shown[column], marker=marker, markersize=4, color=color, label=str(name)
         )
@@ -495,3 +496,45 @@ def plot_memory(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> MemoryArtists:
     ax.set(ylabel="peak resident memory above the start [MB]", yscale="log")
     ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize="small")
     return MemoryArtists(bars, floor)
+
+
+def plot_samples(axes: np.ndarray, samples: Mapping[str, np.ndarray]) -> list[list[StepPatch]]:
+    """The four quantities of several samples, name -> jets of shape (jets, 4), as shares of each, into four axes.
+
+    The first sample is filled, the others are lines; the first and last bin hold what lies beyond the axis.
+    """
+    drawn = []
+    colors = [INPUT_COLOR, *seaborn.color_palette("tab10")[1:]]
+    for i, (ax, quantity) in enumerate(zip(axes.flat, FEATURES, strict=True)):
+        low, high = _range(np.concatenate([jets[:, i] for jets in samples.values()]), quantity)
+        edges = np.linspace(low, high, 61)
+        patches: list[StepPatch] = []
+        for (name, jets), color in zip(samples.items(), colors, strict=False):
+            share = _counts(jets[:, i], edges) / len(jets)
+            style: dict[str, Any] = {"linewidth": 1.5} if patches else {"fill": True, "alpha": 0.35, "linewidth": 0}
+            patches.append(ax.stairs(share, edges, color=color, label=name, **style))
+        ax.set(xlabel=axis_label(quantity), ylabel="share of the jets per bin")
+        if quantity in FALLING:
+            ax.set_yscale("log")
+        else:
+            ax.set_ylim(0, 1.35 * ax.get_ylim()[1])
+        ax.legend(frameon=False, loc="upper right", ncols=1 if quantity in FALLING else len(samples))
+        drawn.append(patches)
+    return drawn
+
+
+def plot_transfer(ax: Axes, mse: pd.Series) -> Axes:
+    """Mean squared errors, indexed by the samples tested and trained on, as a heat map: a row per training sample."""
+    names = list(dict.fromkeys(mse.index.get_level_values(0)))
+    matrix = mse.unstack(0).loc[names, names]
+    seaborn.heatmap(
+        np.log10(matrix),
+        ax=ax,
+        annot=matrix.map(lambda value: f"{value:.2e}").to_numpy(),
+        fmt="",
+        cmap="viridis_r",
+        square=True,
+        cbar_kws={"label": "log10 of the mean squared error"},
+    )
+    ax.set(xlabel="tested on", ylabel="trained on")
+    return ax
