@@ -23,6 +23,7 @@ from utils.notebooks import (
     run_notebooks,
     share_parameters,
 )
+from utils.published import missing_published
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)
 PARAMETERS = {"profile": "quick", "max_jets": 2000}
@@ -48,6 +49,17 @@ def check_training(metrics: dict[str, Any], plots: Path) -> None:
     assert checkpoint.normalization.kind == trained["normalization"]
 
 
+def check_transfer(metrics: dict[str, Any], plots: Path) -> None:
+    mse = {(row["tested_on"], row["trained_on"]): row["mse"] for row in metrics["transfer"]}
+    assert mse["embedded", "central, high pt"] > 2 * mse["embedded", "embedded"]
+    published = {row["model"]: row["mse"] for row in metrics["published_models"]}
+    if missing_published():
+        assert not published
+    else:
+        assert published["pretrained"] == pytest.approx(0.1864144, rel=1e-5)
+        assert published["std_norm"] < published["pretrained"] / 10
+
+
 TRAININGS = (
     "1c. 4D_3D_200_standard_norm",
     "1d. 4D_3D_200_custom_norm",
@@ -56,6 +68,7 @@ TRAININGS = (
 )
 CHECKS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "0. 4D_data_normalization": check_normalization,
+    "1a. Pre-trained_performance_fastai_AE_3D_200_no1cycle": check_transfer,
     "1b. 4D_3D_200_no_norm": check_linear_is_pca,
     **dict.fromkeys(TRAININGS, check_training),
 }

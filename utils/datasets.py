@@ -13,7 +13,16 @@ from utils.published import TEST_SAMPLE, TRAIN_SAMPLE, fetch_published, find_pub
 from utils.readers import sample_files
 from utils.sources import is_remote
 
-__all__ = ["EMBEDDED_FILES", "Sample", "fetch_published", "load_published_jets", "load_sample", "split_jets"]
+__all__ = [
+    "EMBEDDED_FILES",
+    "Sample",
+    "fetch_published",
+    "load_contrasting_samples",
+    "load_published_jets",
+    "load_sample",
+    "select_jets",
+    "split_jets",
+]
 
 EMBEDDED = REPOSITORY / "datasets"
 EMBEDDED_FILES = (EMBEDDED / "qcd_jets_train.parquet", EMBEDDED / "qcd_jets_test.parquet")
@@ -78,6 +87,38 @@ def load_sample(
         "split_seed": seed,
     }
     return Sample(train, valid, test, source)
+
+
+def load_contrasting_samples(
+    dataset: str | Path = "embedded", max_jets: int | None = None, seed: int = 0
+) -> dict[str, Sample]:
+    """Samples by name, to see what a model that was trained on one makes of another.
+
+    The first is `dataset`; then the published one, if it is at hand (the embedded one, where the first is the
+    published); and the jets of the first with pt > 40 GeV and |eta| < 2.1 alone, a deliberately different selection.
+    """
+    first = load_sample(dataset, max_jets=max_jets, seed=seed)
+    samples = {Path(dataset).stem: first}
+    other = "embedded" if str(dataset) == "published" else "published"
+    if other == "embedded" or has_published(TEST_SAMPLE):
+        samples[other] = load_sample(other, max_jets=max_jets, seed=seed)
+    return samples | {"central, high pt": select_jets(first, pt_min=40.0, eta_max=2.1)}
+
+
+def select_jets(sample: Sample, pt_min: float, eta_max: float) -> Sample:
+    """The jets of a sample with pt > `pt_min` (GeV) and |eta| < `eta_max`; JetError where a part would have none."""
+    parts = {}
+    for name in ("train", "valid", "test"):
+        table = getattr(sample, name)
+        rows = table[(table["pt"] > pt_min) & (table["eta"].abs() < eta_max)]
+        if len(rows) == 0:
+            raise JetError(f"none of the {len(table)} {name} jets has pt > {pt_min:g} GeV and |eta| < {eta_max:g}")
+        parts[name] = _with_events(rows, np.setdiff1d(event_counts(table)[0], rows["event"]))
+    source = sample.source | {
+        "selection": f"pt > {pt_min:g} GeV, |eta| < {eta_max:g}",
+        "jets": {name: len(table) for name, table in parts.items()},
+    }
+    return Sample(**parts, source=source)
 
 
 def load_published_jets(name: str = TEST_SAMPLE, folder: str | Path | None = None) -> pd.DataFrame:

@@ -134,6 +134,38 @@ def describe(rows: list[dict[str, Any]]) -> str:
 def count_massless(table: pd.DataFrame) -> dict[str, int]:
     """Jets of a table with |m| < 1 MeV, and how many masses are exactly zero or negative."""
     m = table["m"].to_numpy()
+def evaluate_transfer(checkpoints: dict[str, Checkpoint], samples: dict[str, Sample]) -> list[dict[str, Any]]:
+    """`evaluate` each model, by the name of its training sample, on the test jets of each sample."""
+    return [
+        {"trained_on": trained, "tested_on": tested} | evaluate(checkpoint, sample.test)
+        for tested, sample in samples.items()
+        for trained, checkpoint in checkpoints.items()
+    ]
+
+
+def transfer_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """MSE and 68% half-widths of `evaluate_transfer`, indexed by the samples tested and trained on."""
+    frame = pd.DataFrame(
+        [
+            {"tested on": row["tested_on"], "trained on": row["trained_on"], "MSE": row["mse"]}
+            | {entry["quantity"]: entry["half_width_68"] for entry in row["resolution"]}
+            for row in rows
+        ]
+    )
+    return frame.set_index(["tested on", "trained on"])
+
+
+def describe_transfer(rows: list[dict[str, Any]]) -> str:
+    """What the numbers of `evaluate_transfer` say, in sentences (Markdown)."""
+    mse = {(row["tested_on"], row["trained_on"]): row["mse"] for row in rows}
+    return "\n".join(
+        f"- Tested on **{tested}**: the model trained on {trained} has {value / mse[tested, tested]:.3g} times the MSE "
+        f"of the one trained on {tested} ({value:.3g} against {mse[tested, tested]:.3g})."
+        for (tested, trained), value in mse.items()
+        if tested != trained
+    )
+
+
     return {
         "massless": int(np.sum(np.abs(m) < MASSLESS)),
         "of these exactly zero": int(np.sum(m == 0)),

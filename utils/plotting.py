@@ -524,12 +524,18 @@ def plot_samples(axes: np.ndarray, samples: Mapping[str, np.ndarray]) -> list[li
 
 
 def plot_transfer(ax: Axes, mse: pd.Series) -> Axes:
-    """Mean squared errors, indexed by the samples tested and trained on, as a heat map: a row per training sample."""
+    """Mean squared errors, indexed by the samples tested and trained on, as a heat map: a row per training sample.
+
+    The colours span a factor of ten at the least.
+    """
     names = list(dict.fromkeys(mse.index.get_level_values(0)))
     matrix = mse.unstack(0).loc[names, names]
+    low, high = np.log10(matrix.to_numpy().min()), np.log10(matrix.to_numpy().max())
     seaborn.heatmap(
         np.log10(matrix),
         ax=ax,
+        vmin=low,
+        vmax=max(high, low + 1),
         annot=matrix.map(lambda value: f"{value:.2e}").to_numpy(),
         fmt="",
         cmap="viridis_r",

@@ -80,6 +80,11 @@ def has_published(name: str, folder: str | Path | None = None) -> bool:
     return (published_folder() if folder is None else Path(folder)).joinpath(name).is_file()
 
 
+def missing_published(folder: str | Path | None = None) -> list[str]:
+    """The published files that are not at hand, but for the training sample, which no comparison needs."""
+    return [name for name in FILES if name != TRAIN_SAMPLE and not has_published(name, folder)]
+
+
 def find_published(name: str, folder: str | Path | None = None) -> Path:
     """The path of a published file, checked by its git blob id; PublishedFilesError where it is missing or another."""
     folder = published_folder() if folder is None else Path(folder)

@@ -106,8 +106,7 @@ def reproduce(folder: str | Path | None = None) -> list[Row]:
     jets = feature_array(load_published_jets(folder=folder))
     rows = []
     for name, result in PUBLISHED_RESULTS.items():
-        checkpoint = load_published(find_published(result.file, folder))
-        rows.append(_row(name, checkpoint, jets, result))
+        rows.append(_row(name, load_result(name, folder), jets, result))
     baselines: tuple[tuple[str, Normalization], ...] = (
         ("pca_no_norm", NoNormalization()),
         ("pca_custom_norm", CustomNormalization()),
@@ -115,6 +114,11 @@ def reproduce(folder: str | Path | None = None) -> list[Row]:
     for name, normalization in baselines:
         rows.append(_row(name, Checkpoint(PCABaseline().fit(normalization.normalize(jets)), normalization), jets, None))
     return rows
+
+
+def load_result(name: str, folder: str | Path | None = None) -> Checkpoint:
+    """The model behind an entry of `PUBLISHED_RESULTS`."""
+    return load_published(find_published(PUBLISHED_RESULTS[name].file, folder))
 
 
 def _row(name: str, checkpoint: Checkpoint, jets: np.ndarray, result: PublishedResult | None) -> Row:
