@@ -73,7 +73,8 @@ def test_a_column_that_does_not_vary_has_no_standard_normalization() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "name"), [(0, -1.0, "m > -1"), (1, 0.0, "pt > -?0"), (1, np.nan, "pt > -?0")]
+    ("column", "value", "name"),
+    [(0, -1.0, "m > -1"), (0, -7.0, "m > -1"), (1, 0.0, "pt > 0"), (1, -5.0, "pt > 0"), (1, np.nan, "pt > 0")],
 )
 def test_jets_outside_the_domain_are_named_by_row(column: int, value: float, name: str) -> None:
     jets = JETS.copy()
@@ -100,3 +101,43 @@ def test_a_malformed_description_is_refused(change: dict, message: str) -> None:
 def test_changed_numbers_change_the_result() -> None:
     twice = replace(CustomNormalization(), scale=(3.6, 1.2, 3.0, 5.0))
     np.testing.assert_allclose(2 * twice.normalize(JETS)[:, 0], CustomNormalization().normalize(JETS)[:, 0])
+
+
+def test_of_many_jets_outside_the_domain_five_are_named() -> None:
+    jets = np.tile([1.0, -2.0, 0.0, 0.0], (9, 1))
+    with pytest.raises(JetError, match=r"9 of 9 jets have not: rows 0 \(-2\), .*, 4 \(-2\), \.\.\.$"):
+        CustomNormalization().normalize(jets)
+
+
+@pytest.mark.parametrize("kind", NORMALIZATIONS)
+@pytest.mark.parametrize("shape", [(5, 3), (5, 5), (4,)])
+def test_other_than_four_columns_are_refused_both_ways(kind: str, shape: tuple[int, ...]) -> None:
+    norm = NORMALIZATIONS[kind].fit(JETS)
+    for way in (norm.normalize, norm.unnormalize):
+        with pytest.raises(JetError, match=r"expected jets of shape \(jets, 4\), found"):
+            way(np.ones(shape))
+        with pytest.raises(JetError, match=r"expected jets of shape \(jets, 4\), found"):
+            way(torch.ones(shape))
+
+
+@pytest.mark.parametrize("kind", ["none", "custom"])
+def test_fixed_normalizations_do_not_depend_on_the_jets(kind: str) -> None:
+    assert NORMALIZATIONS[kind].fit(JETS) == NORMALIZATIONS[kind]
+
+
+def test_jets_that_are_normalized_later_do_not_move_the_fit() -> None:
+    norm = StandardNormalization().fit(JETS[:4])
+    alone = norm.normalize(JETS[:4])
+    np.testing.assert_array_equal(norm.normalize(JETS)[:4], alone)
+    np.testing.assert_allclose(norm.offset, JETS[:4].mean(axis=0))
+
+
+@pytest.mark.parametrize("description", [None, [1], "custom", {}])
+def test_what_is_no_description_is_refused(description: object) -> None:
+    with pytest.raises(ValueError, match="normalization"):
+        Normalization.from_dict(description)  # type: ignore[arg-type]
+
+
+def test_a_normalization_without_its_fit_does_not_travel() -> None:
+    with pytest.raises(ValueError, match="scale must be 4 numbers, found"):
+        Normalization.from_dict(StandardNormalization().to_dict())

@@ -35,13 +35,18 @@ class Normalization:
         return self
 
     def normalize(self, jets: Array) -> Array:
-        """From GeV and rad to normalized values. NumPy input outside the domain raises JetError naming the rows."""
+        """From GeV and rad to normalized values.
+
+        NumPy input outside the domain raises JetError naming the rows; so does any input without four columns.
+        """
+        self._check_columns(jets)
         if isinstance(jets, np.ndarray):
             self._check_domain(jets)
         return self._columns(jets, [self._forward(jets[:, i], i) for i in range(len(FEATURES))])
 
     def unnormalize(self, values: Array) -> Array:
         """From normalized values back to GeV and rad; the exact inverse of `normalize`."""
+        self._check_columns(values)
         return self._columns(values, [self._backward(values[:, i], i) for i in range(len(FEATURES))])
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,6 +58,8 @@ class Normalization:
     @staticmethod
     def from_dict(description: dict[str, Any]) -> "Normalization":
         """Rebuild a normalization from `to_dict`; ValueError for an unknown kind, feature order or missing numbers."""
+        if not isinstance(description, dict):
+            raise ValueError(f"normalization: expected its description as a dict, found {description!r}")
         kinds = {cls.kind: cls for cls in (NoNormalization, StandardNormalization, CustomNormalization)}
         kind, features = description.get("kind"), description.get("features")
         if kind not in kinds:
@@ -64,6 +71,11 @@ class Normalization:
             raise ValueError(f"normalization {kind!r}: scale holds a zero, {scale}")
         return kinds[kind](offset, scale)
 
+    @staticmethod
+    def _check_columns(values: Array) -> None:
+        if values.ndim != 2 or values.shape[1] != len(FEATURES):
+            raise JetError(f"expected jets of shape (jets, {len(FEATURES)}), found {tuple(values.shape)}")
+
     def _check_domain(self, jets: np.ndarray) -> None:
         for i, shift in enumerate(self.log_shift):
             if shift is None:
@@ -73,7 +85,7 @@ class Normalization:
                 shown = ", ".join(f"{row} ({jets[row, i]:g})" for row in bad[:5])
                 more = ", ..." if len(bad) > 5 else ""
                 raise JetError(
-                    f"{self.kind} normalization needs {FEATURES[i]} > {-shift:g} GeV; "
+                    f"{self.kind} normalization needs {FEATURES[i]} > {0 - shift:g} GeV; "
                     f"{len(bad)} of {len(jets)} jets have not: rows {shown}{more}"
                 )
 
