@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from utils.autoencoder import VARIANTS, Autoencoder, PCABaseline
@@ -72,8 +73,6 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_weights_that_do_not_fit_the_header_are_listed(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    from safetensors import safe_open
-
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, checkpoint)
     with safe_open(path, framework="pt") as file:
@@ -94,3 +93,56 @@ def test_a_checkpoint_that_cannot_be_written_leaves_nothing(checkpoint: Checkpoi
     with pytest.raises(ValueError, match="not JSON compliant"):
         save_checkpoint(tmp_path / "model.safetensors", bad)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_save_keeps_the_file_that_was_there(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, checkpoint)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        save_checkpoint(path, Checkpoint(checkpoint.model, checkpoint.normalization, {"loss": float("inf")}))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_gives_the_same_outputs_after_a_trip_through_a_file(variant: str, tmp_path: Path) -> None:
+    model = Autoencoder(VARIANTS[variant])
+    model.train()(torch.randn(64, 4))  # gives BatchNorm means and variances of its own
+    save_checkpoint(tmp_path / "model.safetensors", Checkpoint(model, CustomNormalization()))
+    x = torch.randn(9, 4)
+    with torch.inference_mode():
+        assert torch.equal(load_checkpoint(tmp_path / "model.safetensors").model(x), model.eval()(x))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x01", b"<html>404</html>" * 9, b"PK\x03\x04" * 30])
+def test_what_is_no_safetensors_file_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: not a whole safetensors file"):
+        load_checkpoint(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("architecture", "{nope", "its header is not JSON"),
+        ("architecture", '{"class": "Transformer"}', "unknown model class 'Transformer'"),
+        ("architecture", '{"class": "Autoencoder", "nodes": null}', "describes no model"),
+        ("architecture", None, "describes no model .*architecture"),
+        ("normalization", "[1]", "describes no model .*expected its description as a dict"),
+        ("normalization", '{"kind": "magic"}', "unknown normalization 'magic'"),
+        ("features", '["pt", "eta", "phi", "m"]', "gives the features .*'pt', .*expected .*'m'"),
+        ("units", '{"m": "MeV", "pt": "MeV", "phi": "rad", "eta": ""}', "gives the units .*MeV.* expected .*GeV"),
+        ("metadata", "[1]", r"gives the metadata \[1\], expected a dict"),
+    ],
+)
+def test_a_header_that_describes_something_else_is_refused(
+    checkpoint: Checkpoint, tmp_path: Path, key: str, text: str | None, message: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, checkpoint)
+    with safe_open(path, framework="pt") as file:
+        header = {name: value for name, value in (file.metadata() | {key: text}).items() if value is not None}
+    save_file(load_file(path), path, metadata=header)
+    with pytest.raises(CheckpointError, match=rf"model\.safetensors: .*{message}"):
+        load_checkpoint(path)

@@ -105,7 +105,10 @@ def read_header(path: str | Path) -> dict[str, Any]:
             f"{path}: a safetensors file, but not of this project: its header says format "
             f"{header.get('format')!r}, expected {FORMAT!r}"
         )
-    return {key: json.loads(value) for key, value in header.items() if key != "format"}
+    try:
+        return {key: json.loads(value) for key, value in header.items() if key != "format"}
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its header is not JSON ({error})") from error
 
 
 def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Checkpoint:
@@ -114,6 +117,12 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     Raises CheckpointError where the file is not one, is cut short, or holds other tensors than its header promises.
     """
     header = read_header(path)
+    for key, expected in (("features", list(FEATURES)), ("units", UNITS)):
+        if header.get(key) != expected:
+            raise CheckpointError(f"{path}: its header gives the {key} {header.get(key)}, expected {expected}")
+    metadata = header.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise CheckpointError(f"{path}: its header gives the metadata {metadata!r}, expected a dict")
     try:
         model = build_model(header["architecture"])
         normalization = Normalization.from_dict(header["normalization"])
@@ -122,7 +131,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Che
     with safe_open(path, framework="pt", device=str(device)) as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     load_state(model, state, path)
-    return Checkpoint(model.to(device), normalization, header.get("metadata", {}))
+    return Checkpoint(model.to(device), normalization, metadata)
 
 
 def load_state(model: Model, state: dict[str, torch.Tensor], source: str | Path) -> None:
