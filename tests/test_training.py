@@ -9,7 +9,7 @@ from fastai.learner import load_learner
 
 from utils.autoencoder import AutoencoderConfig
 from utils.datasets import Sample
-from utils.jets import make_table
+from utils.jets import JetError, make_table
 from utils.normalization import CustomNormalization
 from utils.training import (
     JetDataLoader,
@@ -33,7 +33,11 @@ def make_jets(jets: int, seed: int = 0):
     )
 
 
-SAMPLE = Sample(make_jets(640), make_jets(100, 1), make_jets(100, 2), {"dataset": "made up"})
+def sample_of(train: int, valid: int) -> Sample:
+    return Sample(make_jets(train), make_jets(valid, 1), make_jets(100, 2), {"dataset": "made up"})
+
+
+SAMPLE = sample_of(640, 100)
 
 
 @pytest.fixture(autouse=True)
@@ -150,6 +154,8 @@ def test_bad_choices_are_refused_with_those_there_are() -> None:
         training_config("quick", "x")
     with pytest.raises(ValueError, match=r"unknown optimizer 'sgd'"):
         replace(TRAINING, optimizer="sgd")
+    with pytest.raises(ValueError, match=r"unknown device 'nonsense'; expected cpu"):
+        pick_device("nonsense")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -157,3 +163,60 @@ def test_a_gpu_that_is_not_there_is_an_error_and_none_is_the_cpu() -> None:
     assert pick_device(None) == torch.device("cpu")
     with pytest.raises(ValueError, match="no GPU that torch can use"):
         pick_device("cuda")
+
+
+def test_training_batches_are_full_and_show_a_jet_at_most_once() -> None:
+    loader = make_dataloaders(sample_of(650, 50), CustomNormalization(), TRAINING, "cpu").train
+    shown = torch.cat([x for x, _ in loader])
+    assert {len(x) for x, _ in loader} == {loader.bs}
+    assert len(shown) == len(shown.unique(dim=0)) == loader.bs * (650 // loader.bs) < 650
+
+
+def test_a_new_loader_keeps_what_is_not_changed(batches) -> None:
+    loader = batches.train.new(bs=16)
+    assert isinstance(loader, JetDataLoader)
+    assert (loader.bs, loader.shuffle, loader.drop_last, len(loader)) == (16, True, True, 40)
+
+
+def test_new_jets_go_through_a_trained_learner(batches) -> None:
+    result = train(CONFIG, batches, TRAINING, progress=False)
+    jets = torch.rand(5, 4)
+    with result.learner.no_bar():
+        outputs, _ = result.learner.get_preds(dl=batches.test_dl(jets))
+    torch.testing.assert_close(outputs, result.model.eval()(jets).detach())
+
+
+@pytest.mark.parametrize("jets", [100, 640, 1500])
+def test_a_training_takes_its_steps_whatever_the_size_of_the_sample(jets: int) -> None:
+    batches = make_dataloaders(sample_of(jets, 50), CustomNormalization(), TRAINING, "cpu")
+    result = train(CONFIG, batches, TRAINING, progress=False)
+    taken = len(result.learner.recorder.lrs)
+    assert taken == len(result.losses) * len(batches.train)
+    assert abs(taken - TRAINING.steps) <= len(batches.train) / 2
+
+
+def test_batch_norm_trains_where_jets_are_left_over() -> None:
+    config = AutoencoderConfig((4, 8, 3, 8, 4), "elu", batch_norm=True)
+    batches = make_dataloaders(sample_of(33, 50), CustomNormalization(), TRAINING, "cpu")
+    losses = train(config, batches, TRAINING, progress=False).losses
+    assert np.isfinite(losses[["train", "valid"]].to_numpy()).all()
+
+
+@pytest.mark.parametrize(("jets", "valid"), [(1, 50), (0, 50), (50, 0)])
+def test_too_few_jets_to_train_are_an_error_with_their_number(jets: int, valid: int) -> None:
+    with pytest.raises(JetError, match=f"a validation jet, found {jets} and {valid}"):
+        make_dataloaders(sample_of(jets, valid), CustomNormalization(), TRAINING, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "part", "message"),
+    [
+        ("soap", "train", "training diverged in epoch 0; lower the learning rate"),
+        ("adam", "train", "training loss became nan in epoch 0; lower the learning rate"),
+        ("soap", "valid", "validation loss was finite in no epoch"),
+    ],
+)
+def test_a_loss_that_is_no_number_is_an_error(batches, optimizer: str, part: str, message: str) -> None:
+    getattr(batches, part).dataset.jets[:, 0] = float("nan")
+    with pytest.raises(FloatingPointError, match=message):
+        train(CONFIG, batches, replace(TRAINING, optimizer=optimizer), progress=False)

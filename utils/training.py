@@ -31,7 +31,7 @@ from tqdm import tqdm
 from utils.autoencoder import Autoencoder, AutoencoderConfig, PCABaseline
 from utils.checkpoint import Checkpoint
 from utils.datasets import Sample
-from utils.jets import feature_array
+from utils.jets import JetError, feature_array
 from utils.normalization import Normalization
 
 
@@ -97,10 +97,13 @@ def training_config(profile: str = "reference", schedule: str = "project") -> Tr
 
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
-    """The device that is asked for; None is the GPU where there is one, else the CPU."""
+    """The device that is asked for; None is the GPU where there is one, else the CPU. ValueError where it can't be."""
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    chosen = torch.device(device)
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"unknown device {device!r}; expected cpu, cuda, cuda:0 or the like") from error
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} was asked for, but this machine has no GPU that torch can use")
     return chosen
@@ -168,7 +171,13 @@ def make_dataloaders(
     """Training and validation batches of a sample's normalized jets, on `device` (None: a GPU where there is one).
 
     Every training batch is full: what an epoch leaves over comes up in the next, since the order is drawn anew.
+    Raises JetError where there are fewer than two training jets or no validation jet.
     """
+    if len(sample.train) < 2 or len(sample.valid) < 1:
+        raise JetError(
+            "training needs two or more training jets and a validation jet, "
+            f"found {len(sample.train)} and {len(sample.valid)}"
+        )
     train, valid = (
         torch.as_tensor(normalization.normalize(feature_array(table)), dtype=torch.float32)
         for table in (sample.train, sample.valid)
@@ -248,7 +257,7 @@ def train(
     """Train an autoencoder and keep the weights of the epoch with the lowest validation loss.
 
     A progress bar over the epochs goes to standard error. On a CPU it takes one thread (`one_thread`).
-    The same seed on the same machine gives the same weights.
+    The same seed on the same machine gives the same weights. Raises FloatingPointError where the losses are not finite.
     """
     learner = make_learner(config, dls, training, seed)
     epochs = max(1, round(training.steps / len(dls.train)))
@@ -263,9 +272,14 @@ def train(
         parts = len(training.learning_rates)
         schedule = combine_scheds([1 / parts] * parts, [SchedNo(rate, rate) for rate in training.learning_rates])
     start = time.perf_counter()
-    with learner.no_logging(), one_thread():
-        learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history])
+    try:
+        with learner.no_logging(), one_thread():
+            learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history])
+    except torch.linalg.LinAlgError as error:  # SOAP decomposes gradients, which NaN has no decomposition of
+        raise FloatingPointError(f"the training diverged in epoch {learner.epoch}; lower the learning rate") from error
     seconds = time.perf_counter() - start
+    if not history.best_state:
+        raise FloatingPointError("the validation loss was finite in no epoch; lower the learning rate")
     learner.model.load_state_dict(history.best_state)
     return TrainingResult(
         learner, pd.DataFrame(history.rows), _activation_table(stats), history.best_epoch, seconds, training
