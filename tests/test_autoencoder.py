@@ -1,5 +1,7 @@
 """The variants have the layers, sizes and properties that the study says they have."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -82,3 +84,30 @@ def test_pca_of_full_rank_loses_nothing() -> None:
 def test_pca_of_impossible_rank_is_refused() -> None:
     with pytest.raises(ValueError, match="rank must lie in"):
         PCABaseline(5)
+
+
+def test_the_linear_network_has_nothing_but_linear_layers() -> None:
+    model = Autoencoder(VARIANTS["linear"])
+    assert layers(model.encoder) == layers(model.decoder) == ["Linear"] * 4
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_forward_is_decoding_what_was_encoded_into_three_numbers(variant: str) -> None:
+    model = Autoencoder(VARIANTS[variant]).eval()
+    x = torch.randn(6, 4)
+    assert model.encode(x).shape == (6, 3)
+    assert torch.equal(model(x), model.decode(model.encode(x)))
+
+
+def test_a_configuration_survives_json() -> None:
+    for config in VARIANTS.values():
+        assert AutoencoderConfig(**json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_pca_has_orthonormal_components_whose_largest_entry_is_positive() -> None:
+    rng = np.random.default_rng(4)
+    pca = PCABaseline(3).fit(rng.normal(size=(300, 4)) * [1, 5, 2, 3])
+    torch.testing.assert_close(pca.components @ pca.components.T, torch.eye(3))
+    assert pca.components.abs().argmax(dim=1).tolist() == [1, 3, 2]
+    assert (pca.components.gather(1, pca.components.abs().argmax(dim=1, keepdim=True)) > 0).all()
+    assert parameter_count(pca) == 16

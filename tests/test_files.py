@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.files import atomic_path, notebook_folders, sha256_of, write_json
+from utils.files import atomic_path, describe_content, notebook_folders, sha256_of, write_json
 
 
 def test_a_failure_keeps_the_old_file_and_leaves_no_half_one(tmp_path: Path) -> None:
@@ -41,3 +41,45 @@ def test_a_notebook_gets_its_folders_below_the_output(tmp_path: Path) -> None:
     assert (plots, models) == (tmp_path / "plots" / "1d. custom", tmp_path / "models")
     assert plots.is_dir()
     assert models.is_dir()
+
+
+def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with atomic_path(tmp_path / "new.bin") as partial:
+            partial.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_shows_under_the_name_before_the_file_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new.bin"
+    with atomic_path(target) as partial:
+        partial.write_bytes(b"half")
+        assert partial.parent == target.parent
+        assert not target.exists()
+    assert target.read_bytes() == b"half"
+
+
+def test_a_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with atomic_path(tmp_path / "ours") as partial:
+        partial.write_text("x")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "an empty file"),
+        (b"  <!DOCTYPE html>", "an HTML or XML page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a Git LFS pointer"),
+        (b"\x80\x04data", None),
+    ],
+)
+def test_what_a_failed_download_left_is_recognized(tmp_path: Path, content: bytes, found: str | None) -> None:
+    (tmp_path / "file").write_bytes(content)
+    answer = describe_content(tmp_path / "file")
+    assert answer is None if found is None else str(answer).startswith(found)

@@ -129,3 +129,78 @@ def test_a_saved_figure_is_a_whole_png(tmp_path: Path) -> None:
     path = plotting.save_figure(figure, tmp_path / "sub" / "x.png")
     assert path.read_bytes().startswith(b"\x89PNG")
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_correlations_are_written_into_sixteen_cells(jets: np.ndarray) -> None:
+    jets[:, 1] = jets[:, 0] ** 2  # the rank correlation of a growing function is 1
+    figure = Figure()
+    ax = plotting.plot_correlations(figure.subplots(), jets)
+    texts = [text.get_text() for text in ax.texts]
+    assert len(texts) == 16
+    assert texts[:2] == texts[4:6] == ["1.00", "1.00"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == [plotting.SYMBOLS[name] for name in FEATURES]
+    assert figure.axes[1].get_ylabel() == "Spearman correlation"
+
+
+def test_outputs_beyond_the_axis_are_counted_at_its_ends_and_written_there(jets: np.ndarray) -> None:
+    outputs = jets[:, 2].copy()
+    outputs[:30], outputs[30:45] = 9, -9
+    main, ratio = Figure().subplots(2, 1)
+    drawn = plotting.plot_overlay(main, ratio, jets[:, 2], outputs, "phi")
+    assert counts(drawn.reconstructed).sum() == len(jets)
+    assert counts(drawn.reconstructed)[[0, -1]].min() >= 15
+    assert main.get_title(loc="left") == "\u2190 output 0.5% below"
+    assert main.get_title(loc="right") == "output 1% above \u2192"
+
+
+def test_nothing_is_written_where_nothing_lies_beyond(jets: np.ndarray) -> None:
+    main, ratio = Figure().subplots(2, 1)
+    plotting.plot_overlay(main, ratio, jets[:, 3], jets[:, 3], "eta")
+    assert [main.get_title(loc=side) for side in ("left", "right")] == ["", ""]
+    assert ratio.get_xlabel() == r"$\eta$"
+
+
+def test_a_ratio_beyond_its_panel_is_marked_at_the_edge(jets: np.ndarray) -> None:
+    main, ratio = Figure().subplots(2, 1)
+    drawn = plotting.plot_overlay(main, ratio, jets[:, 2], np.tile(jets[jets[:, 2] > 0, 2], 2), "phi")
+    values = xy(drawn.ratio)[:, 1]
+    up, down = ratio.lines[1:3]
+    assert len(xy(up)) == (values > 1.5).sum() > 0
+    assert len(xy(down)) == (values < 0.5).sum() > 0
+    low, high = ratio.get_ylim()
+    assert all(low < y < high for line in (up, down) for y in xy(line)[:, 1])
+
+
+def test_pt_is_drawn_on_two_logarithmic_axes(jets: np.ndarray, outputs: np.ndarray) -> None:
+    main, ratio = Figure().subplots(2, 1)
+    plotting.plot_overlay(main, ratio, jets[:, 1], outputs[:, 1], "pt")
+    assert (main.get_yscale(), ratio.get_xscale()) == ("log", "log")
+    assert {"50", "100", "200"} <= {label.get_text() for label in ratio.get_xticklabels()}
+
+
+def test_massless_jets_are_left_out_of_the_mass_residual(jets: np.ndarray, outputs: np.ndarray) -> None:
+    jets[:100, 0] = 0
+    drawn = plotting.plot_residuals(Figure().subplots(2, 2), jets, outputs)
+    assert [counts(artists.histogram).sum() for artists in drawn] == [len(jets) - 100, *[len(jets)] * 3]
+
+
+def test_the_corner_plot_labels_residuals_with_their_units(jets: np.ndarray, outputs: np.ndarray) -> None:
+    drawn = plotting.plot_corner(Figure(figsize=(8, 8)), jets, outputs)
+    labels = [plotting.residual_label(name) for name in FEATURES]
+    assert [ax.get_xlabel() for ax in drawn.axes[-1]] == labels
+    assert labels[2].endswith("[rad]")
+    assert drawn.colorbar.ax.get_xlabel() == "Spearman correlation of the residuals"
+
+
+def test_lines_of_a_training_are_named_in_legends_and_on_axes() -> None:
+    from utils.training import LearningRateScan
+
+    ax = Figure().subplots()
+    scan = LearningRateScan(np.geomspace(1e-6, 1, 50), np.linspace(2, 1, 50), valley=1e-3, steep=1e-2)
+    plotting.plot_learning_rate(ax, scan, used=1e-2)
+    assert legend(ax) == ["suggestion (valley): 1.0e-03", "peak rate used: 1e-02"]
+    assert (ax.get_xlabel(), ax.get_xscale()) == ("learning rate", "log")
+    axes = Figure().subplots(1, 2)
+    plotting.plot_activations(axes, pd.DataFrame({"step": [0, 0], "layer": [0, 1], "mean": 0.1, "std": 1.0}))
+    assert legend(axes[1]) == ["1", "2"]
+    assert [ax.get_xlabel() for ax in axes] == ["training step"] * 2
