@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils.jets import JetError
+from utils.jets import JetError, JetWarning, read_jets
 from utils.pickles import read_pickled_table
 
 DATA = Path(__file__).parent / "data"
@@ -155,3 +155,20 @@ def test_a_pickle_of_something_else_says_what_it_is(tmp_path, content):
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(JetError, match=f"expected a pickled pandas DataFrame, found a {type(content).__name__}"):
         read_pickled_table(path)
+
+
+def test_read_jets_says_that_a_failed_download_left_a_page(tmp_path):
+    path = tmp_path / "jets.pkl"
+    path.write_text("<!DOCTYPE html><html>429 Too many requests</html>")
+    with pytest.raises(JetError, match=r"jets\.pkl: expected jets, found an HTML or XML page"):
+        read_jets(path)
+
+
+def test_read_jets_turns_a_published_table_from_mev_into_gev_and_says_so(tmp_path):
+    pt = np.linspace(20_000, 60_000, 5)
+    pd.DataFrame({"m": pt / 10, "pt": pt, "phi": pt * 0, "eta": pt * 0}).to_pickle(tmp_path / "jets.pkl")
+    with pytest.warns(JetWarning, match="taken to be in MeV, since the smallest pt is 20000"):
+        jets = read_jets(tmp_path / "jets.pkl")
+    assert jets["pt"].tolist() == [20, 30, 40, 50, 60]
+    assert jets["m"].tolist() == [2, 3, 4, 5, 6]
+    assert jets["event"].tolist() == [0, 1, 2, 3, 4]

@@ -61,10 +61,15 @@ def notebook_folders(notebook: str, output: str | Path | None = None) -> tuple[P
 
 
 def describe_content(path: str | Path) -> str | None:
-    """What a file that was meant to be data really is, from its first bytes: an empty file, an HTML page, a Git LFS
-    pointer; None where it is none of these."""
+    """`describe_head` of a file."""
     with Path(path).open("rb") as file:
-        head = file.read(1024).lstrip()
+        return describe_head(file.read(1024))
+
+
+def describe_head(head: bytes) -> str | None:
+    """What a file that was meant to be data really is, by its first bytes: an empty file, an HTML page, a Git LFS
+    pointer; None where it is none of these."""
+    head = head.lstrip()
     if not head:
         return "an empty file"
     if head[:1] == b"<":

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from utils.files import describe_head
 from utils.jet_columns import features_of
 from utils.jet_note import Digest, check_note
 from utils.jets import (
@@ -97,6 +98,8 @@ def kind_of_file(name: str) -> tuple[str, str | None]:
     if compression:
         with reading(name, "gzip"), open_binary(name, compression) as file:
             head = file.read(4096)
+    if other_kind := describe_head(head):
+        raise JetError(f"{name}: expected jets, found {other_kind}")
     signatures = {b"root": "ROOT", b"PAR1": "Parquet", b"\x89HDF\r\n\x1a\n": "HDF5", b"PK\x03\x04": "NumPy archive"}
     found = next((kind for magic, kind in signatures.items() if head.startswith(magic)), None)
     if found is None and head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5:
