@@ -8,7 +8,7 @@ import torch
 
 from utils.autoencoder import PCABaseline
 from utils.checkpoint import Checkpoint
-from utils.jets import make_table
+from utils.jets import JetError, make_table
 from utils.metrics import count_massless, delta_phi, describe, evaluate, residuals, resolution_frame, resolution_table
 from utils.normalization import NoNormalization
 
@@ -77,3 +77,30 @@ def test_the_description_gives_the_ratio_to_the_baseline() -> None:
     ratio = rows[0]["mse"] / rows[1]["mse"]
     assert f"{ratio:.2f} times that of rank-3 PCA" in describe(rows)
     assert resolution_frame(rows).index.get_level_values("quantity").unique().tolist() == ["m", "pt", "phi", "eta"]
+
+
+def test_a_full_turn_is_no_difference_in_phi() -> None:
+    np.testing.assert_allclose(delta_phi(np.array([np.pi, 2.0, 1.5]), np.array([-np.pi, 2.0, 1.0])), [0, 0, 0.5])
+    assert delta_phi(np.array([np.pi]), np.array([0.0])) == -np.pi
+
+
+def test_a_mass_is_massless_below_one_mev() -> None:
+    true = np.array([[mass, 50.0, 0.0, 0.0] for mass in (0.9e-3, 1.1e-3, -0.9e-3, -1.1e-3)])
+    assert residuals(true, true)["m"].isna().tolist() == [True, False, True, False]
+
+
+def test_massless_jets_alone_have_no_resolution_and_say_so() -> None:
+    for jets in (TRUE[[0, 2]], TRUE[:0]):
+        with pytest.raises(JetError, match=f"no m residual in {len(jets)} jets"):
+            resolution_table(jets, jets)
+
+
+def test_a_row_of_the_comparison_tells_what_was_trained() -> None:
+    jets = np.random.default_rng(3).uniform(5, 50, (50, 4)) * [1, 1, 0.05, 0.05]
+    training = {"epochs": 7, "seconds": 1.5, "valid_loss": 0.25}
+    model = Checkpoint(PCABaseline(3).fit(jets), NoNormalization(), {"model": "pca", "training": training})
+    row = evaluate(model, make_table(*jets.T))
+    assert (row["model"], row["label"], row["normalization"]) == ("pca", "rank-3 PCA", "none")
+    assert (row["epochs"], row["training_seconds"], row["valid_mse"]) == (7, 1.5, 0.25)
+    assert row["parameters"] == 16
+    assert row["checkpoint"] is None

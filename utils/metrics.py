@@ -13,7 +13,7 @@ from utils.checkpoint import Checkpoint, save_checkpoint
 from utils.datasets import Sample
 from utils.files import write_json
 from utils.inference import reconstruct
-from utils.jets import FEATURES, MASSLESS, feature_array
+from utils.jets import FEATURES, MASSLESS, JetError, feature_array
 from utils.normalization import CustomNormalization
 
 RESIDUAL_UNITS = {"m": "relative", "pt": "relative", "phi": "rad", "eta": ""}
@@ -50,10 +50,13 @@ def resolution_table(true: np.ndarray, reconstructed: np.ndarray) -> pd.DataFram
 
     Columns: `unit`; `jets` counted and jets `masked` for being massless; `mean` and `median` (bias);
     `half_width_68`, half the distance between the 16% and 84% quantiles; `q99` and `max` of the absolute residual.
+    Raises JetError where a quantity has no residual: no jets, or massless ones alone.
     """
     rows = {}
     for name, column in residuals(true, reconstructed).items():
         values = column.dropna().to_numpy()
+        if not len(values):
+            raise JetError(f"no {name} residual in {len(column)} jets (massless jets have no relative mass residual)")
         low, median, high = np.quantile(values, [0.16, 0.5, 0.84])
         rows[name] = {
             "unit": RESIDUAL_UNITS[str(name)],
@@ -131,9 +134,6 @@ def describe(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def count_massless(table: pd.DataFrame) -> dict[str, int]:
-    """Jets of a table with |m| < 1 MeV, and how many masses are exactly zero or negative."""
-    m = table["m"].to_numpy()
 def evaluate_transfer(checkpoints: dict[str, Checkpoint], samples: dict[str, Sample]) -> list[dict[str, Any]]:
     """`evaluate` each model, by the name of its training sample, on the test jets of each sample."""
     return [
@@ -166,6 +166,9 @@ def describe_transfer(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def count_massless(table: pd.DataFrame) -> dict[str, int]:
+    """Jets of a table with |m| < 1 MeV, and how many masses are exactly zero or negative."""
+    m = table["m"].to_numpy()
     return {
         "massless": int(np.sum(np.abs(m) < MASSLESS)),
         "of these exactly zero": int(np.sum(m == 0)),
