@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from utils import __version__
 from utils.cli import main
+from utils.files import REPOSITORY
 
 PARAMETERS = 'profile = "reference"\noutput = None\ndataset = "embedded"\ndevice = None\nrate = 0.0\n'
 WRITE = """import json, pathlib
@@ -84,3 +85,19 @@ def test_tables_refuses_a_file_without_markers(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "notes.md").write_text("nothing")
     assert main(["tables", str(tmp_path / "notes.md")]) == 2
     assert "has no place for the tables" in capsys.readouterr().err
+
+
+def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from utils import notebooks, report
+
+    asked: dict = {}
+    monkeypatch.setattr(notebooks, "run_notebooks", lambda chosen, *folders: asked.update(chosen) or [])
+    monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
+    for arguments, expected in (
+        (["run", "1d", "--profile", "reference"], None),
+        (["run", "1d", "--profile", "reference", "-p", "dataset", "published"], REPOSITORY / "runs" / "reference"),
+        (["run", "1d"], REPOSITORY / "runs" / "quick"),
+    ):
+        assert main(arguments) == 0
+        (parameters,) = asked.values()
+        assert parameters.get("output") == (None if expected is None else str(expected))

@@ -128,8 +128,8 @@ def _add_run(commands: Any) -> None:
     parser.add_argument(
         "--output",
         metavar="DIR",
-        help="folder for everything (default: runs/quick, or, in the reference profile, the repository's own plots/ "
-        "and models/, with the rest in runs/reference)",
+        help="folder for everything (default: runs/PROFILE; for the embedded sample in the reference profile the "
+        "repository's own plots/ and models/, with the rest in runs/reference)",
     )
     parser.add_argument("--dataset", metavar="DATASET", help="embedded, published, or jet files; as -p dataset DATASET")
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
@@ -163,8 +163,10 @@ def _run_run(options: argparse.Namespace) -> int:
     if profile not in PROFILES:
         raise ValueError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
     common = {"profile": profile}
-    if output is not None or profile == "quick":
-        folder = Path(output or REPOSITORY / "runs" / "quick").resolve()
+    if output is None and (profile == "quick" or asked.get("dataset", "embedded") != "embedded"):
+        output = REPOSITORY / "runs" / profile  # the repository's own folders hold results of the embedded sample alone
+    if output is not None:
+        folder = Path(output).resolve()
         plots = folder / "plots"
         common["output"] = str(folder)
     else:
