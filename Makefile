@@ -22,7 +22,7 @@ run: $(INSTALLED)
 	@$(VENV) -m utils.cli run --profile quick
 
 test: $(INSTALLED)
-	@$(VENV) -m pytest -n logical --maxprocesses 4
+	@$(VENV) -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 reference: $(INSTALLED)
 	@$(VENV) -m utils.cli run --profile reference
