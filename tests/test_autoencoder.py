@@ -27,10 +27,20 @@ def test_batch_norm_follows_every_layer_but_the_last(variant: str, activation: s
 
 
 @pytest.mark.parametrize(
-    ("variant", "count"), [("linear", 52_607), ("tanh", 52_607), ("leaky_relu_bn", 54_013), ("elu_bn", 54_013)]
+    ("variant", "count"),
+    [("linear", 52_607), ("tanh", 52_607), ("leaky_relu_bn", 54_013), ("elu_bn", 54_013), ("residual_gelu", 50_951)],
 )
 def test_number_of_parameters(variant: str, count: int) -> None:
     assert parameter_count(Autoencoder(VARIANTS[variant])) == count
+
+
+def test_residual_blocks_join_layers_of_the_same_width() -> None:
+    model = Autoencoder(VARIANTS["residual_gelu"])
+    half = ["Linear", "GELU", *["Residual"] * 6, "Linear"]
+    assert layers(model.encoder) == half
+    assert layers(model.decoder) == half
+    block, x = model.encoder[2], torch.randn(5, 64)
+    torch.testing.assert_close(block(x), x + torch.nn.functional.gelu(block[0](x)))
 
 
 def test_without_activation_the_network_is_an_affine_map() -> None:
@@ -56,6 +66,7 @@ def test_other_widths_need_no_new_class(nodes: tuple[int, ...], latent: int, bat
         ({"nodes": (4, 3)}, "at least three"),
         ({"nodes": (4, 3, 5)}, "must agree"),
         ({"nodes": (4, 8, 4)}, "narrower"),
+        ({"batch_norm": True, "residual": True}, "no BatchNorm"),
         ({"activation": "sine"}, "unknown activation 'sine'"),
     ],
 )

@@ -83,11 +83,11 @@ def test_tensor_meter_sees_a_tensor_of_known_size_and_what_was_freed_meanwhile()
 
 
 def test_resident_meter_sees_a_tensor_of_known_size_in_a_fresh_process():
-    assert 80 * MB <= benchmark.in_fresh_process(_resident_of_a_tensor) < 100 * MB
+    assert 400 * MB <= benchmark.in_fresh_process(_resident_of_a_tensor) < 600 * MB  # code paged in by its first use counts too
 
 
 def _resident_of_a_tensor():
-    return benchmark.resident_peak(lambda: torch.ones(20 * MB))
+    return benchmark.resident_peak(lambda: torch.ones(100 * MB))
 
 
 def test_resident_meter_works_where_the_system_keeps_no_peak(monkeypatch):

@@ -10,7 +10,7 @@ from utils.checkpoint import Checkpoint
 from utils.inference import decode_latents, encode_jets, prepare, reconstruct
 from utils.normalization import StandardNormalization
 
-NAMES = ["linear", "tanh", "leaky_relu_bn", "elu_bn"]
+NAMES = ["linear", "tanh", "leaky_relu_bn", "elu_bn", "residual_gelu"]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU}
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "tanh": nn.Tanh,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+}
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,15 @@ class AutoencoderConfig:
     `nodes` are the widths from input to output; the narrowest is the latent space. `activation` is a key of
     `ACTIVATIONS`, or None for a linear network. With `batch_norm`, every layer but the last is Linear, activation,
     BatchNorm, the latent layer included; without it, activations stand between the Linear layers, so that the latent
-    itself is unbounded and passes an activation only on its way into the decoder.
+    itself is unbounded and passes an activation only on its way into the decoder. With `residual` the two halves mirror
+    each other: Linear and activation, for every further layer of the same width a block x + activation(Linear(x)), and
+    a Linear layer to the latents, or from the last block to the output.
     """
 
     nodes: tuple[int, ...] = (4, 200, 100, 50, 3, 50, 100, 200, 4)
     activation: str | None = "tanh"
     batch_norm: bool = False
+    residual: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", tuple(int(width) for width in self.nodes))
@@ -35,6 +43,8 @@ class AutoencoderConfig:
             raise ValueError(f"no layer of {self.nodes} is narrower than the input")
         if self.activation is not None and self.activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation {self.activation!r}; known: {sorted(ACTIVATIONS)} and None")
+        if self.residual and self.batch_norm:
+            raise ValueError("a residual network has no BatchNorm: choose one of the two")
 
     @property
     def bottleneck(self) -> int:
@@ -51,6 +61,13 @@ class AutoencoderConfig:
         return asdict(self) | {"nodes": list(self.nodes)}
 
 
+class Residual(nn.Sequential):
+    """x + f(x) around layers f that keep the width."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + super().forward(x)
+
+
 class Autoencoder(nn.Module):
     """Encoder and decoder as plain `nn.Sequential`s, built from a configuration."""
 
@@ -58,7 +75,11 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.config = config
         layers = list(pairwise(config.nodes))
-        if config.batch_norm:
+        if config.residual:
+            blocks = [self._residual(*layer) for layer in layers]
+            blocks[config.bottleneck - 1] = [nn.Linear(*layers[config.bottleneck - 1])]
+            blocks[-1] = [nn.Linear(*layers[-1])]
+        elif config.batch_norm:
             blocks = [[nn.Linear(*layer), *self._activation(), nn.BatchNorm1d(layer[1])] for layer in layers[:-1]]
             blocks += [[nn.Linear(*layers[-1])]]
         else:
@@ -78,6 +99,11 @@ class Autoencoder(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.decode(self.encode(x))
 
+    def _residual(self, before: int, after: int) -> list[nn.Module]:
+        if before == after:
+            return [Residual(nn.Linear(before, after), *self._activation())]
+        return [nn.Linear(before, after), *self._activation()]
+
     def _activation(self) -> list[nn.Module]:
         return [] if self.config.activation is None else [ACTIVATIONS[self.config.activation]()]
 
@@ -87,6 +113,7 @@ VARIANTS: dict[str, AutoencoderConfig] = {
     "tanh": AutoencoderConfig(activation="tanh"),
     "leaky_relu_bn": AutoencoderConfig(activation="leaky_relu", batch_norm=True),
     "elu_bn": AutoencoderConfig(activation="elu", batch_norm=True),
+    "residual_gelu": AutoencoderConfig((4, *[64] * 7, 3, *[64] * 7, 4), activation="gelu", residual=True),
 }
 
 VARIANT_LABELS: dict[str, str] = {
@@ -94,6 +121,7 @@ VARIANT_LABELS: dict[str, str] = {
     "tanh": "tanh",
     "leaky_relu_bn": "LeakyReLU + BN",
     "elu_bn": "ELU + BN",
+    "residual_gelu": "residual GELU",
     "pca": "rank-3 PCA",
 }
 """What tables and legends call them."""

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from utils import __version__
-from utils.autoencoder import PCABaseline
+from utils.autoencoder import PCABaseline, Residual
 from utils.checkpoint import Checkpoint
 from utils.files import atomic_path
 from utils.jets import FEATURES, UNITS
@@ -49,7 +49,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Activation:
-    """tanh, leaky_relu with its slope, or elu_plus_one: elu(x) + 1 = min(exp(x), max(x, 0) + 1)."""
+    """tanh, gelu, leaky_relu with its slope, or elu_plus_one: elu(x) + 1 = min(exp(x), max(x, 0) + 1)."""
 
     name: str
     slope: float = 0.0
@@ -69,7 +69,14 @@ class Exponential:
     shifts: tuple[float | None, ...]
 
 
-Step = Affine | Linear | Activation | Logarithm | Exponential
+@dataclass(frozen=True, eq=False)
+class Skip:
+    """x + f(x), f being these steps."""
+
+    steps: "tuple[Step, ...]"
+
+
+Step = Affine | Linear | Activation | Logarithm | Exponential | Skip
 
 
 def encoder_steps(checkpoint: Checkpoint) -> list[Step]:
@@ -103,19 +110,25 @@ def _normalization_arrays(checkpoint: Checkpoint) -> tuple[np.ndarray, np.ndarra
 def _module_steps(modules: nn.Sequential) -> list[Step]:
     steps: list[Step] = []
     for module in modules:
-        if isinstance(module, nn.Linear):
+        if isinstance(module, Residual):
+            steps.append(Skip(tuple(fold(_module_steps(module)))))
+        elif isinstance(module, nn.Linear):
             steps.append(Linear(_array(module.weight), _array(module.bias)))
         elif isinstance(module, nn.BatchNorm1d):
             scale = _array(module.weight) / np.sqrt(_array(module.running_var) + module.eps)
             steps.append(Affine(scale, _array(module.bias) - _array(module.running_mean) * scale))
         elif isinstance(module, nn.Tanh):
             steps.append(Activation("tanh"))
+        elif isinstance(module, nn.GELU) and module.approximate == "none":
+            steps.append(Activation("gelu"))
         elif isinstance(module, nn.LeakyReLU):
             steps.append(Activation("leaky_relu", module.negative_slope))
         elif isinstance(module, nn.ELU) and module.alpha == 1:
             steps += [Activation("elu_plus_one"), Affine(np.array(1.0), np.array(-1.0))]
         else:
-            raise TypeError(f"no ONNX form for the layer {module}; known: Linear, BatchNorm1d, Tanh, LeakyReLU, ELU")
+            raise TypeError(
+                f"no ONNX form for the layer {module}; known: Linear, BatchNorm1d, Tanh, LeakyReLU, ELU, GELU, Residual"
+            )
     return steps
 
 
@@ -159,6 +172,10 @@ def run_steps(steps: Sequence[Step], x: torch.Tensor) -> torch.Tensor:
                 x = nn.functional.linear(x, _tensor(step.weight, x), _tensor(step.bias, x))
             case Activation("tanh"):
                 x = torch.tanh(x)
+            case Activation("gelu"):
+                x = nn.functional.gelu(x)
+            case Skip():
+                x = x + run_steps(step.steps, x)
             case Activation("leaky_relu"):
                 x = nn.functional.leaky_relu(x, step.slope)
             case Activation():
@@ -212,6 +229,15 @@ class _Graph:
                 return self.add("Gemm", [x, self.constant(step.weight.T), self.constant(step.bias)])[0]
             case Activation("tanh"):
                 return self.add("Tanh", [x])[0]
+            case Activation("gelu"):
+                grown = self.add("Erf", self.add("Mul", [x, self.constant(math.sqrt(0.5))]))
+                product = self.add("Mul", [x, *self.add("Add", [*grown, self.constant(1.0)])])
+                return self.add("Mul", [*product, self.constant(0.5)])[0]
+            case Skip():
+                inner = x
+                for part in step.steps:
+                    inner = self._append_step(part, inner)
+                return self.add("Add", [x, inner])[0]
             case Activation("leaky_relu"):
                 return self.add("LeakyRelu", [x], alpha=step.slope)[0]
             case Activation():

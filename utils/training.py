@@ -51,6 +51,7 @@ class TrainingConfig:
     warmup: float = 0.05
     weight_decay: float = 1e-6
     min_batches: int = 20
+    frozen_batch_norm: float = 0.5
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -261,7 +262,7 @@ def train(
     """
     learner = make_learner(config, dls, training, seed)
     epochs = max(1, round(training.steps / len(dls.train)))
-    history = _History(epochs, progress)
+    history = _History(epochs, training.frozen_batch_norm * epochs, progress)
     stats = ActivationStats(every=max(1, epochs * len(dls.train) // 200), modules=_activation_modules(learner.model))
     if len(training.learning_rates) == 1:
         peak = training.learning_rates[0]
@@ -319,9 +320,9 @@ class _History(Callback):
 
     order = Recorder.order + 1
 
-    def __init__(self, epochs: int, progress: bool):
+    def __init__(self, epochs: int, frozen_from: float, progress: bool):
         super().__init__()
-        self.epochs, self.progress = epochs, progress
+        self.epochs, self.frozen_from, self.progress = epochs, frozen_from, progress
         self.rows: list[dict[str, float]] = []
         self.best_epoch, self.best_loss = -1, float("inf")
         self.best_state: dict[str, torch.Tensor] = {}
@@ -332,6 +333,10 @@ class _History(Callback):
         )
 
     def before_train(self) -> None:
+        if self.epoch >= self.frozen_from:
+            for layer in self.model.modules():
+                if isinstance(layer, nn.BatchNorm1d):
+                    layer.eval()
         self.train_loss = torch.zeros((), device=self.dls.device)
 
     def after_batch(self) -> None:
