@@ -39,8 +39,8 @@ def test_residual_blocks_join_layers_of_the_same_width() -> None:
     half = ["Linear", "GELU", *["Residual"] * 6, "Linear"]
     assert layers(model.encoder) == half
     assert layers(model.decoder) == half
-    block, x = model.encoder[2], torch.randn(5, 64)
-    torch.testing.assert_close(block(x), x + torch.nn.functional.gelu(block[0](x)))
+    block, x = model.get_submodule("encoder.2"), torch.randn(5, 64)
+    torch.testing.assert_close(block(x), x + torch.nn.functional.gelu(block.get_submodule("0")(x)))
 
 
 def test_without_activation_the_network_is_an_affine_map() -> None:

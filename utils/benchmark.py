@@ -15,9 +15,8 @@ import tempfile
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -32,7 +31,7 @@ from utils.autoencoder import VARIANT_LABELS, VARIANTS, Autoencoder, Autoencoder
 from utils.checkpoint import Checkpoint, architecture_of, load_checkpoint, read_header, save_checkpoint
 from utils.datasets import Sample, load_sample
 from utils.files import REPOSITORY
-from utils.inference import prepare
+from utils.inference import prepare, torch_threads
 from utils.jets import feature_array
 from utils.normalization import CustomNormalization, Normalization
 
@@ -193,17 +192,6 @@ def describe_weights(models: Mapping[str, Path]) -> dict[str, str]:
         source = load_checkpoint(path).metadata.get("source")
         described[name] = source if isinstance(source, str) else path.name
     return described
-
-
-@contextmanager
-def torch_threads(threads: int | None) -> Iterator[int]:
-    """Let torch use so many threads inside the block (None: as many as it does already); yields their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield torch.get_num_threads()
-    finally:
-        torch.set_num_threads(before)
 
 
 # ---- time ----------------------------------------------------------------------------------------------------------

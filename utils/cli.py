@@ -241,6 +241,9 @@ def _add_compress(commands: Any) -> None:
         )
     parser.add_argument("--model", metavar="FILE", help="checkpoint (.safetensors) or published weights (.pth)")
     parser.add_argument("--latent-bits", type=float, metavar="B", help="default: MSE grows by less than 1%%")
+    parser.add_argument(
+        "--refine", type=int, default=0, metavar="N", help="N steps that improve each jet's latents (default: none)"
+    )
     parser.add_argument("--bounded", action="store_true", help="with autoencoder: add corrections up to the bounds")
     parser.add_argument("--keep-nonfinite", action="store_true", help="store NaN and infinite values exactly")
     _add_reading_options(parser)
@@ -265,6 +268,7 @@ def _run_compress(options: argparse.Namespace) -> int:
         bounds=Bounds(**given) if given or options.bounded else None,
         model=options.model,
         latent_bits=options.latent_bits,
+        refine=options.refine,
         keep_nonfinite=options.keep_nonfinite,
         workers=options.workers,
         progress=sys.stderr.isatty(),

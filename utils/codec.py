@@ -163,6 +163,7 @@ def compress(
     bounds: Bounds | None = None,
     model: Any = None,
     latent_bits: float | None = None,
+    refine: int = 0,
     keep_nonfinite: bool = False,
     chunk_jets: int = CHUNK_JETS,
     workers: int | None = None,
@@ -175,11 +176,12 @@ def compress(
     between events. Codecs: "bounded", every jet within `bounds`; "lossless", bit for bit; "autoencoder", the latents
     of `model` (a Checkpoint, or a path: .safetensors of this project, or published weights), rounded by `latent_bits`
     or so that the MSE grows by less than 1% - with `bounds`, also the corrections that bring every jet within them.
+    `refine` steps of `refine_latents` come before the rounding.
 
     NaN and infinite values raise JetError; with `keep_nonfinite` they are kept bit for bit (not by "autoencoder").
     The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
     """
-    scheme_of = _scheme_maker(codec, bounds, model, latent_bits, keep_nonfinite)
+    scheme_of = _scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
     name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)
     first = next(tables, None)
     scheme, fit = scheme_of(first)
@@ -307,13 +309,13 @@ class _EncodedChunk:
 
 
 def _scheme_maker(
-    codec: str, bounds: Bounds | None, model: Any, latent_bits: float | None, keep_nonfinite: bool
+    codec: str, bounds: Bounds | None, model: Any, latent_bits: float | None, refine: int, keep_nonfinite: bool
 ) -> Callable[[pd.DataFrame | None], tuple[Scheme, dict[str, Any]]]:
     """What fits the scheme of a codec to the first chunk; ValueError for settings that do not belong together."""
     if codec not in CODECS:
         raise ValueError(f"unknown codec {codec!r}; known: {', '.join(CODECS)}")
-    if codec != "autoencoder" and (model is not None or latent_bits is not None):
-        raise ValueError(f"a model and latent bits belong to the codec autoencoder, not to {codec}")
+    if codec != "autoencoder" and (model is not None or latent_bits is not None or refine):
+        raise ValueError(f"a model, latent bits and refinement belong to the codec autoencoder, not to {codec}")
     if codec == "lossless" and bounds is not None:
         raise ValueError("the codec lossless keeps every bit: it takes no error bounds")
     if codec != "autoencoder":
@@ -323,6 +325,8 @@ def _scheme_maker(
         raise ValueError("the codec autoencoder needs a model: a checkpoint of this project, or published weights")
     if keep_nonfinite:
         raise ValueError("the codec autoencoder cannot keep values that are not finite; use bounded or lossless")
+    if refine < 0:
+        raise ValueError(f"refinement takes a number of steps, none or more, found {refine}")
     if latent_bits is not None and not 1 <= latent_bits <= 24:
         raise ValueError(f"latent bits must lie in 1..24, found {latent_bits:g}")
     checkpoint = _load_model(model)
@@ -332,9 +336,9 @@ def _scheme_maker(
             raise JetError("the codec autoencoder needs at least two jets to fit its steps to")
         _refuse_nonfinite(table, 0)
         jets = np.stack(list(_columns(table).values()), axis=1)
-        offset, matrix, growth = fit_latent_steps(checkpoint, jets, latent_bits)
+        offset, matrix, growth = fit_latent_steps(checkpoint, jets, latent_bits, refine=refine)
         corrections = None if bounds is None else BoundedScheme.of(bounds)
-        return AutoencoderScheme(checkpoint, offset, matrix, corrections), {"latent_mse_growth": growth}
+        return AutoencoderScheme(checkpoint, offset, matrix, corrections, refine), {"latent_mse_growth": growth}
 
     return fitted
 

@@ -6,6 +6,7 @@ lies there, PyTorch runs the same steps. Memory stays bounded by the batch, what
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,17 @@ MIN_BATCH_SIZE = 128
 """Fewer jets than this are not worth another thread."""
 
 Run = Callable[[np.ndarray], np.ndarray]
+
+
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[int]:
+    """Let torch use so many threads inside the block (None: as many as it does already); yields their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +119,18 @@ def _on_device(steps: list, device: torch.device) -> Run:
     return run
 
 
-def encode_jets(checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+def encode_jets(
+    checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None, *, refine: int = 0
+) -> np.ndarray:
     """Jets (GeV, rad), shape (jets, 4), to latents, float32 of shape (jets, latent).
 
+    `refine` steps of `refine_latents` improve what the encoder gives; each costs as much as several encodings.
     Jets outside of the normalization's domain give latents without meaning. See `prepare` for many calls in a row.
     """
-    return prepare(checkpoint).encode(jets, batch_size)
+    from utils.refinement import refine_latents
+
+    latents = prepare(checkpoint).encode(jets, batch_size)
+    return refine_latents(checkpoint, jets, latents, refine) if refine else latents
 
 
 def decode_latents(checkpoint: Checkpoint, latents: np.ndarray, batch_size: int | None = None) -> np.ndarray:
@@ -120,7 +138,11 @@ def decode_latents(checkpoint: Checkpoint, latents: np.ndarray, batch_size: int 
     return prepare(checkpoint).decode(latents, batch_size)
 
 
-def reconstruct(checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None) -> np.ndarray:
-    """Jets through encoder and decoder: what comes out, in GeV and rad, float32 of shape (jets, 4)."""
-    model = prepare(checkpoint)
-    return model.decode(model.encode(jets, batch_size), batch_size)
+def reconstruct(
+    checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None, *, refine: int = 0
+) -> np.ndarray:
+    """Jets through encoder and decoder: what comes out, in GeV and rad, float32 of shape (jets, 4).
+
+    See `encode_jets` for `refine`.
+    """
+    return decode_latents(checkpoint, encode_jets(checkpoint, jets, batch_size, refine=refine), batch_size)

@@ -49,6 +49,15 @@ class Normalization:
         self._check_columns(values)
         return self._columns(values, [self._backward(values[:, i], i) for i in range(len(FEATURES))])
 
+    def slopes(self, jets: Array) -> Array:
+        """Derivative of the jets' values (GeV, rad) by the normalized ones, at `jets`, shape (jets, 4)."""
+        self._check_columns(jets)
+        columns = []
+        for i, shift in enumerate(self.log_shift):
+            slope = jets[:, i] * 0 + 1 if shift is None else (jets[:, i] + shift) * math.log(10)
+            columns.append(slope * self.scale[i])
+        return self._columns(jets, columns)
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-safe description that `from_dict` turns back."""
         return {"kind": self.kind, "features": list(FEATURES)} | {

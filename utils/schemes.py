@@ -186,6 +186,7 @@ class AutoencoderScheme:
     offset: np.ndarray
     matrix: np.ndarray
     corrections: BoundedScheme | None = None
+    refine: int = 0
 
     @property
     def guaranteed(self) -> bool:
@@ -196,7 +197,8 @@ class AutoencoderScheme:
         """See `BoundedScheme`."""
         from utils.inference import encode_jets
 
-        latents = encode_jets(self.checkpoint, np.stack([columns[name] for name in FEATURES], axis=1))
+        jets = np.stack([columns[name] for name in FEATURES], axis=1)
+        latents = encode_jets(self.checkpoint, jets, refine=self.refine)
         integers = round_latents(latents, self.offset, self.matrix)
         arrays: Arrays = {f"latent_{i}": (np.ascontiguousarray(column), PLAIN) for i, column in enumerate(integers.T)}
         if self.corrections is None:
@@ -224,6 +226,7 @@ class AutoencoderScheme:
                 "matrix": self.matrix.tolist(),
                 "formula": "latents = offset + integers @ matrix",
             },
+            "refine": self.refine,
             "corrections": self.corrections.to_dict() if self.corrections else None,
         }
 
@@ -253,6 +256,7 @@ class AutoencoderScheme:
             np.array(description["latents"]["offset"], np.float64),
             np.array(description["latents"]["matrix"], np.float64),
             BoundedScheme.from_dict(corrections) if corrections else None,
+            description.get("refine", 0),
         )
 
     def _outputs(self, integers: np.ndarray) -> Columns:
@@ -274,7 +278,7 @@ class AutoencoderScheme:
 
 
 def fit_latent_steps(
-    checkpoint: Any, jets: np.ndarray, bits: float | None = None, growth: float = MSE_GROWTH
+    checkpoint: Any, jets: np.ndarray, bits: float | None = None, growth: float = MSE_GROWTH, refine: int = 0
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Offset and matrix to round latents with, fitted on jets of shape (jets, 4); and the growth of the MSE there.
 
@@ -289,7 +293,7 @@ def fit_latent_steps(
     from utils.inference import encode_jets
 
     jets = jets[:: max(1, len(jets) // FIT_JETS)]
-    latents = encode_jets(checkpoint, jets).astype(np.float64)
+    latents = encode_jets(checkpoint, jets, refine=refine).astype(np.float64)
     offset = latents.mean(axis=0)
     model, normalized = checkpoint.model, checkpoint.normalization.normalize(jets.astype(np.float64))
 

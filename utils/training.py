@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,7 +30,9 @@ from tqdm import tqdm
 from utils.autoencoder import Autoencoder, AutoencoderConfig, PCABaseline
 from utils.checkpoint import Checkpoint
 from utils.datasets import Sample
-from utils.jets import JetError, feature_array
+from utils.inference import torch_threads
+from utils.jets import FEATURES, JetError, feature_array
+from utils.losses import LOSSES, make_loss
 from utils.normalization import Normalization
 
 
@@ -42,6 +43,10 @@ class TrainingConfig:
     One `learning_rates` entry is the peak of a warm-up over the fraction `warmup` of the steps and a cosine to zero;
     several are fixed rates, one after the other, over equal parts of the training. Batches shrink where an epoch would
     have fewer than `min_batches`, so that a small sample is trained for as many steps as a large one.
+
+    After the fraction `frozen_batch_norm` of the epochs, BatchNorms keep the mean and variance that they have gathered:
+    those of single batches are a noise that three latent numbers cannot average away. `symmetries` moves the jets by
+    `apply_symmetries`. `loss` is a key of `losses.LOSSES`.
     """
 
     optimizer: str
@@ -52,10 +57,14 @@ class TrainingConfig:
     weight_decay: float = 1e-6
     min_batches: int = 20
     frozen_batch_norm: float = 0.5
+    symmetries: bool = False
+    loss: str = "mse"
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"unknown optimizer {self.optimizer!r}; known: {sorted(OPTIMIZERS)}")
+        if self.loss not in LOSSES:
+            raise ValueError(f"unknown loss {self.loss!r}; known: {', '.join(LOSSES)}")
         if self.steps < 1 or self.batch_size < 2 or not self.learning_rates:
             raise ValueError(f"training needs steps, batches of two or more and a learning rate, found {self}")
 
@@ -110,26 +119,15 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
     return chosen
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one CPU thread, and as many as before afterwards.
-
-    The matrices of these networks are so small that threads wait for each other longer than they compute: several times
-    longer where anything else runs on the machine. One thread also gives the same weights whatever the number of cores.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 class JetTensor:
-    """Normalized jets as one float32 tensor of shape (jets, features), with what fastai asks of a dataset."""
+    """Normalized jets as one float32 tensor of shape (jets, features), with what fastai asks of a dataset.
 
-    def __init__(self, jets: Any):
+    A Learner takes the loss from here, where it is given none.
+    """
+
+    def __init__(self, jets: Any, loss_func: Any = None):
         self.jets = torch.as_tensor(jets, dtype=torch.float32)
+        self.loss_func = loss_func or nn.MSELoss()
 
     def __len__(self) -> int:
         return len(self.jets)
@@ -139,20 +137,22 @@ class JetTensor:
 
     def new_empty(self) -> "JetTensor":
         """The same without jets: what an exported Learner keeps."""
-        return JetTensor(self.jets[:0])
+        return JetTensor(self.jets[:0], self.loss_func)
 
 
 class JetDataLoader(DataLoader):
     """A fastai DataLoader whose batches are slices of one tensor on the device; input and target are the same.
 
-    Shuffling permutes the whole tensor once an epoch.
+    Shuffling permutes the whole tensor once an epoch. With `symmetries`, the normalization of the jets, it also moves
+    them by `apply_symmetries`, anew in every epoch.
     """
 
     n_inp = 1
     dataset: JetTensor
 
-    def __init__(self, dataset: Any, bs: int = 1024, **kwargs: Any):
+    def __init__(self, dataset: Any, bs: int = 1024, symmetries: Normalization | None = None, **kwargs: Any):
         super().__init__(dataset if isinstance(dataset, JetTensor) else JetTensor(dataset), bs=bs, **kwargs)
+        self.symmetries = symmetries
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         self.randomize()
@@ -161,9 +161,28 @@ class JetDataLoader(DataLoader):
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.rng.getrandbits(63))
             jets = jets[torch.randperm(len(jets), generator=generator).to(jets.device)]
+            if self.symmetries is not None:
+                jets = apply_symmetries(jets, self.symmetries, generator)
         for i in range(len(self)):
             batch = jets[i * self.bs : (i + 1) * self.bs]
             yield batch, batch
+
+
+def apply_symmetries(jets: torch.Tensor, normalization: Normalization, generator: torch.Generator) -> torch.Tensor:
+    """Turn every jet by a random angle around the beam, and mirror half of them at the plane eta = 0.
+
+    Jets of unpolarized symmetric beams in a symmetric detector are distributed as before. `jets` are normalized ones,
+    shape (jets, 4); a copy is returned.
+    """
+    phi, eta = FEATURES.index("phi"), FEATURES.index("eta")
+    turn, mirror = torch.rand(2, len(jets), generator=generator).to(jets)
+    jets = jets.clone()
+    offset, scale = normalization.offset, normalization.scale
+    angle = jets[:, phi] * scale[phi] + offset[phi] + 2 * np.pi * turn
+    jets[:, phi] = (torch.remainder(angle, 2 * np.pi) - np.pi - offset[phi]) / scale[phi]
+    mirrored = -jets[:, eta] - 2 * offset[eta] / scale[eta]
+    jets[:, eta] = torch.where(mirror < 0.5, mirrored, jets[:, eta])
+    return jets
 
 
 def make_dataloaders(
@@ -179,13 +198,20 @@ def make_dataloaders(
             "training needs two or more training jets and a validation jet, "
             f"found {len(sample.train)} and {len(sample.valid)}"
         )
+    loss = make_loss(training.loss, normalization)
     train, valid = (
-        torch.as_tensor(normalization.normalize(feature_array(table)), dtype=torch.float32)
-        for table in (sample.train, sample.valid)
+        JetTensor(normalization.normalize(feature_array(table)), loss) for table in (sample.train, sample.valid)
     )
     device = pick_device(device)
     return DataLoaders(
-        JetDataLoader(train, bs=training.batch_size_for(len(train)), shuffle=True, drop_last=True, device=device),
+        JetDataLoader(
+            train,
+            bs=training.batch_size_for(len(train)),
+            symmetries=normalization if training.symmetries else None,
+            shuffle=True,
+            drop_last=True,
+            device=device,
+        ),
         JetDataLoader(valid, bs=8192, device=device),
         device=device,
     )
@@ -199,7 +225,6 @@ def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: Training
     learner = Learner(
         dls,
         Autoencoder(config),
-        loss_func=nn.MSELoss(),
         opt_func=OPTIMIZERS[training.optimizer],
         lr=training.learning_rates[0],
         wd=training.weight_decay,
@@ -226,7 +251,7 @@ def find_learning_rate(
     with tempfile.TemporaryDirectory() as folder:
         learner = make_learner(config, dls, training, seed)
         learner.path = Path(folder)
-        with learner.no_logging(), one_thread():
+        with learner.no_logging(), torch_threads(1):
             suggestions = learner.lr_find(start_lr=1e-6, end_lr=1, suggest_funcs=(valley, steep), show_plot=False)
     return LearningRateScan(
         np.asarray(learner.recorder.lrs), np.asarray(learner.recorder.losses), suggestions.valley, suggestions.steep
@@ -257,7 +282,8 @@ def train(
 ) -> TrainingResult:
     """Train an autoencoder and keep the weights of the epoch with the lowest validation loss.
 
-    A progress bar over the epochs goes to standard error. On a CPU it takes one thread (`one_thread`).
+    A progress bar over the epochs goes to standard error. On a CPU it takes one thread, so that the weights do not
+    depend on the number of cores; more threads wait for each other, far longer where anything else runs.
     The same seed on the same machine gives the same weights. Raises FloatingPointError where the losses are not finite.
     """
     learner = make_learner(config, dls, training, seed)
@@ -274,7 +300,7 @@ def train(
         schedule = combine_scheds([1 / parts] * parts, [SchedNo(rate, rate) for rate in training.learning_rates])
     start = time.perf_counter()
     try:
-        with learner.no_logging(), one_thread():
+        with learner.no_logging(), torch_threads(1):
             learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history])
     except torch.linalg.LinAlgError as error:  # SOAP decomposes gradients, which NaN has no decomposition of
         raise FloatingPointError(f"the training diverged in epoch {learner.epoch}; lower the learning rate") from error

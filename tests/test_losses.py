@@ -1,0 +1,66 @@
+"""Losses in units of detector resolution, and the symmetries that a training may use."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from utils.losses import ResolutionLoss, make_loss, resolution
+from utils.normalization import CustomNormalization, NoNormalization, StandardNormalization
+from utils.training import apply_symmetries
+
+JETS = torch.tensor([[5.0, 20.0, 0.5, 1.0], [40.0, 300.0, 3.1, -2.0], [0.0, 25.0, -3.0, 0.2]], dtype=torch.float64)
+NORMALIZATIONS = [NoNormalization(), StandardNormalization().fit(JETS.numpy()), CustomNormalization()]
+
+
+def test_the_plain_loss_is_the_mean_squared_error():
+    a, b = torch.rand(2, 5, 4)
+    assert make_loss("mse", CustomNormalization())(a, b) == pytest.approx(torch.nn.functional.mse_loss(a, b))
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="unknown loss 'mae'; known: mse, resolution"):
+        make_loss("mae", CustomNormalization())
+
+
+def test_the_pt_resolution_is_that_of_its_source():
+    sigma = resolution(JETS)
+    assert sigma[0, 1] / 20 == pytest.approx(0.24, abs=0.005)
+    assert sigma[1, 1] / 300 == pytest.approx(0.06, abs=0.003)
+    assert torch.all(sigma > 0)
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS, ids=lambda n: n.kind)
+def test_one_resolution_aside_costs_one(normalization):
+    loss, target = ResolutionLoss(normalization), normalization.normalize(JETS)
+    small = 1e-4
+    for i in range(4):
+        moved = JETS.clone()
+        moved[:, i] += small * resolution(JETS)[:, i]
+        residuals = loss.residuals(normalization.normalize(moved), target)
+        expected = torch.zeros_like(JETS)
+        expected[:, i] = small
+        torch.testing.assert_close(residuals, expected, rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS, ids=lambda n: n.kind)
+def test_phi_is_wrapped(normalization):
+    loss = ResolutionLoss(normalization)
+    across = JETS.clone()
+    across[:, 2] = -JETS[:, 2].sign() * (2 * math.pi - JETS[:, 2].abs()) + 0.01  # the same direction, and 0.01 further
+    residuals = loss.residuals(normalization.normalize(across), normalization.normalize(JETS))
+    torch.testing.assert_close(residuals[:, 2], 0.01 / resolution(JETS)[:, 2])
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS, ids=lambda n: n.kind)
+def test_symmetries_move_only_the_angles_and_keep_their_ranges(normalization):
+    jets = JETS.repeat(4000, 1)
+    moved = apply_symmetries(normalization.normalize(jets), normalization, torch.Generator().manual_seed(0))
+    found = normalization.unnormalize(moved)
+    torch.testing.assert_close(found[:, :2], jets[:, :2])
+    torch.testing.assert_close(found[:, 3].abs(), jets[:, 3].abs())
+    assert 0.45 < (found[:, 3] == jets[:, 3]).double().mean() < 0.55 or normalization.kind == "standard"
+    phi = found[:, 2].numpy()
+    assert np.all(np.abs(phi) <= math.pi + 1e-6)
+    assert np.abs(np.histogram(phi, 8, (-math.pi, math.pi))[0] / len(phi) - 1 / 8).max() < 0.02
