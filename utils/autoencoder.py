@@ -8,10 +8,18 @@ import numpy as np
 import torch
 from torch import nn
 
+
+class ELU(nn.ELU):
+    """ELU by way of exp. PyTorch's own takes expm1, which costs several times as much on a CPU with AVX-512."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.relu(x) + self.alpha * (torch.exp(-nn.functional.relu(-x)) - 1)
+
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
+    "elu": ELU,
     "gelu": nn.GELU,
 }
 

@@ -464,6 +464,63 @@ def _run_benchmark(options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_sweep(commands: Any) -> None:
+    parser = commands.add_parser(
+        "sweep",
+        help="train every variant from several seeds, and compare",
+        description="Train variants of the autoencoder from several seeds side by side, as Dask tasks, and write the "
+        "mean and spread of their errors to sweep.json, sweep.md and sweep.png. Trainings that are done are not done "
+        "again by a second run.",
+    )
+    parser.add_argument("--variants", nargs="+", default=["all"], metavar="V", help="tanh, elu_bn, ... (default: all)")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1 (default: %(default)s)")
+    parser.add_argument("--dataset", default="embedded", help="embedded, published, or jet files (default: embedded)")
+    parser.add_argument("--profile", choices=PROFILES, default="reference", help="default: %(default)s")
+    parser.add_argument("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
+    parser.add_argument("--losses", nargs="+", default=["mse"], metavar="L", help="mse, resolution (default: mse)")
+    parser.add_argument(
+        "--jets", nargs="+", type=int, metavar="N", help="sizes of the training sample to compare (default: all jets)"
+    )
+    parser.add_argument("--refine", type=int, default=3, metavar="N", help="refinement steps (default: %(default)s)")
+    parser.add_argument("--output", default="runs/sweep", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
+    _add_cluster_options(parser)
+    parser.set_defaults(run=_run_sweep)
+
+
+def _add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that works on a Dask cluster."""
+    parser.add_argument("--workers", type=int, metavar="W", help="processes on this machine (default: one a core)")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a running Dask cluster: tcp://host:port, or its scheduler file"
+    )
+
+
+def _run_sweep(options: argparse.Namespace) -> int:
+    from utils.sweep import sweep, write_sweep
+
+    try:
+        rows = sweep(
+            options.output,
+            options.variants,
+            range(options.seeds),
+            dataset=_absolute_dataset(options.dataset),
+            profile=options.profile,
+            steps=options.steps,
+            losses=options.losses,
+            sizes=options.jets or (None,),
+            refine=options.refine,
+            device=options.device,
+            workers=options.workers,
+            scheduler=options.scheduler,
+        )
+    except RuntimeError as error:
+        print(f"compressionhep: error: some trainings failed, the others are kept: {error}", file=sys.stderr)
+        return 1
+    print(write_sweep(options.output, rows))
+    return 0
+
+
 COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_run,
     _add_info,
@@ -476,6 +533,7 @@ COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_decompress,
     _add_export,
     _add_benchmark,
+    _add_sweep,
 )
 """What adds each command to the parser, in the order of `--help`."""
 

@@ -41,6 +41,13 @@ class Sample:
     test: pd.DataFrame
     source: dict[str, Any]
 
+    def with_training_jets(self, jets: int) -> "Sample":
+        """The same test jets with fewer others: the first events, of `jets` training and validation jets together."""
+        share = jets / max(1, len(self.train) + len(self.valid))
+        train, valid = (first_events(table, round(share * len(table))) for table in (self.train, self.valid))
+        counts = {"train": len(train), "valid": len(valid), "test": len(self.test)}
+        return Sample(train, valid, self.test, self.source | {"jets": counts})
+
     @property
     def training_data(self) -> dict[str, Any]:
         """What a model should remember of its training jets: their source, and lowest and highest value per column."""

@@ -109,6 +109,7 @@ def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> di
         "parameters": parameter_count(checkpoint.model),
         "epochs": training.get("epochs"),
         "training_seconds": training.get("seconds"),
+        "training_cpu_seconds": training.get("cpu_seconds"),
         "train_mse": training.get("train_loss"),
         "valid_mse": training.get("valid_loss"),
         **row,

@@ -16,7 +16,7 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
-from matplotlib.container import BarContainer
+from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
@@ -386,7 +386,7 @@ def _rate_curves(ax: Axes, points: pd.DataFrame, column: str) -> list[Line2D]:
 
 def _series(model: str, way: str, index: int) -> dict[str, Any]:
     """Colour and label of a model's bars or line; `index` counts the models."""
-    colors = {"tanh": "tab:blue", "leaky_relu_bn": "tab:orange", "elu_bn": "tab:green"}
+    colors = {"tanh": "tab:blue", "leaky_relu_bn": "tab:orange", "elu_bn": "tab:green", "residual_gelu": "tab:red"}
     suffix = "" if way == "project" else ", original's way"
     return {"color": colors.get(model, f"C{index + 3}"), "label": VARIANT_LABELS.get(model, model) + suffix}
 
@@ -544,3 +544,105 @@ def plot_transfer(ax: Axes, mse: pd.Series) -> Axes:
     )
     ax.set(xlabel="tested on", ylabel="trained on")
     return ax
+
+
+# ---- several trainings, from the rows of `utils.sweep` ---------------------------------------------------------------
+
+
+class ComparisonArtists(NamedTuple):
+    """What `plot_comparison` drew: means with their spread, plain and refined, and the line of the baseline."""
+
+    plain: list[ErrorbarContainer]
+    refined: list[ErrorbarContainer]
+    baseline: Line2D
+
+
+def plot_comparison(
+    ax: Axes, rows: Sequence[Mapping[str, Any]], others: Mapping[str, float] | None = None
+) -> ComparisonArtists:
+    """Test MSE over that of rank-3 PCA of each variant: every seed as a dot, mean and standard deviation beside it.
+
+    Rows of one size of sample; with `refined`, a second column of hollow markers. `others` are further models by name,
+    with their ratio.
+    """
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["variant"], row["loss"]), []).append(row)
+    several = len({loss for _, loss in groups}) > 1
+    plain: list[ErrorbarContainer] = []
+    refined: list[ErrorbarContainer] = []
+    labels = []
+    for x, ((variant, loss), group) in enumerate(groups.items()):
+        color = _series(variant, "project", x)["color"]
+        labels.append(VARIANT_LABELS[variant] + (f"\n({loss})" if several else ""))
+        for kind, drawn, shift in (("plain", plain, -0.12), ("refined", refined, 0.12)):
+            parts = [(row if kind == "plain" else row.get("refined")) for row in group]
+            if None in parts:
+                continue
+            ratios = [part["mse"] / row["pca_mse"] for part, row in zip(parts, group, strict=True)]  # type: ignore[index]
+            face = color if kind == "plain" else "white"
+            ax.plot([x + shift + 0.09] * len(ratios), ratios, "o", color=color, markersize=3, alpha=0.6)
+            deviation = np.std(ratios, ddof=1) if len(ratios) > 1 else None
+            drawn.append(
+                ax.errorbar(
+                    x + shift, np.mean(ratios), deviation, fmt="o", color=color, markerfacecolor=face, capsize=3
+                )
+            )
+    for x, (name, ratio) in enumerate((others or {}).items(), len(groups)):
+        ax.plot(x, ratio, "k*", markersize=9)
+        labels.append(name)
+    baseline = ax.axhline(1, color="0.5", linestyle="--", label="rank-3 PCA")
+    ax.plot([], [], "o", color="0.3", label="encoder alone")
+    if refined:
+        ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="latents refined")
+    ax.set(ylabel="test MSE / MSE of rank-3 PCA", ylim=(0, None), xlim=(-0.5, len(labels) - 0.5))
+    ax.set_xticks(range(len(labels)), labels)
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    return ComparisonArtists(plain, refined, baseline)
+
+
+def plot_training_time(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> list[Line2D]:
+    """Validation loss against the CPU time of the training so far, a line for each seed, the end of each marked."""
+    variants = list(dict.fromkeys(row["variant"] for row in rows))
+    drawn: list[Line2D] = []
+    for row in rows:
+        style = _series(row["variant"], "project", variants.index(row["variant"]))
+        if any(line.get_label() == style["label"] for line in drawn):
+            style["label"] = "_another seed"
+        epochs = np.asarray(row["curve"]["epoch"]) + 1
+        seconds = row["training_cpu_seconds"] * epochs / epochs[-1]
+        drawn += ax.plot(seconds, row["curve"]["valid"], linewidth=1, **style)
+        ax.plot(seconds[-1], row["curve"]["valid"][-1], "o", markersize=4, color=style["color"])
+    ax.set(xlabel="CPU time [s]", ylabel="validation loss", yscale="log", xlim=(0, None))
+    ax.legend(frameon=False)
+    return drawn
+
+
+def plot_sample_size(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> list[ErrorbarContainer]:
+    """Test and training MSE against the number of training jets: mean and standard deviation over the seeds."""
+    variants = list(dict.fromkeys(row["variant"] for row in rows))
+    drawn: list[ErrorbarContainer] = []
+    columns = ("variant", "training_jets", "mse", "train_mse")
+    frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows])
+    frame["size"] = [row["max_jets"] or np.inf for row in rows]  # seeds of one size differ by an event or so
+    for variant, part in frame.groupby("variant", sort=False):
+        style = _series(str(variant), "project", variants.index(variant))
+        grouped = part.drop(columns="variant").groupby("size").agg(["mean", "std"]).fillna(0)
+        for column, line, suffix in (("mse", "-", "test"), ("train_mse", ":", "training")):
+            label = f"{style['label']}, {suffix}"
+            mean, deviation = grouped[column]["mean"], grouped[column]["std"]
+            drawn.append(
+                ax.errorbar(
+                    grouped["training_jets"]["mean"],
+                    mean,
+                    deviation,
+                    fmt="o" + line,
+                    color=style["color"],
+                    capsize=3,
+                    markersize=4,
+                    label=label,
+                )
+            )
+    ax.set(xlabel="training jets", ylabel="mean squared error, custom-normalized", xscale="log", yscale="log")
+    ax.legend(frameon=False)
+    return drawn

@@ -14,9 +14,9 @@ from utils.checkpoint import Checkpoint, load_published
 from utils.datasets import load_published_jets
 from utils.inference import BATCH_SIZE
 from utils.jets import FEATURES, feature_array
-from utils.metrics import mean_squared_error, published_residuals, resolution_table
+from utils.metrics import evaluate, mean_squared_error, published_residuals, resolution_table
 from utils.normalization import CustomNormalization, NoNormalization, Normalization
-from utils.published import find_published
+from utils.published import find_published, has_published
 
 GEV_IN_MEV = 1e3
 
@@ -114,6 +114,19 @@ def reproduce(folder: str | Path | None = None) -> list[Row]:
     for name, normalization in baselines:
         rows.append(_row(name, Checkpoint(PCABaseline().fit(normalization.normalize(jets)), normalization), jets, None))
     return rows
+
+
+def evaluate_published(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """`metrics.evaluate` of the published models of the custom normalization on any jets, beside what was published.
+
+    Rows have `published_as` and `mse_published`, the figure of the study on its own test sample. Models that are not at
+    hand (see `fetch_published`) are left out.
+    """
+    return [
+        evaluate(load_result(name), table) | {"published_as": result.label, "mse_published": result.mse}
+        for name, result in PUBLISHED_RESULTS.items()
+        if name.endswith("custom_norm") and has_published(result.file)
+    ]
 
 
 def load_result(name: str, folder: str | Path | None = None) -> Checkpoint:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,13 +97,19 @@ SCHEDULES: dict[str, dict[str, TrainingConfig]] = {
 rates in phases of the original notebooks."""
 
 
-def training_config(profile: str = "reference", schedule: str = "project") -> TrainingConfig:
-    """The training of a profile ("quick", "reference") with the "project" or the "published" schedule."""
+def training_config(
+    profile: str = "reference", schedule: str = "project", steps: int | None = None, loss: str = "mse"
+) -> TrainingConfig:
+    """The training of a profile ("quick", "reference") with the "project" or the "published" schedule.
+
+    `steps` of the optimizer instead of the profile's own, None: those.
+    """
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}")
     if profile not in SCHEDULES[schedule]:
         raise ValueError(f"unknown profile {profile!r}; known: {', '.join(SCHEDULES[schedule])}")
-    return SCHEDULES[schedule][profile]
+    config = SCHEDULES[schedule][profile]
+    return replace(config, steps=config.steps if steps is None else steps, loss=loss)
 
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
@@ -262,7 +268,8 @@ def find_learning_rate(
 class TrainingResult:
     """A trained model with its losses (one row an epoch: epoch, train, valid) and the fastai Learner behind it.
 
-    `activations` has a row for each recorded step and layer: step, layer, mean, std.
+    `seconds` of wall time, `cpu_seconds` of all threads of the process: where other work ran meanwhile, the second says
+    more. `activations` has a row for each recorded step and layer: step, layer, mean, std.
     """
 
     learner: Learner
@@ -270,6 +277,7 @@ class TrainingResult:
     activations: pd.DataFrame
     best_epoch: int
     seconds: float
+    cpu_seconds: float
     training: TrainingConfig = field(repr=False)
 
     @property
@@ -298,19 +306,18 @@ def train(
     else:
         parts = len(training.learning_rates)
         schedule = combine_scheds([1 / parts] * parts, [SchedNo(rate, rate) for rate in training.learning_rates])
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     try:
         with learner.no_logging(), torch_threads(1):
             learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history])
     except torch.linalg.LinAlgError as error:  # SOAP decomposes gradients, which NaN has no decomposition of
         raise FloatingPointError(f"the training diverged in epoch {learner.epoch}; lower the learning rate") from error
-    seconds = time.perf_counter() - start
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     if not history.best_state:
         raise FloatingPointError("the validation loss was finite in no epoch; lower the learning rate")
     learner.model.load_state_dict(history.best_state)
-    return TrainingResult(
-        learner, pd.DataFrame(history.rows), _activation_table(stats), history.best_epoch, seconds, training
-    )
+    losses, activations = pd.DataFrame(history.rows), _activation_table(stats)
+    return TrainingResult(learner, losses, activations, history.best_epoch, seconds, cpu_seconds, training)
 
 
 def make_checkpoint(
@@ -325,6 +332,7 @@ def make_checkpoint(
             "seed": seed,
             "epochs": len(result.losses),
             "seconds": round(result.seconds, 2),
+            "cpu_seconds": round(result.cpu_seconds, 2),
             "best_epoch": result.best_epoch,
             "train_loss": losses["train"],
             "valid_loss": losses["valid"],
