@@ -10,7 +10,13 @@ from typing import Any
 
 from utils import __version__
 
+_WORKERS = "processes on this machine (default: one a core)"
+_THREADS_OR_WORKERS = "threads, or with a folder processes, on this machine (default: one a core)"
 PROFILES = ("quick", "reference")
+MANY_FILES = (
+    "Where OUT is a folder (it exists, ends in a slash or has no suffix), every file becomes one of its own there, as "
+    "a task of a Dask cluster; what is there already, from the same bytes and settings, is kept."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -227,10 +233,10 @@ def _add_compress(commands: Any) -> None:
         help="jets to a small file with guaranteed errors",
         description="Write jets to a Zarr group in one zip. The codec `bounded` keeps every jet within the error "
         "bounds, `lossless` keeps every bit, `autoencoder` stores the latents of a model and its decoder. Every chunk "
-        "is decoded and checked before the file gets its name.",
+        f"is decoded and checked before the file gets its name. {MANY_FILES}",
     )
-    parser.add_argument("input", metavar="IN", help="jet file that the project reads")
-    parser.add_argument("output", metavar="OUT", help="container, such as jets.zarr.zip")
+    parser.add_argument("files", nargs="+", metavar="IN", help="a file, several, or a pattern")
+    parser.add_argument("output", metavar="OUT", help="container, such as jets.zarr.zip, or a folder")
     parser.add_argument("--codec", choices=("bounded", "autoencoder", "lossless"), default="bounded")
     for quantity, default in (("pt", "1%%"), ("m", "1%%,10MeV"), ("phi", "0.005"), ("eta", "0.005")):
         text = "relative part, absolute part, or both" if quantity in ("pt", "m") else "rad" * (quantity == "phi")
@@ -247,12 +253,14 @@ def _add_compress(commands: Any) -> None:
     parser.add_argument("--bounded", action="store_true", help="with autoencoder: add corrections up to the bounds")
     parser.add_argument("--keep-nonfinite", action="store_true", help="store NaN and infinite values exactly")
     _add_reading_options(parser)
-    parser.add_argument("--workers", type=int, metavar="W", help="threads (default: all cores)")
+    _add_many_options(parser, _THREADS_OR_WORKERS)
     parser.set_defaults(run=_run_compress)
 
 
 def _run_compress(options: argparse.Namespace) -> int:
-    from utils.codec import compress
+    from utils.campaign import CONTAINER, is_folder
+    from utils.codec import check_settings, compress
+    from utils.jets import iter_jets
     from utils.quantize import Bounds, ErrorBound
 
     texts = {name: getattr(options, f"{name}_error") for name in ("pt", "m", "phi", "eta")}
@@ -261,20 +269,28 @@ def _run_compress(options: argparse.Namespace) -> int:
         raise ValueError(f"--{next(iter(given))}-error: the codec autoencoder holds error bounds only with --bounded")
     if options.bounded and options.codec != "autoencoder":
         raise ValueError("--bounded belongs to --codec autoencoder; the codec bounded always is")
+    settings: dict[str, Any] = {
+        "codec": options.codec,
+        "bounds": Bounds(**given) if given or options.bounded else None,
+        "model": options.model,
+        "latent_bits": options.latent_bits,
+        "refine": options.refine,
+        "keep_nonfinite": options.keep_nonfinite,
+    }
+    check_settings(**settings)
+    reading = {"tree": options.tree, "collection": options.collection, "unit": options.unit}
+    if is_folder(options.output):
+        settings["model"] = options.model and os.path.abspath(options.model)
+        return _run_many(options, "compress", settings | reading, CONTAINER)
+    _refuse_scheduler(options)
+    source = options.files[0] if len(options.files) == 1 else iter_jets(options.files, **reading)
     report = compress(
-        options.input,
+        source,
         options.output,
-        codec=options.codec,
-        bounds=Bounds(**given) if given or options.bounded else None,
-        model=options.model,
-        latent_bits=options.latent_bits,
-        refine=options.refine,
-        keep_nonfinite=options.keep_nonfinite,
         workers=options.workers,
         progress=sys.stderr.isatty(),
-        tree=options.tree,
-        collection=options.collection,
-        unit=options.unit,
+        **settings,
+        **(reading if len(options.files) == 1 else {}),
     )
     print(
         f"{options.output}: {report['jets']} jets of {report['events']} events in {report['bytes']} bytes, "
@@ -288,20 +304,28 @@ def _add_decompress(commands: Any) -> None:
         "decompress",
         help="the jets of a compressed file",
         description="Write the jets of a container to a jet file. A damaged container is an error that names the "
-        "chunk; with --recover the whole chunks are written, the others listed, and the exit code is 1.",
+        "chunk; with --recover the whole chunks are written, the others listed, and the exit code is 1. "
+        f"{MANY_FILES}",
     )
-    parser.add_argument("input", metavar="FILE", help="container that `compressionhep compress` wrote")
-    parser.add_argument("output", metavar="OUT", help="jet file; its suffix names the format")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="containers that `compressionhep compress` wrote")
+    parser.add_argument("output", metavar="OUT", help="jet file, whose suffix names the format, or a folder")
     parser.add_argument("--recover", action="store_true", help="write what is whole of a damaged file")
-    parser.add_argument("--workers", type=int, metavar="W", help="threads (default: all cores)")
+    _add_format_option(parser)
+    _add_many_options(parser, _THREADS_OR_WORKERS)
     parser.set_defaults(run=_run_decompress)
 
 
 def _run_decompress(options: argparse.Namespace) -> int:
+    from utils.campaign import is_folder
     from utils.codec import decompress
 
+    if is_folder(options.output):
+        return _run_many(options, "decompress", {"recover": options.recover})
+    _refuse_scheduler(options)
+    if len(options.files) > 1:
+        raise ValueError(f"{options.output}: {len(options.files)} containers are decompressed to a folder: name one")
     lost = decompress(
-        options.input,
+        options.files[0],
         options.output,
         recover=options.recover,
         workers=options.workers,
@@ -310,6 +334,79 @@ def _run_decompress(options: argparse.Namespace) -> int:
     for line in lost:
         print(f"compressionhep: lost: {line}", file=sys.stderr)
     return 1 if lost else 0
+
+
+def _run_many(options: argparse.Namespace, operation: str, settings: dict[str, Any], suffix: str | None = None) -> int:
+    """An operation on many files; the exit code is 1 where one of them failed, or lost something."""
+    from utils.campaign import FORMATS, campaign_text, resolution_text, run_campaign
+    from utils.files import write_json
+
+    folder = getattr(options, "output", None)
+    campaign = run_campaign(
+        operation,
+        [os.path.expanduser(name) for name in options.files],
+        folder,
+        settings,
+        suffix=FORMATS[options.format] if suffix is None else suffix,
+        workers=options.workers,
+        scheduler=options.scheduler,
+    )
+    lost = [f"{row['name']}: {line}" for row in campaign.rows for line in row.get("lost", [])]
+    for row in campaign.rows:
+        for notice in row["notices"]:
+            print(f"compressionhep: note: {notice}", file=sys.stderr)
+    for line in lost:
+        print(f"compressionhep: lost: {line}", file=sys.stderr)
+    print(campaign_text(campaign))
+    if operation == "evaluate" and campaign.rows:
+        print(resolution_text(campaign.resolution()))
+    if options.json is not None:
+        together = {"resolution": campaign.resolution()} if operation == "evaluate" else {}
+        write_json(options.json, campaign.to_dict() | together)
+    return 1 if campaign.failures or lost else 0
+
+
+def _refuse_scheduler(options: argparse.Namespace) -> None:
+    if options.scheduler is not None or options.json is not None:
+        option = "--scheduler" if options.scheduler is not None else "--json"
+        raise ValueError(f"{option} belongs to work on many files: name a folder as the output, not {options.output}")
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="the errors that a model makes on jets",
+        description="Encode and decode the jets of files with a model, and print its errors: of pt and m relative, "
+        "massless jets left out of m; of phi wrapped. One task of a Dask cluster for each file.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file, several, or a pattern")
+    parser.add_argument(
+        "--model", required=True, metavar="FILE", help="checkpoint (.safetensors) or published weights (.pth)"
+    )
+    parser.add_argument("--refine", type=int, default=0, metavar="N", help="refinement steps (default: none)")
+    _add_reading_options(parser)
+    _add_many_options(parser)
+    parser.set_defaults(run=_run_evaluate)
+
+
+def _run_evaluate(options: argparse.Namespace) -> int:
+    from utils.codec import load_model
+
+    load_model(options.model)
+    if options.refine < 0:
+        raise ValueError(f"refinement takes a number of steps, none or more, found {options.refine}")
+    reading = {"tree": options.tree, "collection": options.collection, "unit": options.unit}
+    model = os.path.abspath(options.model)
+    return _run_many(options, "evaluate", reading | {"model": model, "refine": options.refine}, "")
+
+
+def _add_format_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("parquet", "root", "hdf5", "csv"),
+        default="parquet",
+        help="of the files in a folder (default: %(default)s)",
+    )
 
 
 def _add_reading_options(parser: argparse.ArgumentParser) -> None:
@@ -359,20 +456,27 @@ def _add_convert(commands: Any) -> None:
         "convert",
         help="read jets from any file and write them to another",
         description="Read jets from ROOT, Parquet, HDF5, CSV, event lines, NumPy archives or pickles, and write "
-        "them to ROOT, Parquet, HDF5 or CSV. Events that lose all jets to a cut stay, as events without jets.",
+        "them to ROOT, Parquet, HDF5 or CSV, as one sample where they are several. Events that lose all jets to a cut "
+        f"stay, as events without jets. {MANY_FILES}",
     )
     parser.add_argument("files", nargs="+", metavar="IN", help="a file, several as one sample, or a pattern")
-    parser.add_argument("output", metavar="OUT", help="file to write; its suffix names the format")
+    parser.add_argument("output", metavar="OUT", help="file to write, whose suffix names the format, or a folder")
     _add_reading_options(parser)
+    _add_format_option(parser)
+    _add_many_options(parser)
     parser.add_argument("--pt-min", type=float, metavar="GEV", help="keep jets with pt of at least this")
     parser.add_argument("--eta-max", type=float, metavar="ETA", help="keep jets with |eta| of at most this")
     parser.set_defaults(run=_run_convert)
 
 
 def _run_convert(options: argparse.Namespace) -> int:
+    from utils.campaign import is_folder
     from utils.jets import convert_jets
 
     reading = {"tree": options.tree, "collection": options.collection, "unit": options.unit}
+    if is_folder(options.output):
+        return _run_many(options, "convert", reading | {"pt_min": options.pt_min, "eta_max": options.eta_max})
+    _refuse_scheduler(options)
     jets, kept, events = convert_jets(
         options.files,
         options.output,
@@ -488,12 +592,18 @@ def _add_sweep(commands: Any) -> None:
     parser.set_defaults(run=_run_sweep)
 
 
-def _add_cluster_options(parser: argparse.ArgumentParser) -> None:
+def _add_cluster_options(parser: argparse.ArgumentParser, workers: str = _WORKERS) -> None:
     """Options of every command that works on a Dask cluster."""
-    parser.add_argument("--workers", type=int, metavar="W", help="processes on this machine (default: one a core)")
+    parser.add_argument("--workers", type=int, metavar="W", help=workers)
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="a running Dask cluster: tcp://host:port, or its scheduler file"
     )
+
+
+def _add_many_options(parser: argparse.ArgumentParser, workers: str = _WORKERS) -> None:
+    """Options of every command that takes many files."""
+    _add_cluster_options(parser, workers)
+    parser.add_argument("--json", metavar="FILE", help="write the numbers of every file to this one as well")
 
 
 def _run_sweep(options: argparse.Namespace) -> int:
@@ -533,6 +643,7 @@ COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_decompress,
     _add_export,
     _add_benchmark,
+    _add_evaluate,
     _add_sweep,
 )
 """What adds each command to the parser, in the order of `--help`."""

@@ -114,6 +114,16 @@ class ErrorSummary:
                 error, true = error[massive], true[massive]
         return error / true
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Only the bins that hold jets: a hundredth of all."""
+        filled = np.flatnonzero(self.histogram)
+        return self.__dict__ | {"histogram": (filled.astype(np.uint32), self.histogram[filled])}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        filled, counts = state["histogram"]
+        self.__dict__.update(state | {"histogram": np.zeros(2 ** (32 - _HISTOGRAM_SHIFT), np.int64)})
+        self.histogram[filled] = counts
+
     def merge(self, other: "ErrorSummary") -> None:
         """Add the jets that another summary has counted."""
         self.jets += other.jets
@@ -308,10 +318,15 @@ class _EncodedChunk:
     errors: list[ErrorSummary]
 
 
-def _scheme_maker(
-    codec: str, bounds: Bounds | None, model: Any, latent_bits: float | None, refine: int, keep_nonfinite: bool
-) -> Callable[[pd.DataFrame | None], tuple[Scheme, dict[str, Any]]]:
-    """What fits the scheme of a codec to the first chunk; ValueError for settings that do not belong together."""
+def check_settings(
+    codec: str,
+    bounds: Bounds | None = None,
+    model: Any = None,
+    latent_bits: float | None = None,
+    refine: int = 0,
+    keep_nonfinite: bool = False,
+) -> None:
+    """Raise ValueError for settings of `compress` that do not belong together, or a model that cannot be loaded."""
     if codec not in CODECS:
         raise ValueError(f"unknown codec {codec!r}; known: {', '.join(CODECS)}")
     if codec != "autoencoder" and (model is not None or latent_bits is not None or refine):
@@ -319,8 +334,7 @@ def _scheme_maker(
     if codec == "lossless" and bounds is not None:
         raise ValueError("the codec lossless keeps every bit: it takes no error bounds")
     if codec != "autoencoder":
-        scheme = BoundedScheme.of(EXACT if codec == "lossless" else bounds or Bounds())
-        return lambda table: (scheme if table is None else scheme.fitted(_columns(table), event_counts(table)[1]), {})
+        return
     if model is None:
         raise ValueError("the codec autoencoder needs a model: a checkpoint of this project, or published weights")
     if keep_nonfinite:
@@ -329,7 +343,18 @@ def _scheme_maker(
         raise ValueError(f"refinement takes a number of steps, none or more, found {refine}")
     if latent_bits is not None and not 1 <= latent_bits <= 24:
         raise ValueError(f"latent bits must lie in 1..24, found {latent_bits:g}")
-    checkpoint = _load_model(model)
+    load_model(model)
+
+
+def _scheme_maker(
+    codec: str, bounds: Bounds | None, model: Any, latent_bits: float | None, refine: int, keep_nonfinite: bool
+) -> Callable[[pd.DataFrame | None], tuple[Scheme, dict[str, Any]]]:
+    """What fits the scheme of a codec to the first chunk; ValueError for settings that do not belong together."""
+    check_settings(codec, bounds, model, latent_bits, refine, keep_nonfinite)
+    if codec != "autoencoder":
+        scheme = BoundedScheme.of(EXACT if codec == "lossless" else bounds or Bounds())
+        return lambda table: (scheme if table is None else scheme.fitted(_columns(table), event_counts(table)[1]), {})
+    checkpoint = load_model(model)
 
     def fitted(table: pd.DataFrame | None) -> tuple[Scheme, dict[str, Any]]:
         if table is None or len(table) < 2:
@@ -343,7 +368,7 @@ def _scheme_maker(
     return fitted
 
 
-def _load_model(model: Any) -> Any:
+def load_model(model: Any) -> Any:
     from utils.checkpoint import load_checkpoint, load_published
 
     if not isinstance(model, str | Path):
@@ -356,7 +381,10 @@ def _open_source(
 ) -> tuple[dict[str, Any], Iterator[pd.DataFrame]]:
     if isinstance(source, str | Path):
         reading = reading | {"keep_nonfinite": keep_nonfinite, "progress": progress}
-        return {"file": Path(source).name}, iter_jets(source, chunk_jets=chunk_jets, **reading)
+        name: dict[str, Any] = {"file": Path(source).name}
+        if reading.get("entries") is not None:
+            name["entries"] = list(reading["entries"])
+        return name, iter_jets(source, chunk_jets=chunk_jets, **reading)
     if reading:
         raise ValueError(f"{', '.join(reading)} say how to read a file, and the jets come as a table")
     tables = _cut(source, chunk_jets) if isinstance(source, pd.DataFrame) else iter(source)

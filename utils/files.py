@@ -3,13 +3,20 @@
 import hashlib
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+PARTIAL = ".partial-"
+"""How names of unfinished files begin; the machine and the process that write them follow."""
 
 
 @contextmanager
@@ -20,7 +27,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix="".join(path.suffixes[-2:]), dir=path.parent)
+    prefix = f"{PARTIAL}{socket.gethostname()}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix="".join(path.suffixes[-2:]), dir=path.parent)
     os.close(handle)
     partial = Path(name)
     try:
@@ -33,6 +41,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | Path) -> int:
+    """Remove unfinished files of processes of this machine that are no more, in all of a folder; returns how many."""
+    mine = f"{PARTIAL}{socket.gethostname()}-"
+    removed = 0
+    for path in Path(folder).rglob(f"{PARTIAL}*"):
+        process = path.name.removeprefix(mine).split("-")[0] if path.name.startswith(mine) else ""
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
 
 
 def write_json(path: str | Path, content: Any) -> None:

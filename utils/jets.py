@@ -241,6 +241,7 @@ def iter_jets(
     collection: str | None = None,
     unit: str | None = None,
     keep_nonfinite: bool = False,
+    entries: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
@@ -248,12 +249,13 @@ def iter_jets(
     See `read_jets` for the arguments. Events without jets are in `attrs["empty_events"]` of the table that holds
     their neighbours. Every value of a table is checked before it is yielded, NaN and infinite ones being refused
     unless they are to be kept (`keep_nonfinite`); what needs the whole file (no jets at all,
-    an event number that turns up again) is raised at the end of the stream.
+    an event number that turns up again) is raised at the end of the stream. `entries` (first, last + 1) limits one
+    ROOT file with an entry an event to those.
     """
     from utils.readers import stream_tables
 
     options: dict[str, Any] = {"tree": tree, "collection": collection, "unit": unit, "progress": progress}
-    yield from stream_tables(path, chunk_jets, keep_nonfinite=keep_nonfinite, **options)
+    yield from stream_tables(path, chunk_jets, keep_nonfinite=keep_nonfinite, entries=entries, **options)
 
 
 def read_jets(
@@ -291,6 +293,7 @@ def convert_jets(
     tree: str | None = None,
     collection: str | None = None,
     unit: str | None = None,
+    entries: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> tuple[int, int, int]:
     """Stream jets from one file, or several, to another, keeping those with pt >= `pt_min` GeV and |eta| <= `eta_max`.
@@ -302,7 +305,8 @@ def convert_jets(
 
     def selected() -> Iterator[pd.DataFrame]:
         nonlocal jets, kept, events
-        for table in iter_jets(source, tree=tree, collection=collection, unit=unit, progress=progress):
+        reading: dict[str, Any] = {"tree": tree, "collection": collection, "unit": unit, "entries": entries}
+        for table in iter_jets(source, progress=progress, **reading):
             chosen = select_jets(table, pt_min, eta_max)
             jets, kept, events = jets + len(table), kept + len(chosen), events + number_of_events(table)
             yield chosen

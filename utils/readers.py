@@ -225,6 +225,7 @@ def stream_tables(
     collection: str | None = None,
     unit: str | None = None,
     keep_nonfinite: bool = False,
+    entries: tuple[int, int] | None = None,
     progress: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """What `utils.jets.iter_jets` promises."""
@@ -235,6 +236,8 @@ def stream_tables(
     if chunk_jets < 1:
         raise ValueError(f"chunk_jets must be positive, found {chunk_jets}")
     sources = [open_source(name, tree, collection) for name in sample_files(path)]
+    if entries is not None:
+        sources = [source.part(*entries) for source in sources]
     keep_numbers = _numbers_are_distinct(sources)
     totals = [source.total for source in sources]
     total = None if None in totals else sum(filter(None, totals))

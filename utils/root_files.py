@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,12 @@ def open_root(name: str, options: Options) -> Source:
     kind = "RNTuple" if trees[key] == "ROOT::RNTuple" else "TTree"
     jagged = _is_jagged(tree, columns, name)
     blocks = _RootBlocks(name, tree, event_column, jagged)
-    return Source(
+    source = Source(
         name, f"ROOT {kind}", columns, blocks, event_column, columns.unit, key, note, tree.num_entries, jagged
     )
+    if jagged:
+        source = replace(source, split=lambda first, last: replace(blocks, first=first, last=last))
+    return source
 
 
 def _choose_tree(name: str, file: Any, keys: list[str], options: Options) -> tuple[str, JetColumns, list[str]]:
@@ -95,6 +98,8 @@ class _RootBlocks:
     tree: Any
     event_column: str | None
     jagged: bool
+    first: int = 0
+    last: int | None = None
 
     def __call__(self, columns: Mapping[str, str]) -> Iterator[Block]:
         used = [*columns.values(), *([self.event_column] if self.event_column else [])]
@@ -103,7 +108,8 @@ class _RootBlocks:
         counted = {name: branch.num_entries for name, branch in branches.items() if hasattr(branch, "num_entries")}
         check_lengths(counted | {"the tree": entries}, self.name)
         step = self._step(branches.values(), entries)
-        spans = [(start, min(start + step, entries)) for start in range(0, entries, step)]
+        last = entries if self.last is None else min(self.last, entries)
+        spans = [(start, min(start + step, last)) for start in range(self.first, last, step)]
         if not self.jagged:
             return row_blocks((self._rows(columns, *span), self._event(*span)) for span in spans)
         return (self._lists(columns, *span) for span in spans)

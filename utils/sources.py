@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +30,8 @@ class Source:
     """An opened file. `read(columns)` gives the named columns, role -> name; without any, event numbers alone.
 
     `unit` is what the file or its format says of energies, None where it says nothing; `total` is what the `done` of
-    all blocks add up to, None where unknown; `jagged` files hold one entry an event, empty ones included.
+    all blocks add up to, None where unknown; `jagged` files hold one entry an event, empty ones included. `split` makes
+    the `blocks` of a range of entries, where the format can.
     """
 
     name: str
@@ -44,6 +45,14 @@ class Source:
     total: int | None = None
     jagged: bool = False
     notices: list[str] = field(default_factory=list)
+    split: Callable[[int, int], Callable[[Mapping[str, str]], Iterator[Block]]] | None = None
+
+    def part(self, first: int, last: int) -> "Source":
+        """The entries from `first` up to `last`; JetError where the file cannot be read in parts."""
+        if self.split is None:
+            raise JetError(f"{self.name}: only a ROOT file with one entry an event is read in parts, not {self.format}")
+        unit = (self.note or {}).get("unit") or self.unit
+        return replace(self, blocks=self.split(first, last), unit=unit, note=None, total=last - first)
 
     def read(self, columns: Mapping[str, str]) -> Iterator[Block]:
         """The blocks, with whatever a library raises on a damaged file turned into a JetError that names the file."""

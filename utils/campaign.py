@@ -1,0 +1,392 @@
+"""One operation on many files, a Dask task for each: compress, decompress, convert, evaluate.
+
+Every output gets a record in OUTDIR/.compressionhep: the checksums of what it was made from and of what was written,
+the settings, and the report. An output counts as done when its record fits and its bytes are those that were written;
+so a second run does only what is missing, and a run that was killed is taken up again.
+"""
+
+import glob
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils import __version__
+from utils.cluster import connect, run_tasks
+from utils.codec import ErrorSummary
+from utils.files import remove_leftovers, sha256_of, write_json
+from utils.jets import FEATURES, JetError, Paths
+from utils.readers import sample_files
+from utils.sources import is_remote
+
+RECORDS = ".compressionhep"
+
+PART_BYTES = 300_000_000
+"""ROOT files larger than twice this are worked on in parts of about this size, each with an output of its own."""
+
+FORMATS = {"root": ".root", "parquet": ".parquet", "hdf5": ".h5", "csv": ".csv"}
+"""Suffixes of the jet files that a campaign can write."""
+
+CONTAINER = ".zarr.zip"
+COLUMN_WIDTHS = {"median": 10, "half_width_68": 14, "q99": 10, "max": 10}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file, or a range of its entries, and what becomes of it; `name` is what messages call it."""
+
+    name: str
+    source: str
+    entries: tuple[int, int] | None
+    output: Path | None
+    record: Path | None
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What `run_campaign` did: a row for each task that succeeded, the errors of the others by name, and the seconds.
+
+    Rows have `name`, `source`, `output`, `state` ("done", or "kept" from an earlier run), `jets`, `events`, `bytes_in`,
+    `bytes_out`, `errors` (per quantity, where jets changed), `notices` and `seconds`.
+    """
+
+    operation: str
+    rows: list[dict[str, Any]]
+    failures: dict[str, str]
+    seconds: float
+
+    @property
+    def totals(self) -> dict[str, Any]:
+        """Sums over the files, `ratio`, `jets_per_s` of this run's own work, and the largest error of each quantity."""
+        total = {key: sum(row[key] for row in self.rows) for key in ("jets", "events", "bytes_in", "bytes_out")}
+        done = [row for row in self.rows if row["state"] == "done"]
+        jets = sum(row["jets"] for row in done)
+        worst: dict[str, dict[str, float]] = {}
+        for row in self.rows:
+            for quantity, entry in (row["errors"] or {}).items():
+                kept = worst.setdefault(quantity, {})
+                for key in ("max", "max_absolute"):
+                    if key in entry:
+                        kept[key] = max(kept.get(key, 0.0), entry[key])
+        return {
+            "files": len(self.rows) + len(self.failures),
+            "failed": len(self.failures),
+            "kept": len(self.rows) - len(done),
+            **total,
+            "ratio": total["bytes_in"] / total["bytes_out"] if total["bytes_out"] else None,
+            "bytes_per_jet": total["bytes_out"] / total["jets"] if total["jets"] and total["bytes_out"] else None,
+            "seconds": self.seconds,
+            "worker_seconds": sum(row["seconds"] for row in done),
+            "jets_per_s": jets / self.seconds if done and self.seconds else None,
+            "worst": worst,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe: the totals, every row, and the failures."""
+        rows = [{key: value for key, value in row.items() if key != "summaries"} for row in self.rows]
+        content = {"operation": self.operation, "totals": self.totals, "files": rows, "failures": self.failures}
+        return json.loads(json.dumps(content))
+
+    def resolution(self) -> dict[str, dict[str, Any]]:
+        """The errors of all files of an evaluation together, by quantity."""
+        summaries = [ErrorSummary(quantity) for quantity in FEATURES]
+        for row in self.rows:
+            for summary, more in zip(summaries, row["summaries"], strict=True):
+                summary.merge(more)
+        return {summary.quantity: summary.to_dict() for summary in summaries}
+
+
+def is_folder(output: str | Path) -> bool:
+    """Whether an output means a folder: there is one, or the name ends in a slash or has no suffix."""
+    return str(output).endswith(("/", os.sep)) or Path(output).is_dir() or not Path(output).suffix
+
+
+def run_campaign(
+    operation: str,
+    inputs: Paths,
+    folder: str | Path | None,
+    settings: Mapping[str, Any],
+    *,
+    suffix: str = "",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: bool = True,
+    part_bytes: int = PART_BYTES,
+) -> Campaign:
+    """Apply an operation, a key of `OPERATIONS`, to every file of `inputs` (files and glob patterns).
+
+    Outputs go to `folder`, in the folders that stand behind the fixed part of a pattern, under the name of the input
+    with `suffix` instead of its own; ROOT files above twice `part_bytes` give several, name.part-0-of-4 and so on.
+    `settings` are the arguments of the operation. `workers` and `scheduler` as in `cluster.connect`; files and folder
+    must be where the workers see them. A file that fails is among the `failures`, and the others go on. Raises JetError
+    where no file matches, or two would have the same output.
+    """
+    start = time.perf_counter()
+    if folder is not None:
+        folder = Path(folder).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+    tasks, failures = _plan(inputs, folder, suffix, settings, part_bytes)
+    arguments = {task.name: (operation, task, dict(settings)) for task in tasks}
+    rows = {}
+    with connect(workers, scheduler) as client:
+        for name, result in run_tasks(client, work, arguments, "file", progress):
+            if isinstance(result, BaseException):
+                failures[name] = _said(result)
+            else:
+                rows[name] = result
+    ordered = [rows[task.name] for task in tasks if task.name in rows]
+    return Campaign(operation, ordered, failures, time.perf_counter() - start)
+
+
+def _said(error: BaseException) -> str:
+    """An error in words: what the project raises speaks for itself, of others the kind belongs to it."""
+    return str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
+
+
+def _plan(
+    inputs: Paths, folder: Path | None, suffix: str, settings: Mapping[str, Any], part_bytes: int
+) -> tuple[list[Task], dict[str, str]]:
+    """The tasks, and the errors of large files that cannot even be opened."""
+    tasks: list[Task] = []
+    failures: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for source, relative in _files_under_roots(inputs):
+        stem = _stem(relative)
+        if folder is not None and owners.setdefault(stem, source) != source:
+            raise JetError(
+                f"{owners[stem]} and {source} would both become {folder / (stem + suffix)}; "
+                "give them in two runs with folders of their own"
+            )
+        try:
+            parts = _parts(source, settings, part_bytes)
+        except ValueError as error:
+            failures[source] = _said(error)
+            continue
+        for index, entries in enumerate(parts):
+            label = f".part-{index}-of-{len(parts)}" if len(parts) > 1 else ""
+            output = record = None
+            if folder is not None:
+                output = folder / f"{stem}{label}{suffix}"
+                record = folder / RECORDS / f"{stem}{label}{suffix}.json"
+            tasks.append(Task(source + label, source, entries, output, record))
+    return tasks, failures
+
+
+def _stem(path: Path) -> str:
+    """A path without the suffix of its format."""
+    for ending in (CONTAINER, ".csv.gz", ".tsv.gz", ".txt.gz"):
+        if path.name.endswith(ending):
+            return str(path)[: -len(ending)]
+    return str(path.with_suffix(""))
+
+
+def _files_under_roots(inputs: Paths) -> list[tuple[str, Path]]:
+    """Every file once, with its path below the fixed part of the pattern that found it, or its bare name."""
+    found: dict[str, Path] = {}
+    for pattern in [inputs] if isinstance(inputs, str | Path) else list(inputs):
+        is_pattern = glob.has_magic(str(pattern)) and not Path(pattern).exists()
+        fixed = Path(*_before_magic(str(pattern))) if is_pattern else None
+        for name in sample_files(pattern):
+            if is_remote(name):
+                found.setdefault(name, Path(name.split("?")[0].rsplit("/", 1)[-1]))
+                continue
+            relative = Path(name).relative_to(fixed) if fixed is not None else Path(Path(name).name)
+            found.setdefault(os.path.abspath(name), relative)
+    return list(found.items())
+
+
+def _before_magic(pattern: str) -> list[str]:
+    parts = Path(pattern).parts
+    return list(parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
+
+
+def _parts(source: str, settings: Mapping[str, Any], part_bytes: int) -> list[tuple[int, int] | None]:
+    """Ranges of entries for a large ROOT file whose unit is known, and [None], all of it, for any other."""
+    from utils.readers import open_source
+
+    if is_remote(source) or os.path.getsize(source) < 2 * part_bytes or not source.endswith(".root"):
+        return [None]
+    opened = open_source(source, settings.get("tree"), settings.get("collection"))
+    unit_known = settings.get("unit") or opened.unit or (opened.note or {}).get("unit")
+    if opened.split is None or not unit_known or not opened.total:
+        return [None]
+    number = min(math.ceil(os.path.getsize(source) / part_bytes), opened.total)
+    bounds = [round(i * opened.total / number) for i in range(number + 1)]
+    return [(bounds[i], bounds[i + 1]) for i in range(number)]
+
+
+# ---- what a worker does ----------------------------------------------------------------------------------------------
+
+
+def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    """One task of a campaign, unless its output is there already."""
+    start = time.perf_counter()
+    identity = {
+        "operation": operation,
+        "settings": _identify(settings),
+        "source": _identity_of(task.source),
+        "entries": list(task.entries) if task.entries else None,
+        "version": __version__,
+    }
+    if (report := _finished(task, identity)) is not None:
+        return report | {"state": "kept"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        report = OPERATIONS[operation](task, settings)
+    notices = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+    report = {
+        "name": task.name,
+        "source": task.source,
+        "output": None if task.output is None else str(task.output),
+        "state": "done",
+        "bytes_out": 0 if task.output is None else task.output.stat().st_size,
+        "errors": None,
+        "notices": list(dict.fromkeys(notices)),
+        **report,
+    }
+    report.setdefault("bytes_in", 0 if is_remote(task.source) else os.path.getsize(task.source))
+    report["seconds"] = time.perf_counter() - start
+    if task.output is not None and task.record is not None:
+        write_json(task.record, {"identity": identity, "output_sha256": sha256_of(task.output), "report": report})
+    return report
+
+
+def _finished(task: Task, identity: dict[str, Any]) -> dict[str, Any] | None:
+    if task.record is None or task.output is None:
+        return None
+    try:
+        record = json.loads(task.record.read_text(encoding="utf-8"))
+        whole = record["identity"] == identity and record["output_sha256"] == sha256_of(task.output)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return record["report"] if whole else None
+
+
+def _identity_of(source: str) -> dict[str, Any]:
+    """What tells a file from a later one of the same name: its SHA-256, or what a server says of it."""
+    if not is_remote(source):
+        return {"sha256": sha256_of(source)}
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(source)
+    told = system.info(path)
+    return {key: str(told[key]) for key in ("size", "ETag", "etag", "mtime", "LastModified", "checksum") if key in told}
+
+
+def _identify(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as JSON; a model stands for its bytes."""
+    shown = {key: str(value) for key, value in settings.items() if value is not None}
+    if settings.get("model") is not None:
+        shown["model"] = sha256_of(settings["model"])
+    return shown
+
+
+def _reading(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
+    given = {key: settings[key] for key in ("tree", "collection", "unit") if settings.get(key) is not None}
+    return given | ({"entries": task.entries} if task.entries else {})
+
+
+def _compress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    from utils.codec import compress
+
+    assert task.output is not None
+    keys = ("codec", "bounds", "model", "latent_bits", "refine", "keep_nonfinite")
+    chosen = {key: settings[key] for key in keys if settings.get(key) is not None}
+    report = compress(task.source, task.output, workers=1, **chosen, **_reading(task, settings))
+    return {key: report[key] for key in ("jets", "events", "errors")} | _share_of_bytes(task)
+
+
+def _share_of_bytes(task: Task) -> dict[str, Any]:
+    """The bytes of a part: its share of the file by entries."""
+    if task.entries is None:
+        return {}
+    from utils.readers import open_source
+
+    total = open_source(task.source).total or 1
+    return {"bytes_in": round(os.path.getsize(task.source) * (task.entries[1] - task.entries[0]) / total)}
+
+
+def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    from utils.codec import decompress, inspect
+
+    assert task.output is not None
+    lost = decompress(task.source, task.output, workers=1, recover=bool(settings.get("recover")))
+    content = {} if lost else inspect(task.source)
+    counts = {key: content.get(key, 0) for key in ("jets", "events")}
+    return counts | {"errors": content.get("errors"), "lost": lost}
+
+
+def _convert(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    from utils.jets import convert_jets
+
+    assert task.output is not None
+    cuts: dict[str, Any] = {key: settings.get(key) for key in ("pt_min", "eta_max")}
+    _, kept, events = convert_jets(task.source, task.output, **cuts, **_reading(task, settings))
+    return {"jets": kept, "events": events} | _share_of_bytes(task)
+
+
+def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    from utils.codec import load_model
+    from utils.inference import reconstruct
+    from utils.jets import feature_array, iter_jets, number_of_events
+
+    checkpoint = load_model(settings["model"])
+    summaries = [ErrorSummary(quantity) for quantity in FEATURES]
+    jets = events = 0
+    for table in iter_jets(task.source, **_reading(task, settings)):
+        true = feature_array(table, dtype="float32")
+        output = reconstruct(checkpoint, true, refine=settings.get("refine") or 0)
+        for summary, x, y in zip(summaries, true.T, output.T, strict=True):
+            summary.add(x, y)
+        jets, events = jets + len(table), events + number_of_events(table)
+    errors = {summary.quantity: summary.to_dict() for summary in summaries}
+    return {"jets": jets, "events": events, "errors": errors, "summaries": summaries} | _share_of_bytes(task)
+
+
+OPERATIONS: dict[str, Callable[[Task, dict[str, Any]], dict[str, Any]]] = {
+    "compress": _compress,
+    "decompress": _decompress,
+    "convert": _convert,
+    "evaluate": _evaluate,
+}
+
+
+# ---- what is said of it ----------------------------------------------------------------------------------------------
+
+
+def campaign_text(campaign: Campaign) -> str:
+    """The table at the end of a campaign: totals, largest errors, and the files that failed."""
+    totals = campaign.totals
+    lines = [f"files       {totals['files']} ({totals['failed']} failed, {totals['kept']} from an earlier run)"]
+    lines += [f"jets        {totals['jets']:,} of {totals['events']:,} events"]
+    lines += [f"bytes in    {totals['bytes_in']:,}"]
+    if totals["bytes_out"]:
+        per_jet = f", {totals['bytes_per_jet']:.3f} a jet" if totals["bytes_per_jet"] else ""
+        lines += [f"bytes out   {totals['bytes_out']:,}{per_jet}", f"ratio       {totals['ratio']:.2f}"]
+    for quantity, worst in totals["worst"].items():
+        absolute = f", {worst['max_absolute']:.3g} GeV" if "max_absolute" in worst else ""
+        relative = f"{100 * worst['max']:.3g}%" if "max_absolute" in worst and quantity != "eta" else None
+        shown = (relative or f"{worst.get('max', 0):.3g}") + (absolute if relative else "")
+        lines.append(f"worst {quantity:5} {shown}{' rad' * (quantity == 'phi')}")
+    rate = f", {totals['jets_per_s']:,.0f} jets/s" if totals["jets_per_s"] else ""
+    lines.append(f"time        {totals['seconds']:.1f} s{rate}")
+    for name, error in campaign.failures.items():
+        lines.append(f"failed: {error if error.startswith(name) else f'{name}: {error}'}")
+    return "\n".join(lines)
+
+
+def resolution_text(resolution: Mapping[str, Mapping[str, Any]]) -> str:
+    """The errors of `Campaign.resolution` as lines of text."""
+    header = "     " + " ".join(f"{key:>{width}}" for key, width in COLUMN_WIDTHS.items()) + " unit"
+    lines = []
+    for name, row in resolution.items():
+        if "median" in row:
+            numbers = (f"{row[key]:{width}.3g}" for key, width in COLUMN_WIDTHS.items())
+            lines.append(f"{name:4} {' '.join(numbers)} {row['unit']}")
+    return "\n".join([header, *lines])
