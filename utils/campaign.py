@@ -140,6 +140,8 @@ def run_campaign(
                 failures[name] = _said(result)
             else:
                 rows[name] = result
+    if folder is not None:
+        remove_leftovers(folder)  # of workers that died
     ordered = [rows[task.name] for task in tasks if task.name in rows]
     return Campaign(operation, ordered, failures, time.perf_counter() - start)
 

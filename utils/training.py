@@ -1,11 +1,20 @@
-"""Training autoencoders with fastai."""
+"""Training autoencoders with fastai: in a notebook, or from the command line in one process or several.
 
+    torchrun --nproc-per-node 2 -m utils.training --variant tanh --output tanh.safetensors
+
+trains in two processes, on a GPU each where there are any, with the same global batch as `python -m utils.training`.
+"""
+
+import argparse
 import copy
+import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,20 +29,22 @@ from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler, SchedCos, SchedNo, combine_scheds, steep, valley
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
+from fastai.distributed import DistributedDL
 from fastai.learner import Learner, Recorder
 from fastai.optimizer import Adam, OptimWrapper
-from fastai.torch_core import set_seed
+from fastai.torch_core import num_distrib, rank_distrib, set_seed, to_detach
 from pytorch_optimizer import SOAP
 from torch import nn
 from tqdm import tqdm
 
-from utils.autoencoder import Autoencoder, AutoencoderConfig, PCABaseline
+from utils.autoencoder import VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline
 from utils.checkpoint import Checkpoint
-from utils.datasets import Sample
+from utils.datasets import Sample, load_sample
 from utils.inference import torch_threads
 from utils.jets import FEATURES, JetError, feature_array
 from utils.losses import LOSSES, make_loss
-from utils.normalization import Normalization
+from utils.metrics import evaluate, save_model
+from utils.normalization import NORMALIZATIONS, Normalization
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,7 @@ def training_config(
 def pick_device(device: str | torch.device | None = None) -> torch.device:
     """The device that is asked for; None is the GPU where there is one, else the CPU. ValueError where it can't be."""
     if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
@@ -308,7 +319,7 @@ def train(
         schedule = combine_scheds([1 / parts] * parts, [SchedNo(rate, rate) for rate in training.learning_rates])
     start, cpu_start = time.perf_counter(), time.process_time()
     try:
-        with learner.no_logging(), torch_threads(1):
+        with learner.no_logging(), torch_threads(1), _all_processes(learner):
             learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history])
     except torch.linalg.LinAlgError as error:  # SOAP decomposes gradients, which NaN has no decomposition of
         raise FloatingPointError(f"the training diverged in epoch {learner.epoch}; lower the learning rate") from error
@@ -349,6 +360,49 @@ def pca_checkpoint(normalization: Normalization, sample: Sample, rank: int = 3) 
     return Checkpoint(PCABaseline(rank, jets.shape[1]).fit(jets), normalization, metadata)
 
 
+class PartOfBatches(DistributedDL):
+    """What one of several processes sees of a JetDataLoader: its share of every batch, or all of it.
+
+    The order of the jets is the same in all processes, since it comes from the same seed. fastai's own class would
+    share out the jets of an epoch instead, so that a step saw other jets than in one process.
+    """
+
+    def __init__(self, dl: JetDataLoader, shared: bool):
+        super().__init__(dl)
+        self.shared = shared
+
+    def __len__(self) -> int:
+        return len(self.dl)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        mine = slice(self.rank, None, self.world_size) if self.shared else slice(None)
+        for x, y in self.dl:
+            yield x[mine], y[mine]
+
+    def to_detach(self, b: Any, cpu: bool = True, gather: bool = True) -> Any:
+        return to_detach(b, cpu, False)
+
+
+@contextmanager
+def _all_processes(learner: Learner) -> Iterator[None]:
+    """Train in every process that `torchrun` started, as one; nothing where it started none.
+
+    Each batch is shared out, gradients are averaged (torch's DistributedDataParallel, by way of fastai and accelerate).
+    BatchNorms see whole batches on GPUs, where torch can synchronize them; on CPUs the share of their own process.
+    """
+    if num_distrib() < 2:
+        yield
+        return
+    train, valid = learner.dls.loaders
+    if train.bs % num_distrib():
+        raise ValueError(f"a batch of {train.bs} jets cannot be shared evenly between {num_distrib()} processes")
+    learner.dls.loaders = [PartOfBatches(train, shared=True), PartOfBatches(valid, shared=False)]
+    on_gpu = learner.dls.device.type == "cuda"
+    with learner.distrib_ctx(sync_bn=on_gpu, cpu=not on_gpu):
+        yield
+    learner.dls.loaders = [train, valid]
+
+
 class _History(Callback):
     """Losses of every epoch, the best weights in memory, and one progress bar."""
 
@@ -378,6 +432,9 @@ class _History(Callback):
             self.train_loss += self.learn.loss.detach()
 
     def after_epoch(self) -> None:
+        if num_distrib() > 1:
+            torch.distributed.all_reduce(self.train_loss)
+            self.train_loss /= num_distrib()
         train = self.train_loss.item() / len(self.dls.train)
         valid = float(self.recorder.loss.value)
         if not np.isfinite(train):
@@ -385,12 +442,17 @@ class _History(Callback):
         self.rows.append({"epoch": self.epoch, "train": train, "valid": valid})
         if valid < self.best_loss:
             self.best_epoch, self.best_loss = self.epoch, valid
-            self.best_state = copy.deepcopy(self.model.state_dict())
+            self.best_state = copy.deepcopy(_unwrapped(self.model).state_dict())
         self.bar.set_postfix(train=f"{train:.3g}", valid=f"{valid:.3g}", best=f"{self.best_loss:.3g}", refresh=False)
         self.bar.update()
 
     def after_fit(self) -> None:
         self.bar.close()
+
+
+def _unwrapped(model: Any) -> nn.Module:
+    """The model itself, which several processes wrap."""
+    return getattr(model, "module", model)
 
 
 def _activation_modules(model: Autoencoder) -> list[nn.Module]:
@@ -407,3 +469,41 @@ def _activation_table(stats: ActivationStats) -> pd.DataFrame:
         for i, layers in enumerate(stats.stats)
         for layer, values in enumerate(layers)
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train one model from the command line; with `torchrun`, in all of its processes. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m utils.training", description="Train an autoencoder of jets.")
+    parser.add_argument("--variant", default="tanh", choices=VARIANTS, help="default: %(default)s")
+    parser.add_argument("--dataset", default="embedded", help="embedded, published, or a file (default: %(default)s)")
+    parser.add_argument("--normalization", default="custom", choices=NORMALIZATIONS, help="default: %(default)s")
+    parser.add_argument("--profile", default="reference", choices=SCHEDULES["project"], help="default: %(default)s")
+    parser.add_argument("--schedule", default="project", choices=SCHEDULES, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, help="steps of the optimizer (default: those of the profile)")
+    parser.add_argument("--loss", default="mse", choices=LOSSES, help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--max-jets", type=int, help="at most so many training jets (default: all)")
+    parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU for each process where there are any)")
+    parser.add_argument("--output", required=True, metavar="FILE.safetensors", help="where the model goes")
+    options = parser.parse_args(arguments)
+    sample = load_sample(options.dataset, options.max_jets, options.seed)
+    config = training_config(options.profile, options.schedule, options.steps, options.loss)
+    normalization = NORMALIZATIONS[options.normalization].fit(feature_array(sample.train))
+    batches = make_dataloaders(sample, normalization, config, options.device)
+    result = train(VARIANTS[options.variant], batches, config, options.seed, progress=rank_distrib() == 0)
+    if rank_distrib() == 0:
+        checkpoint = make_checkpoint(result, options.variant, normalization, sample, options.seed)
+        row = evaluate(checkpoint, sample.test)
+        save_model(Path(options.output), checkpoint, row)
+        last = result.losses.iloc[result.best_epoch]
+        print(
+            f"{options.output}: test MSE {row['mse']:.6g}, training loss {last['train']:.6g}, validation loss "
+            f"{last['valid']:.6g} in epoch {result.best_epoch + 1} of {len(result.losses)}, {result.seconds:.1f} s"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.exit(main())
