@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from distributed import LocalCluster
 
 from utils import cluster
 from utils.autoencoder import VARIANTS, Autoencoder
@@ -34,12 +33,6 @@ def make_jets(seed: int, n: int = JETS):
     events = np.sort(rng.integers(0, n // 4, n))
     columns = rng.gamma(2, 4, n), 20 + rng.exponential(60, n), rng.uniform(-3.1, 3.1, n), rng.normal(0, 2, n)
     return make_table(*columns, events)
-
-
-@pytest.fixture(scope="module")
-def scheduler():
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as local:
-        yield local.scheduler_address
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def train_run(run: Run, source: dict[str, Any], folder: Path) -> dict[str, Any]:
     sample = load_sample(run.dataset, seed=run.seed)
     if run.max_jets is not None:
         sample = sample.with_training_jets(run.max_jets)
-    config = training_config(run.profile, run.schedule, run.steps, run.loss)
+    config = training_config(run.profile, run.schedule, run.steps, run.loss, run.variant)
     normalization = CustomNormalization()
     batches = make_dataloaders(sample, normalization, config, run.device)
     with warnings.catch_warnings():
@@ -154,7 +154,7 @@ def _identity(run: Run, source: dict[str, Any]) -> dict[str, Any]:
     """All that a row depends on, as JSON gives it back."""
     from utils.training import training_config
 
-    config = training_config(run.profile, run.schedule, run.steps, run.loss).to_dict()
+    config = training_config(run.profile, run.schedule, run.steps, run.loss, run.variant).to_dict()
     everything = {
         "run": asdict(run) | {"dataset": None},
         "training": config,

@@ -1,0 +1,132 @@
+"""Sweeps over variants and seeds: resumable, summed up right, and careful with what they conclude."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from utils import plotting, sweep
+from utils.autoencoder import VARIANT_LABELS
+from utils.checkpoint import load_checkpoint
+from utils.cli import main
+from utils.jets import make_table, write_jets
+
+
+def make_row(variant: str, seed: int, ratio: float, refined: float | None = None, max_jets=None, loss="mse"):
+    resolution = [
+        {"quantity": name, "half_width_68": ratio / 10 + seed / 1000, "q99": ratio}
+        for name in ("m", "pt", "phi", "eta")
+    ]
+    row = {
+        "variant": variant,
+        "seed": seed,
+        "loss": loss,
+        "max_jets": max_jets,
+        "training_jets": (max_jets or 100_000) + seed,
+        "parameters": 7,
+        "pca_mse": 1e-3,
+        "mse": ratio * 1e-3,
+        "train_mse": 0.9 * ratio * 1e-3,
+        "training_cpu_seconds": 100.0 + seed,
+        "resolution": resolution,
+        "curve": {"epoch": [0, 5, 9], "train": [1.0, 0.1, 0.01], "valid": [1.1, 0.2, 0.02]},
+    }
+    if refined is not None:
+        row["refined"] = {"mse": refined * 1e-3, "seconds": {"encode": 1.0, "refine": 50.0}, "resolution": resolution}
+    return row
+
+
+def three(variant: str, *ratios: float, **more):
+    return [make_row(variant, seed, ratio, **more) for seed, ratio in enumerate(ratios)]
+
+
+def test_mean_and_standard_deviation_over_the_seeds():
+    tanh, elu = sweep.summarize(three("tanh", 0.4, 0.5, 0.6, refined=0.3) + three("elu_bn", 0.5))
+    assert tanh["mse_over_pca"] == pytest.approx((0.5, 0.1))
+    assert tanh["refined_over_pca"] == pytest.approx((0.3, 0), abs=1e-12)
+    assert tanh["refine_seconds"][0] == 50
+    assert tanh["seeds"] == [0, 1, 2]
+    assert tanh["resolution"]["pt"]["half_width_68"] == pytest.approx((0.051, 0.011))
+    assert elu["mse_over_pca"] == (pytest.approx(0.5), None)
+    assert elu["refined_mse"] is None
+    frame = sweep.summary_frame([tanh, elu])
+    assert frame["/ PCA"].tolist() == ["0.5 ± 0.1", "0.5"]
+    json.dumps([tanh, elu], allow_nan=False)
+
+
+def test_only_differences_beyond_the_spread_count():
+    rows = three("tanh", 0.4, 0.42, 0.44) + three("elu_bn", 0.41, 0.43, 0.45) + three("residual_gelu", 0.2, 0.21, 0.22)
+    text = sweep.describe(sweep.summarize(rows))
+    assert "residual GELU and tanh: apart by 0.21, more than the two spreads together" in text
+    assert "tanh and ELU + BN: apart by 0.01, no more than the two spreads together: not distinguished" in text
+    assert "nothing can be said" in sweep.describe(sweep.summarize(three("tanh", 0.4) + three("elu_bn", 0.9)))
+
+
+def xy(line) -> np.ndarray:
+    return np.asarray(line.get_xydata(), dtype=float)
+
+
+def test_plots_show_every_seed_and_the_baseline():
+    rows = three("tanh", 0.4, 0.5, refined=0.3) + three("elu_bn", 0.5, 0.6, refined=0.4)
+    ax = Figure().subplots()
+    drawn = plotting.plot_comparison(ax, rows, {"published": 0.8})
+    assert [xy(bar.lines[0])[0, 1] for bar in drawn.plain] == pytest.approx([0.45, 0.55])
+    assert [xy(bar.lines[0])[0, 1] for bar in drawn.refined] == pytest.approx([0.3, 0.4])
+    assert xy(drawn.baseline)[0, 1] == 1
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert labels == [VARIANT_LABELS["tanh"], VARIANT_LABELS["elu_bn"], "published"]
+    lines = plotting.plot_training_time(Figure().subplots(), rows)
+    assert len(lines) == 4
+    assert xy(lines[1])[-1, 0] == pytest.approx(101)
+    sized = three("tanh", 0.9, 0.8, max_jets=3000) + three("tanh", 0.4, 0.5)
+    test, training = (xy(bar.lines[0]) for bar in plotting.plot_sample_size(Figure().subplots(), sized))
+    np.testing.assert_allclose(test, [[3000.5, 0.85e-3], [100_000.5, 0.45e-3]])
+    np.testing.assert_allclose(training[:, 1], [0.765e-3, 0.405e-3])
+
+
+def test_unknown_variants_are_refused(tmp_path, capsys):
+    assert sweep.parse_variants(["all"]) == list(sweep.COMPARED)
+    assert main(["sweep", "--variants", "tahn", "--output", str(tmp_path)]) == 2
+    assert "unknown variant 'tahn'; known: all, linear, tanh" in capsys.readouterr().err
+
+
+def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    n = 1500
+    columns = rng.gamma(2, 4, n), 20 + rng.exponential(60, n), rng.uniform(-3.1, 3.1, n), rng.normal(0, 2, n)
+    write_jets(make_table(*columns, np.arange(n) // 3), tmp_path / "jets.parquet")
+    folder = tmp_path / "sweep"
+    command = ["sweep", "--dataset", str(tmp_path / "jets.parquet"), "--profile", "quick", "--steps", "40"]
+    command += [
+        "--variants",
+        "tanh",
+        "residual_gelu",
+        "--refine",
+        "1",
+        "--scheduler",
+        scheduler,
+        "--output",
+        str(folder),
+    ]
+    assert main([*command, "--seeds", "1"]) == 0
+    first = {path.name: path.stat().st_mtime_ns for path in folder.glob("*seed-*.json")}
+    assert len(first) == 2
+    assert main([*command, "--seeds", "2", "--jets", "600", "1200"]) == 0
+    content = json.loads((folder / "sweep.json").read_text())
+    assert len(content["rows"]) == 8
+    assert {entry["max_jets"] for entry in content["summary"]} == {600, 1200}
+    assert all(row["refined"]["mse"] <= row["mse"] for row in content["rows"])
+    assert {row["resolution"][0]["jets"] for row in content["rows"]} == {content["rows"][0]["resolution"][0]["jets"]}
+    assert "residual GELU" in (folder / "sweep.md").read_text()
+    assert (folder / "sweep.png").stat().st_size > 10_000
+    broken = folder / "tanh-mse-all-jets-seed-0.json"
+    broken.write_text(broken.read_text()[:-50])
+    capsys.readouterr()
+    assert main([*command, "--seeds", "1"]) == 0
+    assert "/ PCA" in capsys.readouterr().out
+    after = {name: (folder / name).stat().st_mtime_ns for name in first}
+    assert [name for name in first if after[name] != first[name]] == [broken.name]
+    row = json.loads(broken.read_text())["row"]
+    model = load_checkpoint(folder / "tanh-mse-all-jets-seed-0.safetensors")
+    assert model.metadata["metrics"]["mse"] == row["mse"]
