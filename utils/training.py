@@ -80,8 +80,9 @@ class TrainingConfig:
             raise ValueError(f"training needs steps, batches of two or more and a learning rate, found {self}")
 
     def batch_size_for(self, jets: int) -> int:
-        """Batch size for so many training jets."""
-        return max(2, min(self.batch_size, jets, max(32, jets // self.min_batches)))
+        """Batch size for so many training jets; above 8 a multiple of 8, which several processes can share."""
+        size = max(2, min(self.batch_size, jets, max(32, jets // self.min_batches)))
+        return size - size % 8 if size > 8 else size
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-safe description."""
