@@ -13,6 +13,7 @@ from utils.files import REPOSITORY
 from utils.notebooks import Outcome
 from utils.report import (
     BEGIN,
+    COMPARISON,
     CUSTOM,
     ELU,
     END,
@@ -25,6 +26,7 @@ from utils.report import (
     write_report,
     write_tables,
 )
+from utils.sweep import summarize
 
 MACHINE = {"cpu": "A <fast> CPU", "cores": 2, "threads": 2, "gpu": None, "torch": "2.14.1", "python": "3.11.7"}
 
@@ -48,6 +50,17 @@ def model(name: str, mse: float, mse_custom: float | None = None, **changes: flo
         "resolution": rows,
         "checkpoint": f"models/{name}.safetensors" if network else None,
     }
+
+
+def runs(variant: str, *ratios: float, loss: str = "mse", max_jets: int | None = None) -> list[dict[str, Any]]:
+    """Rows of a sweep, one seed each, from their MSE over that of PCA; refined, two thirds of it."""
+    return [
+        model(variant, ratio * 1e-3)
+        | {"variant": variant, "seed": seed, "loss": loss, "max_jets": max_jets, "training_jets": max_jets or 100_000}
+        | {"pca_mse": 1e-3, "train_mse": ratio * 1e-3, "training_cpu_seconds": 100.0 + seed}
+        | {"refined": model(variant, ratio / 1500) | {"steps": 3, "seconds": {"encode": 1.0, "refine": 50.0}}}
+        for seed, ratio in enumerate(ratios)
+    ]
 
 
 def metrics_of(notebook: str, *models: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +107,24 @@ def test_the_model_comparison_orders_the_custom_normalized_models_and_ends_with_
         ("51,653", "40", "4.00e-4", "0.42"),
         ("51,653", "-", "9.50e-4", "1.00"),
     ]
+
+
+def test_seeds_replace_single_trainings_in_the_model_comparison() -> None:
+    rows = runs("tanh", 0.4, 0.5, 0.6) + runs("residual_gelu", 0.25, 0.26, 0.27)
+    rows += runs("residual_gelu", 0.9, max_jets=3000) + runs("residual_gelu", 0.8, loss="resolution")
+    content = metrics_of(COMPARISON, model("pca", 1e-3)) | {"summary": summarize(rows), "rows": rows}
+    published = model("pub", 7e-4) | {"published_as": "custom norm., tanh"}
+    content |= {"pca": content["models"][0], "published_models": [published]}
+    metrics = {CUSTOM: metrics_of(CUSTOM, model("tanh", 5e-4), model("pca", 9.5e-4)), COMPARISON: content}
+    table = result_tables(metrics)[1]
+    assert [row[:6] for row in table.rows] == [
+        ("tanh", "51,653", "101", "5 ± 1", "0.5 ± 0.1", "0.333 ± 0.067"),
+        ("residual GELU", "51,653", "101", "2.6 ± 0.1", "0.26 ± 0.01", "0.173 ± 0.0067"),
+        ("published, custom norm., tanh", "51,653", "-", "7", "0.70", "-"),
+        ("PCA", "51,653", "-", "10", "1.00", "-"),
+    ]
+    assert "over 3 seeds" in table.caption
+    assert "after 3 Gauss-Newton steps" in table.caption
 
 
 def test_no_results_fill_no_table() -> None:

@@ -26,6 +26,8 @@ STANDARD = "1c. 4D_3D_200_standard_norm"
 CUSTOM = "1d. 4D_3D_200_custom_norm"
 LEAKY_RELU = "2a. 4D_3D_200_ReLU_BN_custom_norm"
 ELU = "2b. 4D_3D_200_ELU_BN_custom_norm"
+RESIDUAL = "2c. 4D_3D_residual_GELU_custom_norm"
+COMPARISON = "2d. Comparing_the_models"
 EXECUTION_TIME = "Execution_time_calculation"
 MEMORY = "Memory_allocation_trace"
 ERROR_COLUMNS = {"pt": ("pt [%]", 100), "m": ("m [%]", 100), "phi": ("phi [mrad]", 1000), "eta": ("eta [0.001]", 1000)}
@@ -87,8 +89,19 @@ def normalization_comparison(metrics: Metrics) -> Table | None:
 
 
 def model_comparison(metrics: Metrics) -> Table | None:
-    """The architectures under the custom normalization, beside PCA; None without results."""
-    wanted = ((CUSTOM, "tanh"), (LEAKY_RELU, "leaky_relu_bn"), (ELU, "elu_bn"), (CUSTOM, "pca"))
+    """The architectures under the custom normalization, beside PCA; None without results.
+
+    From several seeds, where notebook 2d has run, otherwise from the notebooks of the single models.
+    """
+    if COMPARISON in metrics:
+        return _comparison_of_seeds(metrics[COMPARISON])
+    wanted = (
+        (CUSTOM, "tanh"),
+        (LEAKY_RELU, "leaky_relu_bn"),
+        (ELU, "elu_bn"),
+        (RESIDUAL, "residual_gelu"),
+        (CUSTOM, "pca"),
+    )
     models = [
         model
         for notebook, name in wanted
@@ -100,8 +113,58 @@ def model_comparison(metrics: Metrics) -> Table | None:
         ("model", "parameters", "epochs", "MSE", "MSE / PCA"),
         [(m["label"], *_size(m), _mse(m["mse"]), _ratio(m, models), *_errors(m)) for m in models],
         "All under the custom normalization, in whose space the MSE is.",
-        [metrics[name] for name in (CUSTOM, LEAKY_RELU, ELU) if name in metrics],
+        [metrics[name] for name in (CUSTOM, LEAKY_RELU, ELU, RESIDUAL) if name in metrics],
     )
+
+
+def _comparison_of_seeds(content: Mapping[str, Any]) -> Table:
+    pca, rows = content["pca"], []
+    for entry in largest_sample(content["summary"]):
+        refined = entry["refined_over_pca"]
+        cells = [entry["label"], f"{entry['parameters']:,}", f"{entry['cpu_seconds'][0]:.0f}"]
+        cells += [spread_text(entry["mse"], 1e4), spread_text(entry["mse_over_pca"])]
+        cells += [spread_text(refined) if refined else "-"]
+        for quantity, (_, factor) in ERROR_COLUMNS.items():
+            width, tail = (entry["resolution"][quantity][key] for key in ("half_width_68", "q99"))
+            cells.append(f"{spread_text(width, factor)} ({tail[0] * factor:.2g})")
+        rows.append(tuple(cells))
+    for model in [*content["published_models"], pca]:
+        label = model.get("published_as", model["label"])
+        cells = [f"published, {label}" if "published_as" in model else label, f"{model['parameters']:,}", "-"]
+        cells += [f"{1e4 * model['mse']:.3g}", f"{model['mse'] / pca['mse']:.2f}", "-"]
+        found = {row["quantity"]: row for row in model["resolution"]}
+        for quantity, (_, factor) in ERROR_COLUMNS.items():
+            width, tail = (found[quantity][key] * factor for key in ("half_width_68", "q99"))
+            cells.append(f"{width:.2g} ({tail:.2g})")
+        rows.append(tuple(cells))
+    steps = next((row["refined"]["steps"] for row in content["rows"] if "refined" in row), 0)
+    columns = tuple(name for name, _ in ERROR_COLUMNS.values())
+    seeds = len(largest_sample(content["summary"])[0]["seeds"])
+    caption = (
+        f"All under the custom normalization, in whose space the MSE is: mean ± standard deviation over {seeds} seeds. "
+        "Errors on the test jets: half of the central 68%, and in brackets the 99% quantile of the absolute error; pt "
+        f"and m relative, massless jets left out of m. Refined: after {steps} Gauss-Newton steps on the latents of each "
+        "jet. "
+        f"{provenance([content])}"
+    )
+    header = ("model", "parameters", "CPU [s]", "MSE [1e-4]", "MSE / PCA", "refined / PCA", *columns)
+    return Table("Model comparison", caption, header, tuple(rows))
+
+
+def largest_sample(summary: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries of `sweep.summarize` of the largest sample and the first loss: what can be compared in one plot."""
+    sizes = {entry["max_jets"] for entry in summary}
+    largest = None if None in sizes else max(size for size in sizes if size is not None)
+    return [entry for entry in summary if entry["max_jets"] == largest and entry["loss"] == summary[0]["loss"]]
+
+
+def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
+    """(mean, standard deviation) as text, the deviation left out where there is none."""
+    mean, deviation = value
+    assert mean is not None
+    if deviation is None:
+        return f"{mean * factor:.3g}"
+    return f"{mean * factor:.3g} ± {deviation * factor:.2g}"
 
 
 def execution(metrics: Metrics) -> Table | None:

@@ -19,6 +19,7 @@ from utils.files import atomic_path, write_json
 from utils.jets import FEATURES, Paths
 from utils.metrics import RESIDUAL_UNITS
 from utils.normalization import CustomNormalization
+from utils.report import Table, largest_sample, spread_text
 
 COMPARED = ("tanh", "leaky_relu_bn", "elu_bn", "residual_gelu")
 """The variants of the comparison; "linear" is left out, since PCA is its best case."""
@@ -234,19 +235,19 @@ def summary_frame(summary: Sequence[dict[str, Any]]) -> pd.DataFrame:
             "loss": entry["loss"],
             "training jets": f"{entry['training_jets']:,}",
             "seeds": len(entry["seeds"]),
-            "MSE [1e-4]": _text(entry["mse"], 1e4),
-            "/ PCA": _text(entry["mse_over_pca"]),
-            "training MSE [1e-4]": _text(entry["train_mse"], 1e4),
+            "MSE [1e-4]": spread_text(entry["mse"], 1e4),
+            "/ PCA": spread_text(entry["mse_over_pca"]),
+            "training MSE [1e-4]": spread_text(entry["train_mse"], 1e4),
         }
         if entry["refined_mse"] is not None:
-            row["refined MSE [1e-4]"] = _text(entry["refined_mse"], 1e4)
-            row["refined / PCA"] = _text(entry["refined_over_pca"])
+            row["refined MSE [1e-4]"] = spread_text(entry["refined_mse"], 1e4)
+            row["refined / PCA"] = spread_text(entry["refined_over_pca"])
         widths = entry["resolution"]
         row |= {
-            "pt [%]": _text(widths["pt"]["half_width_68"], 100),
-            "m [%]": _text(widths["m"]["half_width_68"], 100),
-            "phi [mrad]": _text(widths["phi"]["half_width_68"], 1000),
-            "eta [0.001]": _text(widths["eta"]["half_width_68"], 1000),
+            "pt [%]": spread_text(widths["pt"]["half_width_68"], 100),
+            "m [%]": spread_text(widths["m"]["half_width_68"], 100),
+            "phi [mrad]": spread_text(widths["phi"]["half_width_68"], 1000),
+            "eta [0.001]": spread_text(widths["eta"]["half_width_68"], 1000),
             "CPU [s]": f"{entry['cpu_seconds'][0]:.0f}",
         }
         table.append(row)
@@ -261,8 +262,8 @@ def resolution_frame(summary: Sequence[dict[str, Any]]) -> pd.DataFrame:
             "variant": entry["label"],
             "loss": entry["loss"],
             "latents": latents,
-            "68% half-width": _text(entry[key][quantity]["half_width_68"]),
-            "99% quantile": _text(entry[key][quantity]["q99"]),
+            "68% half-width": spread_text(entry[key][quantity]["half_width_68"]),
+            "99% quantile": spread_text(entry[key][quantity]["q99"]),
             "unit": RESIDUAL_UNITS[quantity],
         }
         for quantity in FEATURES
@@ -271,11 +272,6 @@ def resolution_frame(summary: Sequence[dict[str, Any]]) -> pd.DataFrame:
         if entry[key] is not None
     ]
     return pd.DataFrame(table).set_index(["quantity", "variant", "loss", "latents"])
-
-
-def _text(value: tuple[float, float | None], factor: float = 1) -> str:
-    mean, deviation = value[0] * factor, value[1]
-    return f"{mean:.3g}" if deviation is None else f"{mean:.3g} ± {deviation * factor:.2g}"
 
 
 def describe(summary: Sequence[dict[str, Any]]) -> str:
@@ -288,7 +284,7 @@ def describe(summary: Sequence[dict[str, Any]]) -> str:
         found = sorted((entry for entry in summary if entry[key] is not None), key=lambda entry: entry[key][0])
         if not found:
             continue
-        order = ", ".join(f"{entry['label']} {_text(entry[key])}" for entry in found)
+        order = ", ".join(f"{entry['label']} {spread_text(entry[key])}" for entry in found)
         lines.append(f"- {what}, test MSE over that of rank-3 PCA: {order}.")
         for better, worse in pairwise(found):
             gap, spread = worse[key][0] - better[key][0], [entry[key][1] for entry in (better, worse)]
@@ -308,15 +304,14 @@ def write_sweep(folder: str | Path, rows: Sequence[dict[str, Any]]) -> str:
 
     from utils import plotting
     from utils.benchmark import machine_info
-    from utils.report import Table
 
     folder, summary = Path(folder), summarize(rows)
     frame = summary_frame(summary)
     rows_of_text = tuple(tuple(map(str, row)) for row in frame.itertuples(index=False))
-    table = Table("Sweep", describe(_largest(summary)), tuple(map(str, frame.columns)), rows_of_text, labels=2)
+    table = Table("Sweep", describe(largest_sample(summary)), tuple(map(str, frame.columns)), rows_of_text, labels=2)
     text = table.markdown() + "\n"
     figure = Figure(figsize=(7, 5), layout="constrained")
-    largest = _largest(summary)
+    largest = largest_sample(summary)
     shown = [row for row in rows if any(_key(row) == _key(entry) for entry in largest)]
     plotting.plot_comparison(figure.subplots(), shown)
     plotting.save_figure(figure, folder / "sweep.png")
@@ -328,10 +323,3 @@ def write_sweep(folder: str | Path, rows: Sequence[dict[str, Any]]) -> str:
 
 def _key(entry: dict[str, Any]) -> tuple[Any, ...]:
     return entry["max_jets"], entry["loss"], entry["variant"]
-
-
-def _largest(summary: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The entries of the largest sample and the first loss: what can be compared in one plot."""
-    sizes = {entry["max_jets"] for entry in summary}
-    largest = None if None in sizes else max(size for size in sizes if size is not None)
-    return [entry for entry in summary if entry["max_jets"] == largest and entry["loss"] == summary[0]["loss"]]

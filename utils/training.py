@@ -1,6 +1,6 @@
 """Training autoencoders with fastai: in a notebook, or from the command line in one process or several.
 
-    torchrun --nproc-per-node 2 -m utils.training --variant tanh --output tanh.safetensors
+    torchrun --standalone --nproc-per-node 2 -m utils.training --variant tanh --output tanh.safetensors
 
 trains in two processes, on a GPU each where there are any, with the same global batch as `python -m utils.training`.
 """
