@@ -143,8 +143,7 @@ def _comparison_of_seeds(content: Mapping[str, Any]) -> Table:
     caption = (
         f"All under the custom normalization, in whose space the MSE is: mean ± standard deviation over {seeds} seeds. "
         "Errors on the test jets: half of the central 68%, and in brackets the 99% quantile of the absolute error; pt "
-        f"and m relative, massless jets left out of m. Refined: after {steps} Gauss-Newton steps on the latents of each "
-        "jet. "
+        f"and m relative, massless jets left out of m. Refined: after {steps} steps on the latents of each jet. "
         f"{provenance([content])}"
     )
     header = ("model", "parameters", "CPU [s]", "MSE [1e-4]", "MSE / PCA", "refined / PCA", *columns)
