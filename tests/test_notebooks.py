@@ -24,6 +24,7 @@ from utils.notebooks import (
     share_parameters,
 )
 from utils.published import missing_published
+from utils.sweep import COMPARED
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)
 PARAMETERS = {"profile": "quick", "max_jets": 2000}
@@ -49,6 +50,22 @@ def check_training(metrics: dict[str, Any], plots: Path) -> None:
     assert checkpoint.normalization.kind == trained["normalization"]
 
 
+def check_refinement(metrics: dict[str, Any], plots: Path) -> None:
+    check_training(metrics, plots)
+    trained, _ = metrics["models"]
+    assert trained["refined"]["mse"] < trained["mse"]
+    assert trained["refined"]["steps"] == 3
+
+
+def check_comparison(metrics: dict[str, Any], plots: Path) -> None:
+    full = [entry for entry in metrics["summary"] if entry["max_jets"] == PARAMETERS["max_jets"]]
+    assert [entry["variant"] for entry in full if entry["loss"] == "mse"] == list(COMPARED)
+    assert [entry["variant"] for entry in full if entry["loss"] == "resolution"] == ["residual_gelu"]
+    assert all(len(entry["seeds"]) == 2 for entry in full)
+    assert all(row["refined"]["mse"] < row["mse"] for row in metrics["rows"] if row["loss"] == "mse")
+    assert {path.name for path in plots.glob("*.png")} == {"comparison.png", "training_time.png", "sample_size.png"}
+
+
 def check_transfer(metrics: dict[str, Any], plots: Path) -> None:
     mse = {(row["tested_on"], row["trained_on"]): row["mse"] for row in metrics["transfer"]}
     assert mse["embedded", "central, high pt"] > 2 * mse["embedded", "embedded"]
@@ -71,6 +88,8 @@ CHECKS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "1a. Pre-trained_performance_fastai_AE_3D_200_no1cycle": check_transfer,
     "1b. 4D_3D_200_no_norm": check_linear_is_pca,
     **dict.fromkeys(TRAININGS, check_training),
+    "2c. 4D_3D_residual_GELU_custom_norm": check_refinement,
+    "2d. Comparing_the_models": check_comparison,
 }
 """What each notebook's numbers must fulfil, by its name: called with its metrics and its folder of plots."""
 

@@ -51,6 +51,8 @@ class Task:
 class Campaign:
     """What `run_campaign` did: a row for each task that succeeded, the errors of the others by name, and the seconds.
 
+    `working_seconds` are those after the workers had started.
+
     Rows have `name`, `source`, `output`, `state` ("done", or "kept" from an earlier run), `jets`, `events`, `bytes_in`,
     `bytes_out`, `errors` (per quantity, where jets changed), `notices` and `seconds`.
     """
@@ -59,10 +61,12 @@ class Campaign:
     rows: list[dict[str, Any]]
     failures: dict[str, str]
     seconds: float
+    working_seconds: float
 
     @property
     def totals(self) -> dict[str, Any]:
-        """Sums over the files, `ratio`, `jets_per_s` of this run's own work, and the largest error of each quantity."""
+        """Sums over the files, `ratio`, the largest error of each quantity, and `jets_per_s`, of what this run did
+        itself while it was at work."""
         total = {key: sum(row[key] for row in self.rows) for key in ("jets", "events", "bytes_in", "bytes_out")}
         done = [row for row in self.rows if row["state"] == "done"]
         jets = sum(row["jets"] for row in done)
@@ -81,8 +85,9 @@ class Campaign:
             "ratio": total["bytes_in"] / total["bytes_out"] if total["bytes_out"] else None,
             "bytes_per_jet": total["bytes_out"] / total["jets"] if total["jets"] and total["bytes_out"] else None,
             "seconds": self.seconds,
+            "working_seconds": self.working_seconds,
             "worker_seconds": sum(row["seconds"] for row in done),
-            "jets_per_s": jets / self.seconds if done and self.seconds else None,
+            "jets_per_s": jets / self.working_seconds if done else None,
             "worst": worst,
         }
 
@@ -135,6 +140,7 @@ def run_campaign(
     arguments = {task.name: (operation, task, dict(settings)) for task in tasks}
     rows = {}
     with connect(workers, scheduler) as client:
+        connected = time.perf_counter()
         for name, result in run_tasks(client, work, arguments, "file", progress):
             if isinstance(result, BaseException):
                 failures[name] = _said(result)
@@ -143,7 +149,8 @@ def run_campaign(
     if folder is not None:
         remove_leftovers(folder)  # of workers that died
     ordered = [rows[task.name] for task in tasks if task.name in rows]
-    return Campaign(operation, ordered, failures, time.perf_counter() - start)
+    end = time.perf_counter()
+    return Campaign(operation, ordered, failures, end - start, end - connected)
 
 
 def _said(error: BaseException) -> str:
@@ -377,7 +384,7 @@ def campaign_text(campaign: Campaign) -> str:
         shown = (relative or f"{worst.get('max', 0):.3g}") + (absolute if relative else "")
         lines.append(f"worst {quantity:5} {shown}{' rad' * (quantity == 'phi')}")
     rate = f", {totals['jets_per_s']:,.0f} jets/s" if totals["jets_per_s"] else ""
-    lines.append(f"time        {totals['seconds']:.1f} s{rate}")
+    lines.append(f"time        {totals['seconds']:.1f} s, {totals['working_seconds']:.1f} of them at work{rate}")
     for name, error in campaign.failures.items():
         lines.append(f"failed: {error if error.startswith(name) else f'{name}: {error}'}")
     return "\n".join(lines)
