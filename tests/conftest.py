@@ -14,5 +14,5 @@ def scheduler():
     """Address of a Dask cluster with one worker, which takes seconds to start."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as local:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as local:
         yield local.scheduler_address

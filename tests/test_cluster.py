@@ -10,9 +10,12 @@ import threading
 import time
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import psutil
 import pytest
+import uproot
+from distributed import LocalCluster
 
 from utils import cluster
 from utils.autoencoder import VARIANTS, Autoencoder
@@ -22,10 +25,10 @@ from utils.cli import main
 from utils.cluster import ClusterError, connect, run_tasks
 from utils.codec import ErrorSummary, compress, inspect, read_compressed
 from utils.files import PARTIAL, remove_leftovers, sha256_of
-from utils.jets import JetError, event_counts, make_table, read_jets, write_jets
+from utils.jets import FEATURES, JetError, event_counts, make_table, read_jets, write_jets
 from utils.normalization import CustomNormalization
 
-FILES, JETS = 20, 4000
+FILES, JETS = 20, 20_000
 
 
 def make_jets(seed: int, n: int = JETS):
@@ -58,20 +61,25 @@ def expected(data, tmp_path_factory):
     return outputs(folder)
 
 
-def kill_a_worker(folder: Path, others: set[int]) -> None:
+def kill_a_worker(folder: Path, others: set[int], killed: list[int]) -> None:
     """Kill a process that works for this one, and is none of the `others`, as soon as the first output is there."""
-    while not list(folder.rglob("*.zarr.zip")):
+    deadline = time.monotonic() + 120
+    while not list(folder.rglob("*.zarr.zip")) and time.monotonic() < deadline:
         time.sleep(0.01)
     children = [child for child in psutil.Process().children(recursive=True) if child.pid not in others]
-    next(child for child in children if "spawn_main" in " ".join(child.cmdline())).kill()
+    victim = next(child for child in children if "spawn_main" in " ".join(child.cmdline()))
+    victim.kill()
+    killed.append(victim.pid)
 
 
 def test_a_killed_worker_costs_nothing_but_time(data, expected, tmp_path):
     others = {child.pid for child in psutil.Process().children(recursive=True)}
-    killer = threading.Thread(target=kill_a_worker, args=(tmp_path, others))
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_a_worker, args=(tmp_path, others, killed), daemon=True)
     killer.start()
     campaign = run_campaign("compress", f"{data}/**/*.parquet", tmp_path, {}, suffix=".zarr.zip", workers=2)
-    killer.join()
+    killer.join(timeout=150)
+    assert killed
     assert not campaign.failures
     assert outputs(tmp_path) == expected
     assert campaign.totals["jets"] == FILES * JETS
@@ -84,7 +92,9 @@ def test_a_killed_worker_costs_nothing_but_time(data, expected, tmp_path):
 def test_a_killed_client_is_taken_up_again(data, expected, tmp_path):
     command = [sys.executable, "-m", "utils.cli", "compress", f"{data}/**/*.parquet", str(tmp_path / "out")]
     client = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while len(list(tmp_path.rglob(f"{RECORDS}/**/*.json"))) < 3:
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.rglob(f"{RECORDS}/**/*.json")):
+        assert time.monotonic() < deadline
         assert client.poll() is None, "the client ended before it could be killed"
         time.sleep(0.005)
     workers = psutil.Process(client.pid).children(recursive=True)
@@ -159,8 +169,11 @@ def test_there_and_back_keeps_events_and_bounds(data, scheduler, tmp_path):
 
 
 def test_large_root_files_are_worked_on_in_parts(scheduler, tmp_path):
-    jets = make_jets(7, 20_000)
-    write_jets(jets, tmp_path / "large.root")
+    jets = make_jets(7)
+    events = np.repeat(np.arange(len(event_counts(jets)[0])), event_counts(jets)[1])
+    with uproot.recreate(tmp_path / "large.root") as file:  # no event branch: events are counted, from 0
+        lists = {name: ak.unflatten(jets[name].to_numpy(), event_counts(jets)[1]) for name in FEATURES}
+        file["Events"] = {"Jet": ak.zip({"mass" if name == "m" else name: lists[name] for name in FEATURES})}
     size = (tmp_path / "large.root").stat().st_size
     options = {"suffix": ".zarr.zip", "scheduler": scheduler, "part_bytes": size // 4}
     campaign = run_campaign("compress", tmp_path / "large.root", tmp_path / "out", {"codec": "lossless"}, **options)
@@ -168,9 +181,13 @@ def test_large_root_files_are_worked_on_in_parts(scheduler, tmp_path):
     assert campaign.totals["jets"] == len(jets)
     assert campaign.totals["bytes_in"] == pytest.approx(size, abs=10)
     parts = [read_compressed(row["output"]) for row in campaign.rows]
-    for name in jets.columns:
+    for name in FEATURES:
         np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), jets[name])
-    assert sum(len(event_counts(part)[0]) for part in parts) == len(event_counts(jets)[0])
+    np.testing.assert_array_equal(np.concatenate([part["event"] for part in parts]), events)
+    options["part_bytes"] = size
+    again = run_campaign("compress", tmp_path / "large.root", tmp_path / "out", {"codec": "lossless"}, **options)
+    assert [path.name for path in (tmp_path / "out").glob("*.zarr.zip")] == ["large.zarr.zip"]
+    assert again.totals["bytes_in"] == size
 
 
 def test_evaluate_adds_up_the_errors_of_all_files(data, scheduler, tmp_path, capsys):
@@ -190,6 +207,8 @@ def test_outputs_that_would_collide_are_refused(data, tmp_path):
         write_jets(make_jets(1, 100), tmp_path / f"jets{suffix}")
     with pytest.raises(JetError, match=r"jets.csv and .*jets.root would both become"):
         run_campaign("compress", f"{tmp_path}/jets.*", tmp_path / "out", {}, suffix=".zarr.zip")
+    with pytest.raises(JetError, match=r"jets.csv: would be replaced by its own output"):
+        run_campaign("convert", f"{tmp_path}/jets.csv", tmp_path, {"pt_min": 60.0}, suffix=".csv")
     with pytest.raises(JetError, match="no file matches"):
         run_campaign("compress", f"{tmp_path}/nothing*", tmp_path / "out", {}, suffix=".zarr.zip")
 
@@ -211,6 +230,24 @@ def test_a_scheduler_that_does_not_answer_is_a_clear_error_within_30_s(tmp_path,
         pass
     with pytest.raises(ClusterError, match="one worker at least"), connect(workers=0):
         pass
+
+
+def test_workers_with_several_threads_are_refused():
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as local,
+        pytest.raises(ClusterError, match="--nthreads 1"),
+        connect(scheduler=local.scheduler_address),
+    ):
+        pass
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path, capsys):
+    write_jets(make_jets(1, 100), tmp_path / "jets.csv")
+    source, target = str(tmp_path / "jets.csv"), str(tmp_path / "jets.parquet")
+    for option in (["--format", "root"], ["--workers", "2"], ["--json", "x.json"], ["--scheduler", "tcp://x:1"]):
+        assert main(["convert", source, target, *option]) == 2
+        assert f"{option[0]} belongs to work on many files" in capsys.readouterr().err
+    assert not Path(target).exists()
 
 
 def test_a_running_cluster_does_the_same(data, expected, scheduler, tmp_path):
@@ -239,8 +276,8 @@ def test_tasks_give_results_or_their_errors(scheduler):
 def test_leftovers_of_dead_processes_alone_are_removed(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    names = [f"{PARTIAL}{socket.gethostname()}-{pid}-x.zip" for pid in (dead.pid, os.getpid())]
-    names += [f"{PARTIAL}elsewhere-{dead.pid}-x.zip"]
+    names = [f"{PARTIAL}{socket.gethostname()}@{pid}@x.zip" for pid in (dead.pid, os.getpid())]
+    names += [f"{PARTIAL}elsewhere@{dead.pid}@x.zip"]
     for name in names:
         (tmp_path / name).touch()
     assert remove_leftovers(tmp_path) == 1

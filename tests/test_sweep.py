@@ -91,6 +91,24 @@ def test_unknown_variants_are_refused(tmp_path, capsys):
     assert "unknown variant 'tahn'; known: all, linear, tanh" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--refine", "-1"], "refinement takes"),
+        (["--losses", "mse", "resoltion"], "unknown loss 'resoltion'"),
+        (["--steps", "0"], "training needs steps"),
+        (["--seeds", "0"], "a seed at least"),
+        (["--jets", "-5"], "100 jets at least"),
+        (["--workers", "0"], "one worker at least"),
+        (["--device", "abacus"], "unknown device 'abacus'"),
+    ],
+)
+def test_settings_without_sense_are_refused_before_any_training(options, message, tmp_path, capsys):
+    assert main(["sweep", "--output", str(tmp_path / "out"), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
     rng = np.random.default_rng(0)
     n = 1500

@@ -19,7 +19,7 @@ from typing import Any
 from utils import __version__
 from utils.cluster import connect, run_tasks
 from utils.codec import ErrorSummary
-from utils.files import remove_leftovers, sha256_of, write_json
+from utils.files import remove_leftovers, sha256_of, source_sha256, write_json
 from utils.jets import FEATURES, JetError, Paths
 from utils.readers import sample_files
 from utils.sources import is_remote
@@ -33,16 +33,24 @@ FORMATS = {"root": ".root", "parquet": ".parquet", "hdf5": ".h5", "csv": ".csv"}
 """Suffixes of the jet files that a campaign can write."""
 
 CONTAINER = ".zarr.zip"
+REMOTE_STATES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "Content-MD5", "Digest", "checksum", "md5")
+"""What servers call that which changes with the content of a file; of a file without any, nothing is known."""
+
 COLUMN_WIDTHS = {"median": 10, "half_width_68": 14, "q99": 10, "max": 10}
 
 
 @dataclass(frozen=True)
 class Task:
-    """One file, or a range of its entries, and what becomes of it; `name` is what messages call it."""
+    """One file, or a range of its entries, and what becomes of it; `name` is what messages call it.
+
+    `share` is the part of the file's bytes that the entries stand for, `unit` that of the file where it is known.
+    """
 
     name: str
     source: str
     entries: tuple[int, int] | None
+    share: float
+    unit: str | None
     output: Path | None
     record: Path | None
 
@@ -67,7 +75,8 @@ class Campaign:
     def totals(self) -> dict[str, Any]:
         """Sums over the files, `ratio`, the largest error of each quantity, and `jets_per_s`, of what this run did
         itself while it was at work."""
-        total = {key: sum(row[key] for row in self.rows) for key in ("jets", "events", "bytes_in", "bytes_out")}
+        total = {key: sum(row[key] or 0 for row in self.rows) for key in ("jets", "events", "bytes_in", "bytes_out")}
+        known = total["bytes_out"] and None not in [row["bytes_in"] for row in self.rows]
         done = [row for row in self.rows if row["state"] == "done"]
         jets = sum(row["jets"] for row in done)
         worst: dict[str, dict[str, float]] = {}
@@ -82,7 +91,7 @@ class Campaign:
             "failed": len(self.failures),
             "kept": len(self.rows) - len(done),
             **total,
-            "ratio": total["bytes_in"] / total["bytes_out"] if total["bytes_out"] else None,
+            "ratio": total["bytes_in"] / total["bytes_out"] if known else None,
             "bytes_per_jet": total["bytes_out"] / total["jets"] if total["jets"] and total["bytes_out"] else None,
             "seconds": self.seconds,
             "working_seconds": self.working_seconds,
@@ -136,7 +145,9 @@ def run_campaign(
         folder = Path(folder).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
-    tasks, failures = _plan(inputs, folder, suffix, settings, part_bytes)
+    tasks, failures = _plan(operation, inputs, folder, suffix, settings, part_bytes)
+    if folder is not None:
+        _remove_outdated(operation, tasks, folder, suffix)
     arguments = {task.name: (operation, task, dict(settings)) for task in tasks}
     rows = {}
     with connect(workers, scheduler) as client:
@@ -159,7 +170,12 @@ def _said(error: BaseException) -> str:
 
 
 def _plan(
-    inputs: Paths, folder: Path | None, suffix: str, settings: Mapping[str, Any], part_bytes: int
+    operation: str,
+    inputs: Paths,
+    folder: Path | None,
+    suffix: str,
+    settings: Mapping[str, Any],
+    part_bytes: int,
 ) -> tuple[list[Task], dict[str, str]]:
     """The tasks, and the errors of large files that cannot even be opened."""
     tasks: list[Task] = []
@@ -167,14 +183,18 @@ def _plan(
     owners: dict[str, str] = {}
     for source, relative in _files_under_roots(inputs):
         stem = _stem(relative)
+        if folder is not None and _is_own_output(operation, source, folder):
+            continue
+        if folder is not None and str(folder / (stem + suffix)) == os.path.realpath(source):
+            raise JetError(f"{source}: would be replaced by its own output; choose another folder than {folder}")
         if folder is not None and owners.setdefault(stem, source) != source:
             raise JetError(
                 f"{owners[stem]} and {source} would both become {folder / (stem + suffix)}; "
                 "give them in two runs with folders of their own"
             )
         try:
-            parts = _parts(source, settings, part_bytes)
-        except ValueError as error:
+            parts, unit = _parts(source, settings, part_bytes)
+        except (ValueError, OSError) as error:
             failures[source] = _said(error)
             continue
         for index, entries in enumerate(parts):
@@ -183,8 +203,35 @@ def _plan(
             if folder is not None:
                 output = folder / f"{stem}{label}{suffix}"
                 record = folder / RECORDS / f"{stem}{label}{suffix}.json"
-            tasks.append(Task(source + label, source, entries, output, record))
+            share = 1.0 if entries is None else (entries[1] - entries[0]) / (parts[-1] or entries)[1]
+            tasks.append(Task(source + label, source, entries, share, unit, output, record))
     return tasks, failures
+
+
+def _remove_outdated(operation: str, tasks: list[Task], folder: Path, suffix: str) -> None:
+    """Remove what an earlier run made of the same sources, where they are now divided otherwise."""
+    sources, planned = {task.source for task in tasks}, {task.record for task in tasks}
+    for record in (folder / RECORDS).rglob(f"*{suffix}.json"):
+        if record in planned:
+            continue
+        try:
+            content = json.loads(record.read_text(encoding="utf-8"))
+            same = content["identity"]["operation"] == operation and content["report"]["source"] in sources
+            output = Path(content["report"]["output"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if same and folder / record.relative_to(folder / RECORDS).with_suffix("") == output:
+            output.unlink(missing_ok=True)
+            record.unlink(missing_ok=True)
+
+
+def _is_own_output(operation: str, source: str, folder: Path) -> bool:
+    """Whether a pattern found what the same operation wrote to the same folder earlier."""
+    try:
+        record = json.loads((folder / RECORDS / f"{os.path.relpath(source, folder)}.json").read_text(encoding="utf-8"))
+        return record["identity"]["operation"] == operation
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _stem(path: Path) -> str:
@@ -215,19 +262,20 @@ def _before_magic(pattern: str) -> list[str]:
     return list(parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
 
 
-def _parts(source: str, settings: Mapping[str, Any], part_bytes: int) -> list[tuple[int, int] | None]:
-    """Ranges of entries for a large ROOT file whose unit is known, and [None], all of it, for any other."""
-    from utils.readers import open_source
+def _parts(
+    source: str, settings: Mapping[str, Any], part_bytes: int
+) -> tuple[list[tuple[int, int] | None], str | None]:
+    """Ranges of entries of a large ROOT file and its unit, which every part must share; [None] for any other file."""
+    from utils.readers import open_source, unit_of
 
     if is_remote(source) or os.path.getsize(source) < 2 * part_bytes or not source.endswith(".root"):
-        return [None]
+        return [None], settings.get("unit")
     opened = open_source(source, settings.get("tree"), settings.get("collection"))
-    unit_known = settings.get("unit") or opened.unit or (opened.note or {}).get("unit")
-    if opened.split is None or not unit_known or not opened.total:
-        return [None]
+    if opened.split is None or opened.note or not opened.total:
+        return [None], settings.get("unit")  # a note holds checksums, which want the whole file
     number = min(math.ceil(os.path.getsize(source) / part_bytes), opened.total)
     bounds = [round(i * opened.total / number) for i in range(number + 1)]
-    return [(bounds[i], bounds[i + 1]) for i in range(number)]
+    return [(bounds[i], bounds[i + 1]) for i in range(number)], settings.get("unit") or unit_of(opened)
 
 
 # ---- what a worker does ----------------------------------------------------------------------------------------------
@@ -259,7 +307,8 @@ def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]
         "notices": list(dict.fromkeys(notices)),
         **report,
     }
-    report.setdefault("bytes_in", 0 if is_remote(task.source) else os.path.getsize(task.source))
+    size = _told(task.source).get("size") if is_remote(task.source) else os.path.getsize(task.source)
+    report["bytes_in"] = None if size is None else round(int(size) * task.share)
     report["seconds"] = time.perf_counter() - start
     if task.output is not None and task.record is not None:
         write_json(task.record, {"identity": identity, "output_sha256": sha256_of(task.output), "report": report})
@@ -280,12 +329,18 @@ def _finished(task: Task, identity: dict[str, Any]) -> dict[str, Any] | None:
 def _identity_of(source: str) -> dict[str, Any]:
     """What tells a file from a later one of the same name: its SHA-256, or what a server says of it."""
     if not is_remote(source):
-        return {"sha256": sha256_of(source)}
+        return {"sha256": source_sha256(source)}
+    told = _told(source)
+    known = {key: str(told[key]) for key in REMOTE_STATES if told.get(key) is not None}
+    return {"size": str(told.get("size"))} | known if known else {"unknown": time.time_ns()}
+
+
+def _told(source: str) -> dict[str, Any]:
+    """What a server says of a file."""
     import fsspec
 
     system, path = fsspec.core.url_to_fs(source)
-    told = system.info(path)
-    return {key: str(told[key]) for key in ("size", "ETag", "etag", "mtime", "LastModified", "checksum") if key in told}
+    return dict(system.info(path))
 
 
 def _identify(settings: dict[str, Any]) -> dict[str, Any]:
@@ -297,8 +352,8 @@ def _identify(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reading(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
-    given = {key: settings[key] for key in ("tree", "collection", "unit") if settings.get(key) is not None}
-    return given | ({"entries": task.entries} if task.entries else {})
+    given = {key: settings.get(key) for key in ("tree", "collection")} | {"unit": task.unit, "entries": task.entries}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def _compress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
@@ -308,27 +363,24 @@ def _compress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     keys = ("codec", "bounds", "model", "latent_bits", "refine", "keep_nonfinite")
     chosen = {key: settings[key] for key in keys if settings.get(key) is not None}
     report = compress(task.source, task.output, workers=1, **chosen, **_reading(task, settings))
-    return {key: report[key] for key in ("jets", "events", "errors")} | _share_of_bytes(task)
-
-
-def _share_of_bytes(task: Task) -> dict[str, Any]:
-    """The bytes of a part: its share of the file by entries."""
-    if task.entries is None:
-        return {}
-    from utils.readers import open_source
-
-    total = open_source(task.source).total or 1
-    return {"bytes_in": round(os.path.getsize(task.source) * (task.entries[1] - task.entries[0]) / total)}
+    return {key: report[key] for key in ("jets", "events", "errors")}
 
 
 def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     from utils.codec import decompress, inspect
+    from utils.jets import number_of_events
 
     assert task.output is not None
-    lost = decompress(task.source, task.output, workers=1, recover=bool(settings.get("recover")))
-    content = {} if lost else inspect(task.source)
-    counts = {key: content.get(key, 0) for key in ("jets", "events")}
-    return counts | {"errors": content.get("errors"), "lost": lost}
+    sizes: list[tuple[int, int]] = []
+    lost = decompress(
+        task.source,
+        task.output,
+        workers=1,
+        recover=bool(settings.get("recover")),
+        seen=lambda table: sizes.append((len(table), number_of_events(table))),
+    )
+    jets, events = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    return {"jets": jets, "events": events, "errors": None if lost else inspect(task.source)["errors"], "lost": lost}
 
 
 def _convert(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
@@ -337,7 +389,7 @@ def _convert(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     assert task.output is not None
     cuts: dict[str, Any] = {key: settings.get(key) for key in ("pt_min", "eta_max")}
     _, kept, events = convert_jets(task.source, task.output, **cuts, **_reading(task, settings))
-    return {"jets": kept, "events": events} | _share_of_bytes(task)
+    return {"jets": kept, "events": events}
 
 
 def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
@@ -355,7 +407,7 @@ def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
             summary.add(x, y)
         jets, events = jets + len(table), events + number_of_events(table)
     errors = {summary.quantity: summary.to_dict() for summary in summaries}
-    return {"jets": jets, "events": events, "errors": errors, "summaries": summaries} | _share_of_bytes(task)
+    return {"jets": jets, "events": events, "errors": errors, "summaries": summaries}
 
 
 OPERATIONS: dict[str, Callable[[Task, dict[str, Any]], dict[str, Any]]] = {
@@ -377,7 +429,9 @@ def campaign_text(campaign: Campaign) -> str:
     lines += [f"bytes in    {totals['bytes_in']:,}"]
     if totals["bytes_out"]:
         per_jet = f", {totals['bytes_per_jet']:.3f} a jet" if totals["bytes_per_jet"] else ""
-        lines += [f"bytes out   {totals['bytes_out']:,}{per_jet}", f"ratio       {totals['ratio']:.2f}"]
+        lines += [f"bytes out   {totals['bytes_out']:,}{per_jet}"]
+    if totals["ratio"] is not None:
+        lines += [f"ratio       {totals['ratio']:.2f}"]
     for quantity, worst in totals["worst"].items():
         absolute = f", {worst['max_absolute']:.3g} GeV" if "max_absolute" in worst else ""
         relative = f"{100 * worst['max']:.3g}%" if "max_absolute" in worst and quantity != "eta" else None

@@ -282,7 +282,7 @@ def _run_compress(options: argparse.Namespace) -> int:
     if is_folder(options.output):
         settings["model"] = options.model and os.path.abspath(options.model)
         return _run_many(options, "compress", settings | reading, CONTAINER)
-    _refuse_scheduler(options)
+    _refuse_many_options(options)
     source = options.files[0] if len(options.files) == 1 else iter_jets(options.files, **reading)
     report = compress(
         source,
@@ -321,7 +321,7 @@ def _run_decompress(options: argparse.Namespace) -> int:
 
     if is_folder(options.output):
         return _run_many(options, "decompress", {"recover": options.recover})
-    _refuse_scheduler(options)
+    _refuse_many_options(options)
     if len(options.files) > 1:
         raise ValueError(f"{options.output}: {len(options.files)} containers are decompressed to a folder: name one")
     lost = decompress(
@@ -347,7 +347,7 @@ def _run_many(options: argparse.Namespace, operation: str, settings: dict[str, A
         [os.path.expanduser(name) for name in options.files],
         folder,
         settings,
-        suffix=FORMATS[options.format] if suffix is None else suffix,
+        suffix=FORMATS[options.format or "parquet"] if suffix is None else suffix,
         workers=options.workers,
         scheduler=options.scheduler,
     )
@@ -366,10 +366,13 @@ def _run_many(options: argparse.Namespace, operation: str, settings: dict[str, A
     return 1 if campaign.failures or lost else 0
 
 
-def _refuse_scheduler(options: argparse.Namespace) -> None:
-    if options.scheduler is not None or options.json is not None:
-        option = "--scheduler" if options.scheduler is not None else "--json"
-        raise ValueError(f"{option} belongs to work on many files: name a folder as the output, not {options.output}")
+def _refuse_many_options(options: argparse.Namespace, *also: str) -> None:
+    """ValueError for an option that says nothing where the output is one file."""
+    for name in ("scheduler", "json", "format", *also):
+        if getattr(options, name, None) is not None:
+            raise ValueError(
+                f"--{name} belongs to work on many files: name a folder as the output, not {options.output}"
+            )
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -404,8 +407,7 @@ def _add_format_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=("parquet", "root", "hdf5", "csv"),
-        default="parquet",
-        help="of the files in a folder (default: %(default)s)",
+        help="of the files in a folder (default: parquet)",
     )
 
 
@@ -476,7 +478,7 @@ def _run_convert(options: argparse.Namespace) -> int:
     reading = {"tree": options.tree, "collection": options.collection, "unit": options.unit}
     if is_folder(options.output):
         return _run_many(options, "convert", reading | {"pt_min": options.pt_min, "eta_max": options.eta_max})
-    _refuse_scheduler(options)
+    _refuse_many_options(options, "workers")
     jets, kept, events = convert_jets(
         options.files,
         options.output,
@@ -607,7 +609,7 @@ def _add_many_options(parser: argparse.ArgumentParser, workers: str = _WORKERS) 
 
 
 def _run_sweep(options: argparse.Namespace) -> int:
-    from utils.sweep import sweep, write_sweep
+    from utils.sweep import SweepError, sweep, write_sweep
 
     try:
         rows = sweep(
@@ -624,8 +626,10 @@ def _run_sweep(options: argparse.Namespace) -> int:
             workers=options.workers,
             scheduler=options.scheduler,
         )
-    except RuntimeError as error:
+    except SweepError as error:
         print(f"compressionhep: error: some trainings failed, the others are kept: {error}", file=sys.stderr)
+        if error.rows:
+            print(write_sweep(options.output, error.rows))
         return 1
     print(write_sweep(options.output, rows))
     return 0

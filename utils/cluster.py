@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def connect(workers: int | None = None, scheduler: str | None = None) -> Iterato
             n_workers=workers or available_cores(),
             threads_per_worker=1,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
@@ -80,6 +80,11 @@ def _running(scheduler: str) -> Iterator[Client]:
             client.wait_for_workers(1, timeout=ANSWER_SECONDS)
         except TimeoutError as error:
             raise ClusterError(f"the Dask scheduler at {scheduler} has no workers") from error
+        if max(client.nthreads().values()) > 1:
+            raise ClusterError(
+                f"a worker of the Dask scheduler at {scheduler} has several threads, and tasks would share one torch; "
+                "start workers with --nthreads 1, and --nworkers for more of them"
+            )
         yield client
 
 
@@ -101,10 +106,14 @@ def run_tasks(
     try:
         with bar:
             for future in as_completed(futures):
-                error = future.exception()
                 name = futures[future]
                 bar.update()
+                if future.cancelled():
+                    yield name, ClusterError("the Dask scheduler went away before this was done")
+                    continue
+                error = future.exception()
                 yield name, future.result() if error is None else error
                 future.release()
     finally:
-        client.cancel(list(futures))
+        with suppress(Exception):  # a scheduler that is gone has nothing to cancel
+            client.cancel(list(futures))

@@ -31,7 +31,7 @@ from utils.container import (
     decode_array,
     group_member,
 )
-from utils.files import atomic_path, sha256_of
+from utils.files import atomic_path, source_sha256
 from utils.jets import (
     CHUNK_JETS,
     FEATURES,
@@ -237,17 +237,24 @@ def decompress(
     recover: bool = False,
     workers: int | None = None,
     progress: bool = False,
+    seen: Callable[[pd.DataFrame], Any] = len,
 ) -> list[str]:
     """Write the jets of a container to `output`, in any format of `write_jets`; returns what was lost, one line each.
 
     Without `recover` a damaged file raises ContainerError naming the chunk, and `output` does not appear; with it, the
-    chunks that are whole are written, and the result lists the others.
+    chunks that are whole are written, and the result lists the others. `seen` is called with each table.
     """
     lost: list[str] = []
     with Reader(path, recover=recover) as reader:
         keep_nonfinite = bool(reader.attributes.get("keep_nonfinite", False))
     tables = iter_compressed(path, recover=recover, lost=lost, workers=workers, progress=progress)
-    write_jets(tables, output, keep_nonfinite=keep_nonfinite)
+
+    def watched() -> Iterator[pd.DataFrame]:
+        for table in tables:
+            seen(table)
+            yield table
+
+    write_jets(watched(), output, keep_nonfinite=keep_nonfinite)
     return lost
 
 
@@ -410,7 +417,7 @@ def _cut(table: pd.DataFrame, chunk_jets: int) -> Iterator[pd.DataFrame]:
 def _checksums(source: Any) -> dict[str, Any]:
     """SHA-256 of the file that was read, where it was one file."""
     single = isinstance(source, str | Path) and Path(source).is_file()
-    return {"sha256": sha256_of(source)} if single else {}
+    return {"sha256": source_sha256(source)} if single else {}
 
 
 def _columns(table: pd.DataFrame) -> Columns:

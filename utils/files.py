@@ -7,6 +7,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{PARTIAL}{socket.gethostname()}-{os.getpid()}-"
+    prefix = f"{PARTIAL}{socket.gethostname()}@{os.getpid()}@"
     handle, name = tempfile.mkstemp(prefix=prefix, suffix="".join(path.suffixes[-2:]), dir=path.parent)
     os.close(handle)
     partial = Path(name)
@@ -45,10 +46,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 def remove_leftovers(folder: str | Path) -> int:
     """Remove unfinished files of processes of this machine that are no more, in all of a folder; returns how many."""
-    mine = f"{PARTIAL}{socket.gethostname()}-"
+    mine = f"{PARTIAL}{socket.gethostname()}@"
     removed = 0
     for path in Path(folder).rglob(f"{PARTIAL}*"):
-        process = path.name.removeprefix(mine).split("-")[0] if path.name.startswith(mine) else ""
+        process = path.name.removeprefix(mine).split("@")[0] if path.name.startswith(mine) else ""
         if process.isdecimal() and not psutil.pid_exists(int(process)):
             path.unlink(missing_ok=True)
             removed += 1
@@ -60,6 +61,17 @@ def write_json(path: str | Path, content: Any) -> None:
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
     with atomic_path(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
+
+
+def source_sha256(path: str | Path) -> str:
+    """`sha256_of` a file that is only read here, remembered for as long as its size and times stay as they are."""
+    stat = os.stat(path)
+    return _sha256_at(os.path.abspath(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256_at(path: str, *state: int) -> str:
+    return sha256_of(path)
 
 
 def sha256_of(path: str | Path) -> str:

@@ -184,6 +184,11 @@ def read_blocks(source: Source, unit: str | None = None, progress: Callable[[int
         warnings.warn(changed, JetWarning, stacklevel=2)
 
 
+def unit_of(source: Source) -> str:
+    """The unit of a file: what it or its format says, or else a guess from its first jets."""
+    return (source.note or {}).get("unit") or source.unit or _guess_unit(source.read(source.columns.needed), source)[0]
+
+
 def _guess_unit(blocks: Iterator[Block], source: Source) -> tuple[str, Iterator[Block]]:
     """MeV where the smallest of the first pt is above `MEV_FROM`, otherwise GeV; and all blocks again."""
     seen: list[Block] = []
@@ -236,13 +241,14 @@ def stream_tables(
     if chunk_jets < 1:
         raise ValueError(f"chunk_jets must be positive, found {chunk_jets}")
     sources = [open_source(name, tree, collection) for name in sample_files(path)]
+    keep_numbers = _numbers_are_distinct(sources)
     if entries is not None:
         sources = [source.part(*entries) for source in sources]
-    keep_numbers = _numbers_are_distinct(sources)
     totals = [source.total for source in sources]
     total = None if None in totals else sum(filter(None, totals))
     with tqdm(total=total, desc="reading", unit_scale=True, disable=not progress) as bar:
-        blocks = _checked_blocks(sources, keep_numbers, unit, keep_nonfinite, bar.update)
+        first = entries[0] if entries else 0
+        blocks = _checked_blocks(sources, keep_numbers, unit, keep_nonfinite, bar.update, first)
         yield from _chunks(blocks, chunk_jets, listing((source.name for source in sources), 3))
 
 
@@ -267,8 +273,8 @@ def _checked_blocks(
     unit: str | None,
     keep_nonfinite: bool,
     progress: Callable[[int], Any],
+    events: int = 0,
 ) -> Iterator[EventBlock]:
-    events = 0
     for source in sources:
         jets = 0
         seen = EventNumbers()

@@ -52,7 +52,10 @@ def refine_latents(
         moved = _refine(checkpoint, loss, y, filled_z, steps).cpu().numpy()[: len(z)]
         return np.where((costs(x, moved) > costs(x, z))[:, None], z, moved)
 
-    with torch_threads(None) as available, torch_threads(1), ThreadPoolExecutor(threads or available) as pool:
+    with torch_threads(None) as available, torch_threads(1):
+        workers = (threads or available) if device.type == "cpu" else 1
+        pool = ThreadPoolExecutor(workers)
+    with torch_threads(1), pool:
         return np.concatenate(list(pool.map(work, range(0, len(start), BATCH_SIZE))))
 
 

@@ -1,6 +1,7 @@
 """Many trainings side by side: every variant from several seeds, on samples of several sizes."""
 
 import json
+import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,17 +16,27 @@ from utils import __version__
 from utils.autoencoder import VARIANT_LABELS, VARIANTS
 from utils.cluster import available_cores, connect, run_tasks
 from utils.datasets import load_sample
-from utils.files import atomic_path, write_json
+from utils.files import atomic_path, source_sha256, write_json
 from utils.jets import FEATURES, Paths
 from utils.metrics import RESIDUAL_UNITS
 from utils.normalization import CustomNormalization
+from utils.readers import sample_files
 from utils.report import Table, largest_sample, spread_text
+from utils.sources import is_remote
 
 COMPARED = ("tanh", "leaky_relu_bn", "elu_bn", "residual_gelu")
 """The variants of the comparison; "linear" is left out, since PCA is its best case."""
 
 CURVE_POINTS = 40
 """Points of a loss curve that a run keeps."""
+
+
+class SweepError(RuntimeError):
+    """Trainings that failed; `rows` are those of the others, which are kept."""
+
+    def __init__(self, message: str, rows: list[dict[str, Any]]):
+        super().__init__(message)
+        self.rows = rows
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ def sweep(
     with `variant`, `seed`, `training_jets`, `pca_mse` (rank-3 PCA of the same training jets) and the `curve` of its
     losses. Each lies in `folder` as JSON, beside its model, as soon as its training ends; what is there already, of the
     same configuration, sample and version, is not trained again. `workers` and `scheduler` as in `cluster.connect`; a
-    folder given to a cluster must be one that its workers see. Raises RuntimeError for trainings that failed, after
+    folder given to a cluster must be one that its workers see. Raises SweepError for trainings that failed, after
     the others are done.
     """
     folder = Path(folder).resolve()
@@ -94,8 +105,8 @@ def sweep(
         for loss in losses
         for variant in parse_variants(variants)
     ]
-    sample = load_sample(dataset)
-    source = {key: sample.source[key] for key in ("dataset", "sha256", "split")}
+    _check(runs, workers, scheduler)
+    source = _source_of(dataset)
     rows = {run.name: _finished(folder, run, source) for run in runs}
     missing = {run.name: (run, source, folder) for run in runs if rows[run.name] is None}
     failed = {}
@@ -108,9 +119,40 @@ def sweep(
                     failed[name] = result
                 else:
                     rows[name] = result
+    done = [row for row in rows.values() if row is not None]
     if failed:
-        raise RuntimeError("; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in failed.items()))
-    return [row for row in rows.values() if row is not None]
+        message = "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in failed.items())
+        raise SweepError(message, done)
+    return done
+
+
+def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> None:
+    """Find settings without sense before hours of training do."""
+    from utils.training import pick_device, training_config
+
+    if not runs:
+        raise ValueError("a sweep needs a variant, a loss, a size and a seed at least")
+    for run in runs:
+        training_config(run.profile, run.schedule, run.steps, run.loss, run.variant)
+        if run.refine < 0:
+            raise ValueError(f"refinement takes a number of steps, none or more, found {run.refine}")
+        if run.max_jets is not None and run.max_jets < 100:
+            raise ValueError(f"a training needs 100 jets at least, found {run.max_jets}")
+    if workers is not None and workers < 1:
+        raise ValueError(f"expected one worker at least, found {workers}")
+    if scheduler is None:
+        pick_device(runs[0].device)
+
+
+def _source_of(dataset: Paths) -> dict[str, Any]:
+    """What tells a sample from another: the checksums of its files, by their whole paths where they are the user's."""
+    source = load_sample(dataset).source
+    known = {key: source[key] for key in ("dataset", "sha256", "split")}
+    if str(dataset) in ("embedded", "published"):
+        return known
+    files = sample_files(dataset)
+    states = [[name, time.time_ns() if is_remote(name) else source_sha256(name)] for name in files]
+    return known | {"files": states}
 
 
 def train_run(run: Run, source: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -338,6 +338,8 @@ def train(
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
     if not history.best_state:
         raise FloatingPointError("the validation loss was finite in no epoch; lower the learning rate")
+    if num_distrib() > 1:  # several processes on GPUs trained with another class of BatchNorm
+        learner.model = Autoencoder(config).to(dls.device)
     learner.model.load_state_dict(history.best_state)
     losses, activations = pd.DataFrame(history.rows), _activation_table(stats)
     return TrainingResult(learner, losses, activations, history.best_epoch, seconds, cpu_seconds, training)
@@ -435,7 +437,7 @@ class _History(Callback):
     def before_train(self) -> None:
         if self.epoch >= self.frozen_from:
             for layer in self.model.modules():
-                if isinstance(layer, nn.BatchNorm1d):
+                if isinstance(layer, nn.modules.batchnorm._BatchNorm):  # also those that processes synchronize
                     layer.eval()
         self.train_loss = torch.zeros((), device=self.dls.device)
 
