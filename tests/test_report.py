@@ -76,6 +76,22 @@ def test_readme_tables_are_those_of_the_reference_results() -> None:
     assert tables_in(REPOSITORY / "README.md") == tables_text(metrics), "run: compressionhep tables README.md"
 
 
+def test_the_prose_of_readme_on_rates_says_what_the_results_say() -> None:
+    """Numbers that stand in sentences, not in the generated tables."""
+    metrics = reference_metrics()["3. Rate_distortion"]
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    text = " ".join(text[text.index("## What compresses best") : text.index("## The notebooks")].split())
+    by_method = metrics["bytes_at_equal_error"]
+    best = next(iter(by_method["bounded"]))
+    assert f"MSE {float(best.removeprefix('MSE ')):.2e}".replace("e-0", "e-") in text
+    for method in ("bounded", "residual GELU", "SZ3", "mantissa rounding + zstd", "Shannon lower bound"):
+        assert f" {by_method[method][best]:.2f}" in text, method
+    assert f"the whole file has {metrics['file']['bytes_per_jet']:.2f} bytes a jet" in text
+    for method, sentence in (("bounded", "an error of"), ("residual GELU", "residual network"), ("tanh", "tanh one")):
+        widths = [row for name, row in metrics["dijet_mass"].items() if name.startswith(f"{method}, ")]
+        assert f"{sentence} {100 * widths[0]['half_width_68']:.1f}%" in text, method
+
+
 def test_a_table_row_gives_both_mses_and_bias_width_and_tail_of_each_quantity() -> None:
     metrics = {NO_NORMALIZATION: metrics_of(NO_NORMALIZATION, model("tanh", 12.3456, 0.000491))}
     (table,) = result_tables(metrics)
@@ -124,7 +140,7 @@ def test_seeds_replace_single_trainings_in_the_model_comparison() -> None:
         ("PCA", "51,653", "-", "10", "1.00", "-"),
     ]
     assert "over 3 seeds" in table.caption
-    assert "after 3 Gauss-Newton steps" in table.caption
+    assert "after 3 steps" in table.caption
 
 
 def test_no_results_fill_no_table() -> None:

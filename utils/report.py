@@ -126,7 +126,7 @@ def _comparison_of_seeds(content: Mapping[str, Any]) -> Table:
         cells += [spread_text(refined) if refined else "-"]
         for quantity, (_, factor) in ERROR_COLUMNS.items():
             width, tail = (entry["resolution"][quantity][key] for key in ("half_width_68", "q99"))
-            cells.append(f"{spread_text(width, factor)} ({tail[0] * factor:.2g})")
+            cells.append(f"{spread_text(width, factor)} ({tail[0] * factor:.3g})")
         rows.append(tuple(cells))
     for model in [*content["published_models"], pca]:
         label = model.get("published_as", model["label"])
@@ -135,7 +135,7 @@ def _comparison_of_seeds(content: Mapping[str, Any]) -> Table:
         found = {row["quantity"]: row for row in model["resolution"]}
         for quantity, (_, factor) in ERROR_COLUMNS.items():
             width, tail = (found[quantity][key] * factor for key in ("half_width_68", "q99"))
-            cells.append(f"{width:.2g} ({tail:.2g})")
+            cells.append(f"{width:.3g} ({tail:.3g})")
         rows.append(tuple(cells))
     steps = next((row["refined"]["steps"] for row in content["rows"] if "refined" in row), 0)
     columns = tuple(name for name, _ in ERROR_COLUMNS.values())
