@@ -142,7 +142,7 @@ def test_the_projects_schedule_ends_at_zero(batches) -> None:
     assert rates[-1] < 1e-4
 
 
-@pytest.mark.parametrize(("jets", "batch"), [(100_000, 1024), (20_480, 1024), (2000, 100), (400, 32), (20, 20)])
+@pytest.mark.parametrize(("jets", "batch"), [(100_000, 1024), (20_480, 1024), (2000, 96), (400, 32), (20, 16), (7, 7)])
 def test_small_samples_get_small_batches(jets: int, batch: int) -> None:
     assert training_config("quick").batch_size_for(jets) == batch
 
