@@ -9,6 +9,7 @@ import glob
 import json
 import math
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -35,6 +36,9 @@ FORMATS = {"root": ".root", "parquet": ".parquet", "hdf5": ".h5", "csv": ".csv"}
 CONTAINER = ".zarr.zip"
 REMOTE_STATES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "Content-MD5", "Digest", "checksum", "md5")
 """What servers call that which changes with the content of a file; of a file without any, nothing is known."""
+
+PART = re.compile(r"\.part-\d+-of-\d+")
+"""What the names of the outputs of one large file differ in."""
 
 COLUMN_WIDTHS = {"median": 10, "half_width_68": 14, "q99": 10, "max": 10}
 
@@ -146,8 +150,6 @@ def run_campaign(
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
     tasks, failures = _plan(operation, inputs, folder, suffix, settings, part_bytes)
-    if folder is not None:
-        _remove_outdated(operation, tasks, folder, suffix)
     arguments = {task.name: (operation, task, dict(settings)) for task in tasks}
     rows = {}
     with connect(workers, scheduler) as client:
@@ -159,6 +161,7 @@ def run_campaign(
                 rows[name] = result
     if folder is not None:
         remove_leftovers(folder)  # of workers that died
+        _remove_outdated(tasks, failures, folder)
     ordered = [rows[task.name] for task in tasks if task.name in rows]
     end = time.perf_counter()
     return Campaign(operation, ordered, failures, end - start, end - connected)
@@ -208,21 +211,17 @@ def _plan(
     return tasks, failures
 
 
-def _remove_outdated(operation: str, tasks: list[Task], folder: Path, suffix: str) -> None:
-    """Remove what an earlier run made of the same sources, where they are now divided otherwise."""
-    sources, planned = {task.source for task in tasks}, {task.record for task in tasks}
-    for record in (folder / RECORDS).rglob(f"*{suffix}.json"):
-        if record in planned:
+def _remove_outdated(tasks: list[Task], failures: Mapping[str, str], folder: Path) -> None:
+    """Remove the outputs of an earlier run that divided a file otherwise, once the new ones are whole."""
+    planned = {task.output for task in tasks}
+    failed = {task.source for task in tasks if task.name in failures}
+    wholes = {PART.sub("", str(task.output)) for task in tasks if task.source not in failed}
+    for record in (folder / RECORDS).rglob("*.json"):
+        output = folder / record.relative_to(folder / RECORDS).with_suffix("")
+        if output in planned or PART.sub("", str(output)) not in wholes:
             continue
-        try:
-            content = json.loads(record.read_text(encoding="utf-8"))
-            same = content["identity"]["operation"] == operation and content["report"]["source"] in sources
-            output = Path(content["report"]["output"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        if same and folder / record.relative_to(folder / RECORDS).with_suffix("") == output:
-            output.unlink(missing_ok=True)
-            record.unlink(missing_ok=True)
+        output.unlink(missing_ok=True)
+        record.unlink(missing_ok=True)
 
 
 def _is_own_output(operation: str, source: str, folder: Path) -> bool:
