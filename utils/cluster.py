@@ -22,6 +22,7 @@ LOG_SECONDS = 60
 _SETTINGS = {
     "distributed.worker.daemon": True,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    "distributed.nanny.pre-spawn-environ.PYTHONWARNINGS": "ignore::FutureWarning",  # of libraries that are imported
 }
 """Dask has its workers give back memory at once, so that a training asks for the same pages again at every step: that
 took two fifths of its time."""
