@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from utils import __version__
 from utils.cli import main
+from utils.codec import inspect
 from utils.files import REPOSITORY
 
 PARAMETERS = 'profile = "reference"\noutput = None\ndataset = "embedded"\ndevice = None\nrate = 0.0\n'
@@ -101,3 +102,13 @@ def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monk
         assert main(arguments) == 0
         (parameters,) = asked.values()
         assert parameters.get("output") == (None if expected is None else str(expected))
+
+
+def test_several_files_become_one_container_that_keeps_what_is_not_finite(tmp_path):
+    for i in range(2):
+        rows = [f"{event},{5 + i},{50 + event},0.1,{'nan' if event == 3 else 0.2}" for event in range(9)]
+        (tmp_path / f"jets{i}.csv").write_text("\n".join(["event,m,pt,phi,eta", *rows]) + "\n")
+    files, out = [str(tmp_path / f"jets{i}.csv") for i in range(2)], tmp_path / "all.zarr.zip"
+    assert main(["compress", *files, str(out)]) == 2
+    assert main(["compress", *files, str(out), "--keep-nonfinite"]) == 0
+    assert inspect(out)["jets"] == 18

@@ -260,7 +260,6 @@ def _add_compress(commands: Any) -> None:
 def _run_compress(options: argparse.Namespace) -> int:
     from utils.campaign import CONTAINER, is_folder
     from utils.codec import check_settings, compress
-    from utils.jets import iter_jets
     from utils.quantize import Bounds, ErrorBound
 
     texts = {name: getattr(options, f"{name}_error") for name in ("pt", "m", "phi", "eta")}
@@ -283,7 +282,7 @@ def _run_compress(options: argparse.Namespace) -> int:
         settings["model"] = options.model and os.path.abspath(options.model)
         return _run_many(options, "compress", settings | reading, CONTAINER)
     _refuse_many_options(options)
-    source = options.files[0] if len(options.files) == 1 else iter_jets(options.files, **reading)
+    source = options.files[0] if len(options.files) == 1 else _sample_stream(options, reading)
     report = compress(
         source,
         options.output,
@@ -297,6 +296,14 @@ def _run_compress(options: argparse.Namespace) -> int:
         f"{report['bytes_per_jet']:.3f} a jet, {report['ratio']:.2f} times smaller than float32"
     )
     return 0
+
+
+def _sample_stream(options: argparse.Namespace, reading: dict[str, Any]) -> Any:
+    """Several files as one sample."""
+    from utils.jets import iter_jets
+
+    progress = sys.stderr.isatty()
+    return iter_jets(options.files, keep_nonfinite=options.keep_nonfinite, progress=progress, **reading)
 
 
 def _add_decompress(commands: Any) -> None:

@@ -37,7 +37,6 @@ def refine_latents(
     loss = make_loss(checkpoint.metadata.get("training", {}).get("loss", "mse"), checkpoint.normalization)
     jets = np.asarray(jets, dtype=np.float32)
     device = next(iter(checkpoint.model.state_dict().values())).device
-
     model = prepare(checkpoint, threads=1)
 
     def costs(x: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -52,10 +51,8 @@ def refine_latents(
         moved = _refine(checkpoint, loss, y, filled_z, steps).cpu().numpy()[: len(z)]
         return np.where((costs(x, moved) > costs(x, z))[:, None], z, moved)
 
-    with torch_threads(None) as available, torch_threads(1):
-        workers = (threads or available) if device.type == "cpu" else 1
-        pool = ThreadPoolExecutor(workers)
-    with torch_threads(1), pool:
+    workers = (threads or torch.get_num_threads()) if device.type == "cpu" else 1
+    with torch_threads(1), ThreadPoolExecutor(workers) as pool:
         return np.concatenate(list(pool.map(work, range(0, len(start), BATCH_SIZE))))
 
 

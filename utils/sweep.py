@@ -348,12 +348,11 @@ def write_sweep(folder: str | Path, rows: Sequence[dict[str, Any]]) -> str:
     from utils.benchmark import machine_info
 
     folder, summary = Path(folder), summarize(rows)
-    frame = summary_frame(summary)
+    frame, largest = summary_frame(summary), largest_sample(summary)
     rows_of_text = tuple(tuple(map(str, row)) for row in frame.itertuples(index=False))
-    table = Table("Sweep", describe(largest_sample(summary)), tuple(map(str, frame.columns)), rows_of_text, labels=2)
+    table = Table("Sweep", describe(largest), tuple(map(str, frame.columns)), rows_of_text, labels=2)
     text = table.markdown() + "\n"
     figure = Figure(figsize=(7, 5), layout="constrained")
-    largest = largest_sample(summary)
     shown = [row for row in rows if any(_key(row) == _key(entry) for entry in largest)]
     plotting.plot_comparison(figure.subplots(), shown)
     plotting.save_figure(figure, folder / "sweep.png")
