@@ -49,7 +49,10 @@ class Linear:
 
 @dataclass(frozen=True)
 class Activation:
-    """tanh, gelu, leaky_relu with its slope, or elu_plus_one: elu(x) + 1 = min(exp(x), max(x, 0) + 1)."""
+    """tanh, gelu, leaky_relu with its slope, or shifted_elu: elu(x - 1) + 1 = max(x, min(exp(x - 1), 1)).
+
+    The shifts fold into the layers beside it; what is left takes a quarter fewer passes over memory than elu(x) + 1.
+    """
 
     name: str
     slope: float = 0.0
@@ -124,7 +127,8 @@ def _module_steps(modules: nn.Sequential) -> list[Step]:
         elif isinstance(module, nn.LeakyReLU):
             steps.append(Activation("leaky_relu", module.negative_slope))
         elif isinstance(module, nn.ELU) and module.alpha == 1:
-            steps += [Activation("elu_plus_one"), Affine(np.array(1.0), np.array(-1.0))]
+            one = np.array(1.0)
+            steps += [Affine(one, one), Activation("shifted_elu"), Affine(one, -one)]
         else:
             raise TypeError(
                 f"no ONNX form for the layer {module}; known: Linear, BatchNorm1d, Tanh, LeakyReLU, ELU, GELU, Residual"
@@ -179,7 +183,7 @@ def run_steps(steps: Sequence[Step], x: torch.Tensor) -> torch.Tensor:
             case Activation("leaky_relu"):
                 x = nn.functional.leaky_relu(x, step.slope)
             case Activation():
-                x = nn.functional.elu(x) + 1
+                x = nn.functional.elu(x - 1) + 1
             case Logarithm() | Exponential():
                 x = torch.stack([_column(step, x[:, i], shift) for i, shift in enumerate(step.shifts)], dim=1)
     return x
@@ -208,10 +212,10 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names
 
-    def constant(self, values: Any) -> str:
+    def constant(self, values: Any, dtype: Any = np.float32) -> str:
         """A weight with these values; returns its name."""
         name = f"weight_{len(self.weights)}"
-        self.weights[name] = numpy_helper.from_array(np.asarray(values, dtype=np.float32), name)
+        self.weights[name] = numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
         return name
 
     def append(self, steps: Sequence[Step], x: str, output: str) -> None:
@@ -223,8 +227,8 @@ class _Graph:
     def _append_step(self, step: Step, x: str) -> str:
         match step:
             case Affine():
-                scaled = self.add("Mul", [x, self.constant(step.scale)])
-                return self.add("Add", [*scaled, self.constant(step.shift)])[0]
+                weight = self.constant(np.diag(np.broadcast_to(step.scale, step.shift.shape)))
+                return self.add("Gemm", [x, weight, self.constant(step.shift)])[0]
             case Linear():
                 return self.add("Gemm", [x, self.constant(step.weight.T), self.constant(step.bias)])[0]
             case Activation("tanh"):
@@ -241,8 +245,8 @@ class _Graph:
             case Activation("leaky_relu"):
                 return self.add("LeakyRelu", [x], alpha=step.slope)[0]
             case Activation():
-                above = self.add("Add", [*self.add("Relu", [x]), self.constant(1.0)])
-                return self.add("Min", [*self.add("Exp", [x]), *above])[0]
+                below = self.add("HardSigmoid", self.add("Exp", [x]), alpha=1 / math.e, beta=0.0)
+                return self.add("Max", [x, *below])[0]
         if all(shift is None for shift in step.shifts):
             return x
         columns = self.add("Split", [x], outputs=len(step.shifts), axis=1)
@@ -250,12 +254,18 @@ class _Graph:
             if shift is None:
                 continue
             if isinstance(step, Logarithm):
-                shifted = self.add("Add", [columns[i], self.constant(shift)]) if shift else [columns[i]]
-                columns[i] = self.add("Log", shifted)[0]
+                columns[i] = self.add("Log", [self._shifted(columns[i], shift)])[0]
             else:
-                grown = self.add("Exp", [columns[i]])
-                columns[i] = self.add("Sub", [*grown, self.constant(shift)])[0] if shift else grown[0]
+                columns[i] = self._shifted(self.add("Exp", [columns[i]])[0], -shift)
         return self.add("Concat", columns, axis=1)[0]
+
+    def _shifted(self, column: str, shift: float) -> str:
+        """A column plus a number; in one dimension, where ONNX Runtime adds it without a loop over the rows."""
+        if not shift:
+            return column
+        axes = self.constant([1], np.int64)
+        flat = self.add("Add", [*self.add("Squeeze", [column, axes]), self.constant([shift])])
+        return self.add("Unsqueeze", [*flat, axes])[0]
 
 
 def encoder_onnx(checkpoint: Checkpoint) -> bytes:

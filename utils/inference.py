@@ -77,9 +77,10 @@ class PreparedModel:
         def work(starts: Iterator[int]) -> None:
             for start in starts:
                 batch = slice(start, start + step)
-                values = np.asarray(inputs[batch], dtype=np.float32)
-                padding = np.broadcast_to(values[-1], (-len(values) % LANES, columns))
-                result[batch] = run(np.concatenate([values, padding]))[: len(values)]
+                values = np.ascontiguousarray(inputs[batch], dtype=np.float32)
+                if missing := -len(values) % LANES:
+                    values = np.concatenate([values, np.broadcast_to(values[-1], (missing, columns))])
+                result[batch] = run(values)[: len(result[batch])]
 
         workers = min(self.threads, -(-jets // step))
         if workers < 2:
