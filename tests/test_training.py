@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fastai.callback.core import Callback
 from fastai.learner import load_learner
 
 from utils.autoencoder import AutoencoderConfig
@@ -13,6 +14,7 @@ from utils.jets import JetError, make_table
 from utils.normalization import CustomNormalization
 from utils.training import (
     JetDataLoader,
+    _Clip,
     find_learning_rate,
     make_checkpoint,
     make_dataloaders,
@@ -150,7 +152,7 @@ def test_small_samples_get_small_batches(jets: int, batch: int) -> None:
 def test_bad_choices_are_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"unknown profile 'fast'; known: quick, reference"):
         training_config("fast")
-    with pytest.raises(ValueError, match=r"unknown schedule 'x'; known: project, published"):
+    with pytest.raises(ValueError, match=r"unknown schedule 'x'; known: project, symmetric, published"):
         training_config("quick", "x")
     with pytest.raises(ValueError, match=r"unknown optimizer 'sgd'"):
         replace(TRAINING, optimizer="sgd")
@@ -184,6 +186,39 @@ def test_new_jets_go_through_a_trained_learner(batches) -> None:
     with result.learner.no_bar():
         outputs, _ = result.learner.get_preds(dl=batches.test_dl(jets))
     torch.testing.assert_close(outputs, result.model.eval()(jets).detach())
+
+
+class Record(Callback):
+    """The length of every gradient that the optimizer sees; one step finds a gradient far too long."""
+
+    order = 1
+
+    def __init__(self, kicked: int):
+        super().__init__()
+        self.kicked, self.lengths = kicked, []
+
+    def after_backward(self) -> None:
+        if self.train_iter == self.kicked:
+            next(self.model.parameters()).grad += 1000.0
+
+    def after_step(self) -> None:
+        self.lengths.append(float(torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters()])))
+
+
+@pytest.mark.parametrize("clip", [1.5, None])
+def test_one_gradient_far_longer_than_the_others_is_shortened_to_their_length(batches, clip: float | None) -> None:
+    learner = make_learner(CONFIG, batches, replace(TRAINING, optimizer="adam"))
+    record, kicked = Record(8), 8
+    with learner.no_logging():
+        learner.fit(1, cbs=[record, *([_Clip(clip)] if clip else [])])
+    before = np.mean(record.lengths[:kicked])
+    assert (record.lengths[kicked] < 3 * before) == (clip is not None)
+    assert len(record.lengths) == len(batches.train)
+
+
+def test_gradients_are_never_clipped_below_their_mean() -> None:
+    with pytest.raises(ValueError, match=r"more than their running mean, found 1\.0 times it"):
+        replace(TRAINING, clip=1.0)
 
 
 @pytest.mark.parametrize("jets", [100, 640, 1500])

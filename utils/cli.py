@@ -589,6 +589,12 @@ def _add_sweep(commands: Any) -> None:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1 (default: %(default)s)")
     parser.add_argument("--dataset", default="embedded", help="embedded, published, or jet files (default: embedded)")
     parser.add_argument("--profile", choices=PROFILES, default="reference", help="default: %(default)s")
+    parser.add_argument(
+        "--schedule",
+        choices=("project", "symmetric", "published"),
+        default="project",
+        help="how to train: see utils/training.py (default: %(default)s)",
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
     parser.add_argument("--losses", nargs="+", default=["mse"], metavar="L", help="mse, resolution (default: mse)")
     parser.add_argument(
@@ -625,6 +631,7 @@ def _run_sweep(options: argparse.Namespace) -> int:
             range(options.seeds),
             dataset=_absolute_dataset(options.dataset),
             profile=options.profile,
+            schedule=options.schedule,
             steps=options.steps,
             losses=options.losses,
             sizes=options.jets or (None,),

@@ -56,7 +56,9 @@ class TrainingConfig:
     have fewer than `min_batches`, so that a small sample is trained for as many steps as a large one.
 
     After the fraction `frozen_batch_norm` of the epochs, BatchNorms keep the mean and variance that they have gathered:
-    those of single batches are a noise that three latent numbers cannot average away. `symmetries` moves the jets by
+    those of single batches are a noise that three latent numbers cannot average away. Gradients longer than `clip`
+    times their running mean are shortened to that (None: as they are): where an encoder folds four dimensions into
+    three, a few jets give gradients that are a hundred times the usual. `symmetries` moves the jets by
     `apply_symmetries`. `loss` is a key of `losses.LOSSES`.
     """
 
@@ -68,6 +70,7 @@ class TrainingConfig:
     weight_decay: float = 1e-6
     min_batches: int = 20
     frozen_batch_norm: float = 0.5
+    clip: float | None = None
     symmetries: bool = False
     loss: str = "mse"
 
@@ -78,6 +81,8 @@ class TrainingConfig:
             raise ValueError(f"unknown loss {self.loss!r}; known: {', '.join(LOSSES)}")
         if self.steps < 1 or self.batch_size < 2 or not self.learning_rates:
             raise ValueError(f"training needs steps, batches of two or more and a learning rate, found {self}")
+        if self.clip is not None and self.clip <= 1:
+            raise ValueError(f"gradients are clipped at more than their running mean, found {self.clip} times it")
 
     def batch_size_for(self, jets: int) -> int:
         """Batch size for so many training jets; above 8 a multiple of 8, which several processes can share."""
@@ -92,25 +97,45 @@ class TrainingConfig:
 OPTIMIZERS: dict[str, Any] = {
     "adam": Adam,
     "soap": partial(OptimWrapper, opt=SOAP, betas=(0.95, 0.95), precondition_frequency=10),
+    "steady_soap": partial(OptimWrapper, opt=SOAP, betas=(0.95, 0.95), precondition_frequency=10, shampoo_beta=0.99),
 }
-"""Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
+"""Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321).
+
+SOAP keeps the second moments of the gradient in an eigenbasis that turns under them: where it turns fast, directions
+that had small gradients get large ones, and steps far too long. The steady one turns it slowly.
+"""
+
+_SYMMETRIC = TrainingConfig(
+    "steady_soap",
+    batch_size=1024,
+    learning_rates=(1e-2,),
+    steps=8000,
+    frozen_batch_norm=0.2,
+    clip=1.2,
+    symmetries=True,
+)
 
 SCHEDULES: dict[str, dict[str, TrainingConfig]] = {
     "project": {
         "quick": TrainingConfig("soap", batch_size=1024, learning_rates=(1e-2,), steps=1200),
         "reference": TrainingConfig("soap", batch_size=1024, learning_rates=(1e-2,), steps=16_000),
     },
+    "symmetric": {
+        "quick": replace(_SYMMETRIC, steps=1200),
+        "reference": _SYMMETRIC,
+    },
     "published": {
         "quick": TrainingConfig("adam", 8192, learning_rates=(1e-3, 1e-4, 1e-5, 1e-6), steps=300, min_batches=1),
         "reference": TrainingConfig("adam", 8192, learning_rates=(1e-3, 1e-4, 1e-5, 1e-6), steps=3000, min_batches=1),
     },
 }
-"""Two ways to spend the time of a profile, on a CPU some 20 s and 4 minutes a model: the project's own, and the fixed
-rates in phases of the original notebooks."""
+"""Ways to spend the time of a profile, on a CPU some 20 s and 2 to 4 minutes a model: the project's own, one in half of
+its steps for small samples, and the fixed rates in phases of the original notebooks."""
 
 
-BATCH_SIZES = {"residual_gelu": 512}
-"""Variants that smaller batches suit: with batches of 1024, more seeds of the residual network ended badly."""
+SMALL_BATCHES: dict[str, tuple[int, float]] = {"residual_gelu": (512, 1.5)}
+"""Variants that smaller batches suit, and how many more steps "symmetric" takes of them, which are cheaper: with
+batches of 1024 more seeds of the residual network ended badly."""
 
 
 def training_config(
@@ -120,18 +145,20 @@ def training_config(
     loss: str = "mse",
     variant: str | None = None,
 ) -> TrainingConfig:
-    """The training of a profile ("quick", "reference") with the "project" or the "published" schedule.
+    """The training of a profile ("quick", "reference") with a schedule: "project", "symmetric" or "published".
 
-    `steps` of the optimizer instead of the profile's own, None: those. With a `variant`, the project's schedule has the
-    batch size of `BATCH_SIZES`.
+    `steps` of the optimizer instead of the profile's own, None: those. With a `variant`, the first two have the batches
+    of `SMALL_BATCHES`.
     """
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}")
     if profile not in SCHEDULES[schedule]:
         raise ValueError(f"unknown profile {profile!r}; known: {', '.join(SCHEDULES[schedule])}")
     config = SCHEDULES[schedule][profile]
-    if schedule == "project" and variant in BATCH_SIZES:
-        config = replace(config, batch_size=BATCH_SIZES[variant])
+    if schedule != "published" and variant in SMALL_BATCHES:
+        batch_size, more = SMALL_BATCHES[variant]
+        more = more if schedule == "symmetric" else 1
+        config = replace(config, batch_size=batch_size, steps=round(more * config.steps))
     return replace(config, steps=config.steps if steps is None else steps, loss=loss)
 
 
@@ -332,7 +359,8 @@ def train(
     start, cpu_start = time.perf_counter(), time.process_time()
     try:
         with learner.no_logging(), torch_threads(1), _all_processes(learner):
-            learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history])
+            clip = [_Clip(training.clip)] if training.clip else []
+            learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history, *clip])
     except torch.linalg.LinAlgError as error:  # SOAP decomposes gradients, which NaN has no decomposition of
         raise FloatingPointError(f"the training diverged in epoch {learner.epoch}; lower the learning rate") from error
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
@@ -415,6 +443,25 @@ def _all_processes(learner: Learner) -> Iterator[None]:
     with learner.distrib_ctx(sync_bn=on_gpu, cpu=not on_gpu):
         yield
     learner.dls.loaders = [train, valid]
+
+
+class _Clip(Callback):
+    """Shorten gradients to `factor` times the running mean of their length, in which shortened ones count as such."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def before_fit(self) -> None:
+        self.mean: torch.Tensor | None = None
+
+    def before_step(self) -> None:
+        parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
+        length = nn.utils.get_total_norm(parameter.grad for parameter in parameters)
+        self.mean = length if self.mean is None else self.mean
+        limit = self.factor * self.mean
+        nn.utils.clip_grads_with_norm_(parameters, float(limit), length)
+        self.mean = torch.lerp(self.mean, torch.minimum(length, limit), 0.01)
 
 
 class _History(Callback):
