@@ -97,16 +97,11 @@ class TrainingConfig:
 OPTIMIZERS: dict[str, Any] = {
     "adam": Adam,
     "soap": partial(OptimWrapper, opt=SOAP, betas=(0.95, 0.95), precondition_frequency=10),
-    "steady_soap": partial(OptimWrapper, opt=SOAP, betas=(0.95, 0.95), precondition_frequency=10, shampoo_beta=0.99),
 }
-"""Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321).
-
-SOAP keeps the second moments of the gradient in an eigenbasis that turns under them: where it turns fast, directions
-that had small gradients get large ones, and steps far too long. The steady one turns it slowly.
-"""
+"""Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
 
 _SYMMETRIC = TrainingConfig(
-    "steady_soap",
+    "soap",
     batch_size=1024,
     learning_rates=(1e-2,),
     steps=8000,
@@ -133,9 +128,8 @@ SCHEDULES: dict[str, dict[str, TrainingConfig]] = {
 its steps for small samples, and the fixed rates in phases of the original notebooks."""
 
 
-SMALL_BATCHES: dict[str, tuple[int, float]] = {"residual_gelu": (512, 1.5)}
-"""Variants that smaller batches suit, and how many more steps "symmetric" takes of them, which are cheaper: with
-batches of 1024 more seeds of the residual network ended badly."""
+BATCH_SIZES = {"residual_gelu": 512}
+"""Variants that smaller batches suit: with batches of 1024, more seeds of the residual network ended badly."""
 
 
 def training_config(
@@ -148,17 +142,15 @@ def training_config(
     """The training of a profile ("quick", "reference") with a schedule: "project", "symmetric" or "published".
 
     `steps` of the optimizer instead of the profile's own, None: those. With a `variant`, the first two have the batches
-    of `SMALL_BATCHES`.
+    of `BATCH_SIZES`.
     """
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; known: {', '.join(SCHEDULES)}")
     if profile not in SCHEDULES[schedule]:
         raise ValueError(f"unknown profile {profile!r}; known: {', '.join(SCHEDULES[schedule])}")
     config = SCHEDULES[schedule][profile]
-    if schedule != "published" and variant in SMALL_BATCHES:
-        batch_size, more = SMALL_BATCHES[variant]
-        more = more if schedule == "symmetric" else 1
-        config = replace(config, batch_size=batch_size, steps=round(more * config.steps))
+    if schedule != "published" and variant in BATCH_SIZES:
+        config = replace(config, batch_size=BATCH_SIZES[variant])
     return replace(config, steps=config.steps if steps is None else steps, loss=loss)
 
 
