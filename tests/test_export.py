@@ -125,3 +125,19 @@ def test_export_command_refuses_another_suffix(tmp_path, capsys):
     save_checkpoint(tmp_path / "tanh.safetensors", untrained_checkpoint("tanh"))
     assert main(["export", str(tmp_path / "tanh.safetensors"), str(tmp_path / "tanh.pb")]) == 2
     assert "expected a file name that ends in .onnx" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        AutoencoderConfig((4, 8, 3, 8, 4), "elu"),
+        AutoencoderConfig((4, 8, 8, 3, 8, 8, 4), "elu", residual=True),
+    ],
+)
+def test_an_elu_without_a_layer_to_fold_into_is_exported_all_the_same(config: AutoencoderConfig) -> None:
+    torch.manual_seed(0)
+    checkpoint = Checkpoint(Autoencoder(config).eval(), CustomNormalization(), {"model": "elu"})
+    jets = np.array([[10.0, 50.0, 0.5, -0.5], [0.0, 20.0, -3.0, 2.0]], np.float32)
+    contents = {"autoencoder": autoencoder_onnx(checkpoint)}
+    contents |= {"encoder": encoder_onnx(checkpoint), "decoder": decoder_onnx(checkpoint)}
+    check_export(checkpoint, contents, jets)

@@ -216,6 +216,16 @@ def test_one_gradient_far_longer_than_the_others_is_shortened_to_their_length(ba
     assert len(record.lengths) == len(batches.train)
 
 
+def test_the_symmetric_schedule_lowers_the_error_and_is_repeatable() -> None:
+    config = replace(training_config("quick", "symmetric"), steps=60, batch_size=64)
+    results = [
+        train(CONFIG, make_dataloaders(SAMPLE, CustomNormalization(), config, "cpu"), config, progress=False)
+        for _ in range(2)
+    ]
+    assert results[0].losses["valid"].iloc[-1] < 0.5 * results[0].losses["valid"].iloc[0]
+    assert torch.equal(weights(results[0]), weights(results[1]))
+
+
 def test_gradients_are_never_clipped_below_their_mean() -> None:
     with pytest.raises(ValueError, match=r"more than their running mean, found 1\.0 times it"):
         replace(TRAINING, clip=1.0)

@@ -226,6 +226,9 @@ class _Graph:
 
     def _append_step(self, step: Step, x: str) -> str:
         match step:
+            case Affine() if step.shift.ndim == 0:  # no Linear layer beside it to fold into, and of unknown width
+                scaled = self.add("Mul", [x, self.constant(step.scale)])
+                return self.add("Add", [*scaled, self.constant(step.shift)])[0]
             case Affine():
                 weight = self.constant(np.diag(np.broadcast_to(step.scale, step.shift.shape)))
                 return self.add("Gemm", [x, weight, self.constant(step.shift)])[0]

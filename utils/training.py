@@ -58,7 +58,7 @@ class TrainingConfig:
     After the fraction `frozen_batch_norm` of the epochs, BatchNorms keep the mean and variance that they have gathered:
     those of single batches are a noise that three latent numbers cannot average away. Gradients longer than `clip`
     times their running mean are shortened to that (None: as they are): where an encoder folds four dimensions into
-    three, a few jets give gradients that are a hundred times the usual. `symmetries` moves the jets by
+    three, a few jets give gradients far longer than all others. `symmetries` moves the jets by
     `apply_symmetries`. `loss` is a key of `losses.LOSSES`.
     """
 
