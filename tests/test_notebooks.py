@@ -59,7 +59,8 @@ def check_refinement(metrics: dict[str, Any], plots: Path) -> None:
 
 def check_comparison(metrics: dict[str, Any], plots: Path) -> None:
     full = [entry for entry in metrics["summary"] if entry["max_jets"] == PARAMETERS["max_jets"]]
-    assert [entry["variant"] for entry in full if entry["loss"] == "mse"] == list(COMPARED)
+    assert [entry["variant"] for entry in full if entry["loss"] == "mse"] == [*COMPARED, "residual_gelu"]
+    assert {entry["variant"] for entry in full if entry["schedule"] == "unguided"} == {"residual_gelu"}
     assert [entry["variant"] for entry in full if entry["loss"] == "resolution"] == ["residual_gelu"]
     assert all(len(entry["seeds"]) == 2 for entry in full if entry["loss"] == "mse")
     assert all(row["refined"]["mse"] < row["mse"] for row in metrics["rows"] if row["loss"] == "mse")

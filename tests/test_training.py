@@ -15,6 +15,7 @@ from utils.normalization import CustomNormalization
 from utils.training import (
     JetDataLoader,
     _Clip,
+    _FollowZigzag,
     find_learning_rate,
     make_checkpoint,
     make_dataloaders,
@@ -23,9 +24,10 @@ from utils.training import (
     train,
     training_config,
 )
+from utils.zigzag import Zigzag
 
 CONFIG = AutoencoderConfig((4, 16, 3, 16, 4))
-TRAINING = replace(training_config("quick"), steps=60, batch_size=64)
+TRAINING = replace(training_config("quick", "unguided"), steps=60, batch_size=64)
 
 
 def make_jets(jets: int, seed: int = 0):
@@ -152,7 +154,7 @@ def test_small_samples_get_small_batches(jets: int, batch: int) -> None:
 def test_bad_choices_are_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"unknown profile 'fast'; known: quick, reference"):
         training_config("fast")
-    with pytest.raises(ValueError, match=r"unknown schedule 'x'; known: project, symmetric, published"):
+    with pytest.raises(ValueError, match=r"unknown schedule 'x'; known: project, unguided, published"):
         training_config("quick", "x")
     with pytest.raises(ValueError, match=r"unknown optimizer 'sgd'"):
         replace(TRAINING, optimizer="sgd")
@@ -195,7 +197,8 @@ class Record(Callback):
 
     def __init__(self, kicked: int):
         super().__init__()
-        self.kicked, self.lengths = kicked, []
+        self.kicked = kicked
+        self.lengths: list[float] = []
 
     def after_backward(self) -> None:
         if self.train_iter == self.kicked:
@@ -216,14 +219,51 @@ def test_one_gradient_far_longer_than_the_others_is_shortened_to_their_length(ba
     assert len(record.lengths) == len(batches.train)
 
 
-def test_the_symmetric_schedule_lowers_the_error_and_is_repeatable() -> None:
-    config = replace(training_config("quick", "symmetric"), steps=60, batch_size=64)
+@pytest.mark.parametrize("schedule", ["project", "unguided"])
+def test_the_schedules_lower_the_error_and_are_repeatable(schedule: str) -> None:
+    config = replace(training_config("quick", schedule), steps=200, batch_size=64)
     results = [
         train(CONFIG, make_dataloaders(SAMPLE, CustomNormalization(), config, "cpu"), config, progress=False)
         for _ in range(2)
     ]
     assert results[0].losses["valid"].iloc[-1] < 0.5 * results[0].losses["valid"].iloc[0]
     assert torch.equal(weights(results[0]), weights(results[1]))
+
+
+class FromZigzag(Callback):
+    """Mean squared distance of the latents of all jets from the code of a zigzag, after every epoch."""
+
+    def __init__(self, folds: int):
+        super().__init__()
+        self.zigzag = Zigzag(folds)
+        self.distances: list[float] = []
+
+    def after_epoch(self) -> None:
+        jets = self.dls.train.dataset.jets
+        with torch.no_grad():
+            latents = self.model.encode(jets).numpy()
+        self.distances.append(float(np.mean((latents - self.zigzag.fit(jets).encode(jets)) ** 2)))
+
+
+def test_latents_follow_the_zigzag_and_are_set_free(batches) -> None:
+    distances = {}
+    for folds in (2, None):
+        record = FromZigzag(2)
+        learner = make_learner(CONFIG, batches, TRAINING)
+        guide = [_FollowZigzag(Zigzag(2).fit(batches.train.dataset.jets))] if folds else []
+        with learner.no_logging():
+            learner.fit(40, lr=1e-2, cbs=[record, *guide])
+        distances[folds] = record.distances
+    followed = distances[2]
+    assert followed[14] < 0.3 * followed[0]
+    assert followed[14] < 0.3 * min(distances[None])
+    assert followed[-1] > 1.5 * followed[14]
+    assert not learner.model.encoder._forward_hooks
+
+
+def test_a_zigzag_needs_three_latents(batches) -> None:
+    with pytest.raises(ValueError, match="three numbers and the network 2 latents"):
+        train(AutoencoderConfig((4, 8, 2, 8, 4)), batches, replace(TRAINING, folds=3), progress=False)
 
 
 def test_gradients_are_never_clipped_below_their_mean() -> None:

@@ -140,6 +140,11 @@ VARIANT_LABELS: dict[str, str] = {
 """What tables and legends call them."""
 
 
+def schedule_label(variant: str, schedule: str) -> str:
+    """What tables and legends call a variant trained with a schedule; the project's own goes without saying."""
+    return VARIANT_LABELS[variant] + ("" if schedule == "project" else f", {schedule}")
+
+
 class PCABaseline(nn.Module):
     """Principal component analysis: the best linear encoder in mean squared error, without a network.
 

@@ -591,7 +591,7 @@ def _add_sweep(commands: Any) -> None:
     parser.add_argument("--profile", choices=PROFILES, default="reference", help="default: %(default)s")
     parser.add_argument(
         "--schedule",
-        choices=("project", "symmetric", "published"),
+        choices=("project", "unguided", "published"),
         default="project",
         help="how to train: see utils/training.py (default: %(default)s)",
     )

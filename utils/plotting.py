@@ -21,7 +21,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 
-from utils.autoencoder import VARIANT_LABELS
+from utils.autoencoder import VARIANT_LABELS, schedule_label
 from utils.files import atomic_path
 from utils.jets import FEATURES, UNITS
 from utils.metrics import RESIDUAL_UNITS, residuals
@@ -560,21 +560,22 @@ class ComparisonArtists(NamedTuple):
 def plot_comparison(
     ax: Axes, rows: Sequence[Mapping[str, Any]], others: Mapping[str, float] | None = None
 ) -> ComparisonArtists:
-    """Test MSE over that of rank-3 PCA of each variant: every seed as a dot, mean and standard deviation beside it.
+    """Test MSE over that of rank-3 PCA of each variant and schedule: every seed as a dot, mean and deviation beside it.
 
     Rows of one size of sample; with `refined`, a second column of hollow markers. `others` are further models by name,
     with their ratio.
     """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((row["variant"], row["loss"]), []).append(row)
-    several = len({loss for _, loss in groups}) > 1
+        groups.setdefault((row["variant"], row["schedule"], row["loss"]), []).append(row)
+    several = len({loss for *_, loss in groups}) > 1
     plain: list[ErrorbarContainer] = []
     refined: list[ErrorbarContainer] = []
     labels = []
-    for x, ((variant, loss), group) in enumerate(groups.items()):
+    for x, ((variant, schedule, loss), group) in enumerate(groups.items()):
         color = _series(variant, "project", x)["color"]
-        labels.append(VARIANT_LABELS[variant] + (f"\n({loss})" if several else ""))
+        label = schedule_label(variant, schedule).replace(", ", "\n")
+        labels.append(label + (f"\n({loss})" if several else ""))
         for kind, drawn, shift in (("plain", plain, -0.12), ("refined", refined, 0.12)):
             parts = [(row if kind == "plain" else row.get("refined")) for row in group]
             if None in parts:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from utils import __version__
-from utils.autoencoder import VARIANT_LABELS, VARIANTS
+from utils.autoencoder import VARIANTS, schedule_label
 from utils.cluster import available_cores, connect, run_tasks
 from utils.datasets import load_sample
 from utils.files import atomic_path, source_sha256, write_json
@@ -58,7 +58,7 @@ class Run:
     def name(self) -> str:
         """What its files and its line in the progress are called."""
         jets = "all" if self.max_jets is None else str(self.max_jets)
-        return f"{self.variant}-{self.loss}-{jets}-jets-seed-{self.seed}"
+        return f"{self.variant}-{self.schedule}-{self.loss}-{jets}-jets-seed-{self.seed}"
 
 
 def parse_variants(names: Sequence[str]) -> list[str]:
@@ -91,11 +91,11 @@ def sweep(
     """Train every variant with every loss and seed on every size of sample, as Dask tasks; returns a row for each.
 
     A row is what `metrics.evaluate` says of the model on the test jets, which are the same for every size and seed,
-    with `variant`, `seed`, `training_jets`, `pca_mse` (rank-3 PCA of the same training jets) and the `curve` of its
-    losses. Each lies in `folder` as JSON, beside its model, as soon as its training ends; what is there already, of the
-    same configuration, sample and version, is not trained again. `workers` and `scheduler` as in `cluster.connect`; a
-    folder given to a cluster must be one that its workers see. Raises SweepError for trainings that failed, after
-    the others are done.
+    with `variant`, `schedule`, `seed`, `training_jets`, `pca_mse` (rank-3 PCA of the same training jets) and the
+    `curve` of its losses. Each lies in `folder` as JSON, beside its model, as soon as its training ends; what is there
+    already, of the same configuration, sample and version, is not trained again. `workers` and `scheduler` as in
+    `cluster.connect`; a folder given to a cluster must be one that its workers see. Raises SweepError for trainings
+    that failed, after the others are done.
     """
     folder = Path(folder).resolve()
     runs = [
@@ -177,6 +177,7 @@ def train_run(run: Run, source: dict[str, Any], folder: Path) -> dict[str, Any]:
     curve = result.losses.iloc[kept]
     row |= {
         "variant": run.variant,
+        "schedule": run.schedule,
         "seed": run.seed,
         "max_jets": run.max_jets,
         "training_jets": len(sample.train),
@@ -219,12 +220,12 @@ def _finished(folder: Path, run: Run, source: dict[str, Any]) -> dict[str, Any] 
 
 
 def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and standard deviation over the seeds for each variant, loss and size; JSON-safe.
+    """Mean and standard deviation over the seeds for each variant, schedule, loss and size; JSON-safe.
 
     The deviation is None where there is one seed.
-    Keys: `variant`, `label`, `loss`, `training_jets`, `seeds`, `parameters`, and as (mean, deviation) `mse`,
-    `mse_over_pca`, `train_mse`, `cpu_seconds`, `refined_mse`, `refined_over_pca`, `refine_seconds` for a million jets
-    (None without refinement), and `half_width_68` and `q99` of each quantity, plain and `refined`.
+    Keys: `variant`, `label`, `schedule`, `loss`, `training_jets`, `seeds`, `parameters`, and as (mean, deviation)
+    `mse`, `mse_over_pca`, `train_mse`, `cpu_seconds`, `refined_mse`, `refined_over_pca`, `refine_seconds` for a million
+    jets (None without refinement), and `half_width_68` and `q99` of each quantity, plain and `refined`.
     """
     groups: dict[tuple, list[dict[str, Any]]] = {}
     for row in rows:
@@ -237,7 +238,8 @@ def _summary(group: list[dict[str, Any]]) -> dict[str, Any]:
     refined = [row["refined"] for row in group] if all("refined" in row for row in group) else None
     return {
         "variant": first["variant"],
-        "label": VARIANT_LABELS[first["variant"]],
+        "label": schedule_label(first["variant"], first["schedule"]),
+        "schedule": first["schedule"],
         "loss": first["loss"],
         "max_jets": first["max_jets"],
         "training_jets": round(float(np.mean([row["training_jets"] for row in group]))),
@@ -363,4 +365,4 @@ def write_sweep(folder: str | Path, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _key(entry: dict[str, Any]) -> tuple[Any, ...]:
-    return entry["max_jets"], entry["loss"], entry["variant"]
+    return entry["max_jets"], entry["loss"], entry["schedule"], entry["variant"]

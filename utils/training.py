@@ -45,6 +45,7 @@ from utils.jets import FEATURES, JetError, feature_array
 from utils.losses import LOSSES, make_loss
 from utils.metrics import evaluate, save_model
 from utils.normalization import NORMALIZATIONS, Normalization
+from utils.zigzag import Zigzag
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class TrainingConfig:
     those of single batches are a noise that three latent numbers cannot average away. Gradients longer than `clip`
     times their running mean are shortened to that (None: as they are): where an encoder folds four dimensions into
     three, a few jets give gradients far longer than all others. `symmetries` moves the jets by
-    `apply_symmetries`. `loss` is a key of `losses.LOSSES`.
+    `apply_symmetries`. `loss` is a key of `losses.LOSSES`. With `folds`, the latents follow the code of a `Zigzag` of
+    so many folds at first, as `_FollowZigzag` says.
     """
 
     optimizer: str
@@ -73,6 +75,7 @@ class TrainingConfig:
     clip: float | None = None
     symmetries: bool = False
     loss: str = "mse"
+    folds: int | None = None
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -100,7 +103,7 @@ OPTIMIZERS: dict[str, Any] = {
 }
 """Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
 
-_SYMMETRIC = TrainingConfig(
+_PROJECT = TrainingConfig(
     "soap",
     batch_size=1024,
     learning_rates=(1e-2,),
@@ -108,25 +111,17 @@ _SYMMETRIC = TrainingConfig(
     frozen_batch_norm=0.2,
     clip=1.2,
     symmetries=True,
+    folds=14,
 )
+_PUBLISHED = TrainingConfig("adam", 8192, learning_rates=(1e-3, 1e-4, 1e-5, 1e-6), steps=3000, min_batches=1)
 
 SCHEDULES: dict[str, dict[str, TrainingConfig]] = {
-    "project": {
-        "quick": TrainingConfig("soap", batch_size=1024, learning_rates=(1e-2,), steps=1200),
-        "reference": TrainingConfig("soap", batch_size=1024, learning_rates=(1e-2,), steps=16_000),
-    },
-    "symmetric": {
-        "quick": replace(_SYMMETRIC, steps=1200),
-        "reference": _SYMMETRIC,
-    },
-    "published": {
-        "quick": TrainingConfig("adam", 8192, learning_rates=(1e-3, 1e-4, 1e-5, 1e-6), steps=300, min_batches=1),
-        "reference": TrainingConfig("adam", 8192, learning_rates=(1e-3, 1e-4, 1e-5, 1e-6), steps=3000, min_batches=1),
-    },
+    "project": {"quick": replace(_PROJECT, steps=1200), "reference": _PROJECT},
+    "unguided": {"quick": replace(_PROJECT, steps=1200, folds=None), "reference": replace(_PROJECT, folds=None)},
+    "published": {"quick": replace(_PUBLISHED, steps=300), "reference": _PUBLISHED},
 }
-"""Ways to spend the time of a profile, on a CPU some 20 s and 2 to 4 minutes a model: the project's own, one in half of
-its steps for small samples, and the fixed rates in phases of the original notebooks."""
-
+"""Ways to spend the time of a profile, on a CPU some 30 s and 2 to 5 minutes a model: the project's own, the same
+without a zigzag to begin with, and the fixed rates in phases of the original notebooks."""
 
 BATCH_SIZES = {"residual_gelu": 512}
 """Variants that smaller batches suit: with batches of 1024, more seeds of the residual network ended badly."""
@@ -139,7 +134,7 @@ def training_config(
     loss: str = "mse",
     variant: str | None = None,
 ) -> TrainingConfig:
-    """The training of a profile ("quick", "reference") with a schedule: "project", "symmetric" or "published".
+    """The training of a profile ("quick", "reference") with a schedule: "project", "unguided" or "published".
 
     `steps` of the optimizer instead of the profile's own, None: those. With a `variant`, the first two have the batches
     of `BATCH_SIZES`.
@@ -336,6 +331,8 @@ def train(
     depend on the number of cores; more threads wait for each other, far longer where anything else runs.
     The same seed on the same machine gives the same weights. Raises FloatingPointError where the losses are not finite.
     """
+    if training.folds and config.latent != 3:
+        raise ValueError(f"a zigzag has three numbers and the network {config.latent} latents: train with folds=None")
     learner = make_learner(config, dls, training, seed)
     epochs = max(1, round(training.steps / len(dls.train)))
     history = _History(epochs, training.frozen_batch_norm * epochs, progress)
@@ -351,8 +348,10 @@ def train(
     start, cpu_start = time.perf_counter(), time.process_time()
     try:
         with learner.no_logging(), torch_threads(1), _all_processes(learner):
-            clip = [_Clip(training.clip)] if training.clip else []
-            learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history, *clip])
+            extra: list[Callback] = [_Clip(training.clip)] if training.clip else []
+            if training.folds:
+                extra.append(_FollowZigzag(Zigzag(training.folds).fit(dls.train.dataset.jets.cpu())))
+            learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history, *extra])
     except torch.linalg.LinAlgError as error:  # SOAP decomposes gradients, which NaN has no decomposition of
         raise FloatingPointError(f"the training diverged in epoch {learner.epoch}; lower the learning rate") from error
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
@@ -454,6 +453,41 @@ class _Clip(Callback):
         limit = self.factor * self.mean
         nn.utils.clip_grads_with_norm_(parameters, float(limit), length)
         self.mean = torch.lerp(self.mean, torch.minimum(length, limit), 0.01)
+
+
+FOLLOWED = (0.4, 0.5)
+"""Fractions of a training: until the first, latents follow a zigzag; at the second they are free."""
+
+
+class _FollowZigzag(Callback):
+    """Add the mean squared distance between latents and the code of a zigzag to the loss that is minimized.
+
+    In units of the loss: times what it makes of a mean squared error of 1. With full weight until the first of
+    `FOLLOWED`, then less and less until the second. From there on the training is as without, but from a surface with
+    the folds of the zigzag: how many there are, gradient descent hardly changes.
+    """
+
+    def __init__(self, zigzag: Zigzag):
+        super().__init__()
+        self.zigzag = zigzag
+
+    def before_fit(self) -> None:
+        encoder: Any = _unwrapped(self.model).encoder
+        self.hook = encoder.register_forward_hook(self._keep)
+
+    def _keep(self, encoder: nn.Module, inputs: Any, latents: torch.Tensor) -> None:
+        self.latents = latents
+
+    def after_loss(self) -> None:
+        full, free = FOLLOWED
+        weight = min(1.0, (free - self.pct_train) / (free - full))
+        if self.training and weight > 0:
+            code = torch.as_tensor(self.zigzag.encode(self.x.cpu())).to(self.x)
+            unit = self.loss.detach() / nn.functional.mse_loss(self.pred.detach(), self.y)
+            self.learn.loss_grad = self.loss_grad + weight * unit * nn.functional.mse_loss(self.latents, code)
+
+    def after_fit(self) -> None:
+        self.hook.remove()
 
 
 class _History(Callback):

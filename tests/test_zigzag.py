@@ -1,0 +1,77 @@
+"""The zigzag holds four quantities in three numbers, the better the more folds it has."""
+
+import numpy as np
+import pytest
+import torch
+
+from utils.autoencoder import PCABaseline
+from utils.datasets import load_sample
+from utils.jets import feature_array
+from utils.metrics import mean_squared_error
+from utils.normalization import CustomNormalization
+from utils.zigzag import Zigzag
+
+
+@pytest.fixture(scope="module")
+def rectangle() -> np.ndarray:
+    """Jets spread evenly over 1 in pt and 0.2 in m."""
+    m, pt, phi, eta = np.random.default_rng(0).uniform([0, 0, -1, -1], [0.2, 1, 1, 1], (40_000, 4)).T
+    return np.column_stack([m, pt, phi, eta])
+
+
+@pytest.mark.parametrize("folds", [4, 10, 50])
+def test_the_error_is_that_of_the_middle_of_a_stripe(rectangle, folds):
+    code = Zigzag(folds).fit(rectangle)
+    decoded = code.decode(code.encode(rectangle))
+    assert np.mean((decoded - rectangle)[:, 1] ** 2) == pytest.approx(1 / folds**2 / 12, rel=0.2)
+    assert np.mean((decoded - rectangle)[:, 0] ** 2) < 1e-6
+    np.testing.assert_allclose(decoded[:, 2:], rectangle[:, 2:], atol=1e-6)
+
+
+def test_codes_lie_between_the_ends_of_the_line_and_neighbours_on_it_are_neighbours(rectangle):
+    codes = Zigzag(6).fit(rectangle).encode(rectangle)
+    assert codes.dtype == np.float32
+    assert codes.shape == (len(rectangle), 3)
+    assert -1 <= codes[:, 0].min() < -0.99
+    assert 0.99 < codes[:, 0].max() <= 1
+    line = np.column_stack([np.linspace(-1, 1, 20_001), np.zeros(20_001), np.zeros(20_001)])
+    steps = np.abs(np.diff(Zigzag(6).fit(rectangle).decode(line), axis=0))
+    assert steps[:, 0].max() < 1e-3  # across the stripes the line has no jump; along it moves on by one of six
+    assert steps[:, 1].max() < 0.2
+
+
+def test_a_jet_has_the_same_code_whatever_comes_with_it(rectangle):
+    code = Zigzag(7).fit(rectangle)
+    np.testing.assert_array_equal(code.encode(rectangle)[:50], code.encode(rectangle[:50]))
+
+
+def test_jets_beyond_the_edges_go_onto_them(rectangle):
+    code = Zigzag(3).fit(rectangle)
+    far = np.array([[9.0, 0.5, 0.1, 0.2], [-9.0, 0.5, 0.1, 0.2], [0.1, 9.0, 0.1, 0.2], [0.1, -9.0, 0.1, 0.2]])
+    assert np.abs(code.encode(far)[:, 0]).max() <= 1
+    decoded = code.decode(code.encode(far))
+    assert (decoded[:, :2] > -0.1).all()
+    assert (decoded[:, :2] < 1.2).all()
+
+
+def test_one_jet_or_the_same_jet_over_and_over_can_be_fitted():
+    same = np.tile([[0.3, 0.5, 0.1, 0.2]], (30, 1))
+    code = Zigzag(5).fit(same)
+    np.testing.assert_allclose(code.decode(code.encode(same)), same, atol=1e-5)
+
+
+def test_on_real_jets_twelve_folds_beat_pca_and_a_hundred_are_far_better():
+    sample = load_sample()
+    train, test = (CustomNormalization().normalize(feature_array(table)) for table in (sample.train, sample.test))
+    twelve, hundred = (
+        mean_squared_error(test, code.decode(code.encode(test))) for code in (Zigzag(n).fit(train) for n in (12, 100))
+    )
+    with torch.no_grad():
+        pca = PCABaseline(3).fit(train)(torch.as_tensor(test, dtype=torch.float32)).numpy()
+    assert twelve < 0.3 * mean_squared_error(test, pca)
+    assert hundred < 0.04 * twelve
+
+
+def test_no_fold_is_refused():
+    with pytest.raises(ValueError, match="one fold at least, found 0"):
+        Zigzag(0)
