@@ -55,6 +55,9 @@ def check_refinement(metrics: dict[str, Any], plots: Path) -> None:
     trained, _ = metrics["models"]
     assert trained["refined"]["mse"] < trained["mse"]
     assert trained["refined"]["steps"] == 3
+    errors = list(metrics["zigzag"].values())
+    assert errors == sorted(errors, reverse=True)
+    assert (plots / "folds.png").stat().st_size > 50_000
 
 
 def check_comparison(metrics: dict[str, Any], plots: Path) -> None:

@@ -47,6 +47,17 @@ def legend(ax) -> list[str]:
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
+def test_the_plane_shows_both_and_counts_what_lies_beyond(jets: np.ndarray, outputs: np.ndarray) -> None:
+    ax = Figure().subplots()
+    outputs[:7, FEATURES.index("m")] = 0
+    outputs[7:, FEATURES.index("m")] = np.clip(outputs[7:, FEATURES.index("m")], 1, 200)
+    true, output = plotting.plot_plane(ax, jets, outputs)
+    np.testing.assert_array_equal(xy(true), jets[:, [FEATURES.index("m"), FEATURES.index("pt")]])
+    np.testing.assert_array_equal(xy(output), outputs[:, [FEATURES.index("m"), FEATURES.index("pt")]])
+    assert ax.get_title() == "7 of 3,000 jets beyond the axes"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("m [GeV]", r"$p_\mathrm{T}$ [GeV]")
+
+
 def test_distributions_hold_every_jet_and_say_what_lies_beyond(jets: np.ndarray) -> None:
     axes = Figure().subplots(2, 2)
     drawn = plotting.plot_distributions(axes, jets, [plotting.axis_label(name) for name in FEATURES])

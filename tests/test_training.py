@@ -17,6 +17,7 @@ from utils.training import (
     _Clip,
     _FollowZigzag,
     find_learning_rate,
+    main,
     make_checkpoint,
     make_dataloaders,
     make_learner,
@@ -160,6 +161,19 @@ def test_bad_choices_are_refused_with_those_there_are() -> None:
         replace(TRAINING, optimizer="sgd")
     with pytest.raises(ValueError, match=r"unknown device 'nonsense'; expected cpu"):
         pick_device("nonsense")
+
+
+def test_the_command_names_what_is_wrong_and_writes_nothing(tmp_path, capsys) -> None:
+    output = tmp_path / "model.safetensors"
+    (tmp_path / "jets.csv").write_text("m,pt,phi,eta\n1,abc,0,0\n")
+    for options, message in (
+        (["--dataset", str(tmp_path / "none.root")], "none.root"),
+        (["--dataset", str(tmp_path / "jets.csv")], "jets.csv"),
+        (["--steps", "0"], "training needs steps"),
+    ):
+        assert main([*options, "--output", str(output)]) == 2
+        assert message in capsys.readouterr().err
+    assert not output.exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

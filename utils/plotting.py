@@ -163,6 +163,31 @@ def plot_residuals(axes: np.ndarray, true: np.ndarray, reconstructed: np.ndarray
     return drawn
 
 
+PLANE = ((1.0, 200.0), (15.0, 1500.0))
+"""Limits of m and pt in GeV in `plot_plane`."""
+
+
+def plot_plane(ax: Axes, true: np.ndarray, reconstructed: np.ndarray) -> list[Line2D]:
+    """Jets of shape (jets, 4) in the plane of m and pt: true ones in grey, reconstructed ones over them.
+
+    Shows the surface that a code can reach, where phi and eta do not matter. The title counts the reconstructed jets
+    that lie beyond the axes.
+    """
+    m, pt = FEATURES.index("m"), FEATURES.index("pt")
+    drawn: list[Line2D] = []
+    for jets, color, label in ((true, "0.75", "input"), (reconstructed, "tab:red", "output")):
+        drawn += ax.plot(
+            jets[:, m], jets[:, pt], "o", markersize=0.7, markeredgewidth=0, color=color, label=label, rasterized=True
+        )
+    inside = np.ones(len(reconstructed), dtype=bool)
+    for column, (low, high) in zip((m, pt), PLANE, strict=True):
+        inside &= (reconstructed[:, column] >= low) & (reconstructed[:, column] <= high)
+    ax.set(xscale="log", yscale="log", xlim=PLANE[0], ylim=PLANE[1], xlabel="m [GeV]", ylabel=r"$p_\mathrm{T}$ [GeV]")
+    ax.set_title(f"{(~inside).sum():,} of {len(inside):,} jets beyond the axes", fontsize="small")
+    ax.legend(frameon=False, loc="upper left", markerscale=8)
+    return drawn
+
+
 class CornerArtists(NamedTuple):
     """What `plot_corner` drew: the matrix of axes, the correlations, and the colour bar."""
 

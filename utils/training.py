@@ -559,7 +559,10 @@ def _activation_table(stats: ActivationStats) -> pd.DataFrame:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train one model from the command line; with `torchrun`, in all of its processes. Returns the exit code."""
+    """Train one model from the command line; with `torchrun`, in all of its processes.
+
+    Returns the exit code: 0, 1 where the training diverged, 2 for bad input or usage.
+    """
     parser = argparse.ArgumentParser(prog="python -m utils.training", description="Train an autoencoder of jets.")
     parser.add_argument("--variant", default="tanh", choices=VARIANTS, help="default: %(default)s")
     parser.add_argument("--dataset", default="embedded", help="embedded, published, or a file (default: %(default)s)")
@@ -573,6 +576,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU for each process where there are any)")
     parser.add_argument("--output", required=True, metavar="FILE.safetensors", help="where the model goes")
     options = parser.parse_args(arguments)
+    try:
+        _train_one(options)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 1 if isinstance(error, FloatingPointError) else 2
+    return 0
+
+
+def _train_one(options: argparse.Namespace) -> None:
     sample = load_sample(options.dataset, options.max_jets, options.seed)
     config = training_config(options.profile, options.schedule, options.steps, options.loss, options.variant)
     normalization = NORMALIZATIONS[options.normalization].fit(feature_array(sample.train))
@@ -587,7 +599,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{options.output}: test MSE {row['mse']:.6g}, training loss {last['train']:.6g}, validation loss "
             f"{last['valid']:.6g} in epoch {result.best_epoch + 1} of {len(result.losses)}, {result.seconds:.1f} s"
         )
-    return 0
 
 
 if __name__ == "__main__":
