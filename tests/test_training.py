@@ -275,6 +275,12 @@ def test_latents_follow_the_zigzag_and_are_set_free(batches) -> None:
     assert not learner.model.encoder._forward_hooks
 
 
+@pytest.mark.parametrize("folds", [0, -1])
+def test_a_number_of_folds_that_is_none_is_refused(folds: int) -> None:
+    with pytest.raises(ValueError, match=f"folds, found {folds}"):
+        replace(TRAINING, folds=folds)
+
+
 def test_a_zigzag_needs_three_latents(batches) -> None:
     with pytest.raises(ValueError, match="three numbers and the network 2 latents"):
         train(AutoencoderConfig((4, 8, 2, 8, 4)), batches, replace(TRAINING, folds=3), progress=False)

@@ -54,10 +54,25 @@ def test_jets_beyond_the_edges_go_onto_them(rectangle):
     assert (decoded[:, :2] < 1.2).all()
 
 
-def test_one_jet_or_the_same_jet_over_and_over_can_be_fitted():
+@pytest.mark.parametrize("folds", [5, 14, 1000])
+def test_jets_at_the_end_of_their_stripe_come_back_to_it(rectangle, folds):
+    """All of one mass, they lie at an edge, where one stripe goes over into the next."""
+    massless = rectangle * [0, 1, 1, 1]
+    code = Zigzag(folds).fit(massless)
+    decoded = code.decode(code.encode(massless))
+    assert np.mean((decoded - massless)[:, 1] ** 2) == pytest.approx(1 / folds**2 / 12, rel=0.2)
+
+
+def test_the_same_jet_over_and_over_can_be_fitted():
     same = np.tile([[0.3, 0.5, 0.1, 0.2]], (30, 1))
     code = Zigzag(5).fit(same)
     np.testing.assert_allclose(code.decode(code.encode(same)), same, atol=1e-5)
+
+
+@pytest.mark.parametrize("jets", [np.ones((1, 4)), np.array([[np.nan, 1, 1, 1], [0, 1, 1, 1]])])
+def test_what_has_no_plane_is_refused(jets):
+    with pytest.raises(ValueError, match="two or more jets with finite m and pt"):
+        Zigzag(5).fit(jets)
 
 
 def test_on_real_jets_twelve_folds_beat_pca_and_a_hundred_are_far_better():
@@ -72,6 +87,7 @@ def test_on_real_jets_twelve_folds_beat_pca_and_a_hundred_are_far_better():
     assert hundred < 0.04 * twelve
 
 
-def test_no_fold_is_refused():
-    with pytest.raises(ValueError, match="one fold at least, found 0"):
-        Zigzag(0)
+@pytest.mark.parametrize("folds", [0, 200_000])
+def test_no_fold_and_more_than_float32_can_tell_are_refused(folds):
+    with pytest.raises(ValueError, match=f"1 to 100,000 folds, found {folds}"):
+        Zigzag(folds)

@@ -471,11 +471,11 @@ def time_training(
     """Training by the project's loop beside the original's recipe, on the same jets with the custom normalization.
 
     The original's: `epochs` of Adam at the rate 1e-3, batches of 8192 that a PyTorch DataLoader gathers jet by jet. The
-    project's: a third of the epochs of its own schedule. `rows` hold way, epoch, seconds since the start and valid_mse;
+    project's: its own schedule, in a third of the epochs. `rows` hold way, epoch, seconds since the start, valid_mse;
     `epoch_s` the seconds of an epoch in both ways and their ratio; `reached_s` the seconds until the validation error
     was at most that of the original's last epoch (`target_mse`), None where it never was.
     """
-    from utils.training import TrainingConfig, make_dataloaders, train
+    from utils.training import make_dataloaders, train, training_config
 
     normalization = CustomNormalization()
     x, valid = (
@@ -483,7 +483,7 @@ def time_training(
         for table in (sample.train, sample.valid)
     )
     rows = _train_as_original(VARIANTS[variant], x, valid, epochs, seed)
-    config = TrainingConfig("soap", batch_size=1024, learning_rates=(1e-2,), steps=1)
+    config = training_config(variant=variant)
     dls = make_dataloaders(sample, normalization, config, device)
     own_epochs = max(1, epochs // 3)
     result = train(VARIANTS[variant], dls, replace(config, steps=own_epochs * len(dls.train)), seed, progress=False)

@@ -84,6 +84,8 @@ class TrainingConfig:
             raise ValueError(f"unknown loss {self.loss!r}; known: {', '.join(LOSSES)}")
         if self.steps < 1 or self.batch_size < 2 or not self.learning_rates:
             raise ValueError(f"training needs steps, batches of two or more and a learning rate, found {self}")
+        if self.folds is not None:
+            Zigzag(self.folds)  # refuses what is no number of folds
         if self.clip is not None and self.clip <= 1:
             raise ValueError(f"gradients are clipped at more than their running mean, found {self.clip} times it")
 
@@ -120,7 +122,7 @@ SCHEDULES: dict[str, dict[str, TrainingConfig]] = {
     "unguided": {"quick": replace(_PROJECT, steps=1200, folds=None), "reference": replace(_PROJECT, folds=None)},
     "published": {"quick": replace(_PUBLISHED, steps=300), "reference": _PUBLISHED},
 }
-"""Ways to spend the time of a profile, on a CPU some 30 s and 2 to 5 minutes a model: the project's own, the same
+"""Ways to spend the time of a profile, on a CPU some 40 s and 2 to 7 minutes a model: the project's own, the same
 without a zigzag to begin with, and the fixed rates in phases of the original notebooks."""
 
 BATCH_SIZES = {"residual_gelu": 512}
@@ -456,7 +458,7 @@ class _Clip(Callback):
 
 
 FOLLOWED = (0.4, 0.5)
-"""Fractions of a training: until the first, latents follow a zigzag; at the second they are free."""
+"""Fractions of a training: until the first, latents follow a zigzag with full weight; from the second, not at all."""
 
 
 class _FollowZigzag(Callback):

@@ -18,6 +18,9 @@ BINS = 100
 WINDOW = 9
 """Bins that are taken together, for the table to be smooth."""
 
+MAX_FOLDS = 100_000
+"""With more, a float32 tells fewer than a hundred places along a stripe."""
+
 
 class Zigzag:
     """The plane of normalized m and pt, cut into `folds` stripes across its long principal axis.
@@ -30,13 +33,18 @@ class Zigzag:
     """
 
     def __init__(self, folds: int):
-        if folds < 1:
-            raise ValueError(f"a zigzag has one fold at least, found {folds}")
+        if not 1 <= folds <= MAX_FOLDS:
+            raise ValueError(f"a zigzag has 1 to {MAX_FOLDS:,} folds, found {folds}")
         self.folds = folds
 
     def fit(self, jets: Any) -> Self:
-        """Find axes, edges and stripes from normalized jets, shape (jets, 4); returns self."""
+        """Find axes, edges and stripes from normalized jets, shape (jets, 4); returns self.
+
+        Raises ValueError where there are fewer than two jets, or an m or pt that is not finite.
+        """
         plane = np.asarray(jets, dtype=np.float64)[:, [M, PT]]
+        if len(plane) < 2 or not np.isfinite(plane).all():
+            raise ValueError(f"a zigzag is fitted to two or more jets with finite m and pt, found {len(plane)} jets")
         self.mean = plane.mean(axis=0)
         _, self.axes = np.linalg.eigh(np.cov(plane - self.mean, rowvar=False))
         self.axes = self.axes * np.where(self.axes[1] < 0, -1, 1)
@@ -65,7 +73,8 @@ class Zigzag:
         place = np.interp(along, self.along, self.stripes)
         stripe = np.minimum(np.floor(place), self.folds - 1)
         _, low, high = self._stripe(stripe)
-        share = np.clip((across - low) / (high - low), 0, 1)
+        margin = 2.0**-22 * self.folds  # the ends belong to two stripes, and float32 must not round to the other
+        share = np.clip((across - low) / (high - low), margin, 1 - margin)
         line = stripe + np.where(stripe % 2 == 0, share, 1 - share)
         return np.column_stack([2 * line / self.folds - 1, jets[:, PHI], jets[:, ETA]]).astype(np.float32)
 
