@@ -17,8 +17,7 @@ import pytest
 import torch
 import zarr
 from codec_helpers import assert_same_bits, assert_same_events, assert_within, make_jets
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from utils.autoencoder import Autoencoder, AutoencoderConfig, PCABaseline

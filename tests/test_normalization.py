@@ -8,13 +8,7 @@ import pytest
 import torch
 
 from utils.jets import JetError
-from utils.normalization import (
-    NORMALIZATIONS,
-    CustomNormalization,
-    Normalization,
-    StandardNormalization,
-    closure,
-)
+from utils.normalization import NORMALIZATIONS, CustomNormalization, Normalization, StandardNormalization, closure
 
 JETS = np.array(
     [

@@ -16,13 +16,7 @@ from utils.checkpoint import load_checkpoint
 from utils.datasets import load_sample
 from utils.files import REPOSITORY
 from utils.metrics import evaluate
-from utils.notebooks import (
-    NOTEBOOKS,
-    declared_parameters,
-    find_notebooks,
-    run_notebooks,
-    share_parameters,
-)
+from utils.notebooks import NOTEBOOKS, declared_parameters, find_notebooks, run_notebooks, share_parameters
 from utils.published import missing_published
 from utils.sweep import COMPARED
 

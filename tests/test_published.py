@@ -27,11 +27,18 @@ from utils.checkpoint import (
     save_checkpoint,
 )
 from utils.cli import main
-from utils.datasets import fetch_published, load_published_jets
+from utils.datasets import load_published_jets
 from utils.inference import reconstruct
 from utils.jets import FEATURES, feature_array
 from utils.normalization import CustomNormalization
-from utils.published import PublishedFile, PublishedFilesError, find_published, git_blob_id, has_published
+from utils.published import (
+    PublishedFile,
+    PublishedFilesError,
+    fetch_published,
+    find_published,
+    git_blob_id,
+    has_published,
+)
 
 needs_published = pytest.mark.skipif(
     not all(has_published(name) for name in (published.TEST_SAMPLE, *PUBLISHED_MODELS)),

@@ -11,6 +11,7 @@ from fastai.learner import load_learner
 from utils.autoencoder import AutoencoderConfig
 from utils.datasets import Sample
 from utils.jets import JetError, make_table
+from utils.machine import pick_device
 from utils.normalization import CustomNormalization
 from utils.training import (
     JetDataLoader,
@@ -21,7 +22,6 @@ from utils.training import (
     make_checkpoint,
     make_dataloaders,
     make_learner,
-    pick_device,
     train,
     training_config,
 )

@@ -8,7 +8,6 @@ import json
 import math
 import multiprocessing
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -31,56 +30,28 @@ from utils.autoencoder import VARIANT_LABELS, VARIANTS, Autoencoder, Autoencoder
 from utils.checkpoint import Checkpoint, architecture_of, load_checkpoint, read_header, save_checkpoint
 from utils.datasets import Sample, load_sample
 from utils.files import REPOSITORY
-from utils.inference import prepare, torch_threads
+from utils.inference import prepare
 from utils.jets import feature_array
+from utils.machine import CPU, find_devices, machine_info, torch_threads
 from utils.normalization import CustomNormalization, Normalization
+from utils.text import text_table
 
 PROJECT, ORIGINAL = "project", "original"
 """The two ways to encode: `utils.inference`, and that of the original notebooks (see `original_encode`)."""
 
 MEMORY_STAGES = ("initialization", "encoding", "decoding")
+
 REPEATS = 20
+
 ORIGINAL_BYTES = 5000
 """Memory that a jet takes in the original's way, with some reserve."""
 
 MATRIX = 2048
 """Rows of the square matrices whose product gives the rate of arithmetic."""
 
-CPU = torch.device("cpu")
 Row = dict[str, Any]
+
 Encode = Callable[[np.ndarray], np.ndarray]
-
-
-def machine_info() -> dict[str, Any]:
-    """The machine and the software beside which a measured number means something; JSON-safe, memory in bytes.
-
-    `cores` are those that this process may use, `threads` those that torch uses; `gpu` is None without one.
-    """
-    gpu = None
-    if torch.cuda.is_available():
-        device = torch.cuda.get_device_properties(0)
-        gpu = {"name": device.name, "memory_bytes": device.total_memory, "cuda": torch.version.cuda}
-    return {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "gpu": gpu,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-
-
-def _cpu_model() -> str:
-    """The CPU's own name for itself (Linux), else what Python says of it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
@@ -176,15 +147,6 @@ def load_models(models: Mapping[str, Path], device: torch.device = CPU) -> dict[
     return {name: load_checkpoint(path, device) for name, path in models.items()}
 
 
-def find_devices(device: str | None = None) -> list[torch.device]:
-    """The device that is asked for; for None the CPU, and the GPU as well where there is one."""
-    if device is not None:
-        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device {device!r} was asked for, but this machine has no GPU that torch can use")
-        return [torch.device(device)]
-    return [CPU, torch.device("cuda")] if torch.cuda.is_available() else [CPU]
-
-
 def describe_weights(models: Mapping[str, Path]) -> dict[str, str]:
     """For each model, in words, where its weights come from."""
     described = {}
@@ -192,9 +154,6 @@ def describe_weights(models: Mapping[str, Path]) -> dict[str, str]:
         source = load_checkpoint(path).metadata.get("source")
         described[name] = source if isinstance(source, str) else path.name
     return described
-
-
-# ---- time ----------------------------------------------------------------------------------------------------------
 
 
 def synchronize(device: torch.device) -> None:
@@ -531,9 +490,6 @@ def _train_as_original(
     return rows
 
 
-# ---- memory --------------------------------------------------------------------------------------------------------
-
-
 def tensor_peak(function: Callable[[], Any], device: torch.device = CPU) -> int:
     """Most bytes that torch's tensors took at once during a call, above those before it.
 
@@ -709,9 +665,6 @@ def _trace_bounded(path: Path, number: int, threads: int) -> dict[str, int]:
     return {"encoding": max(0, encoding), "decoding": max(0, decoding)}
 
 
-# ---- all of it -----------------------------------------------------------------------------------------------------
-
-
 def run_benchmark(
     models: Mapping[str, Path],
     sample: Sample,
@@ -747,22 +700,6 @@ def run_benchmark(
             rows["memory"] += trace_memory(models, jets, place, used)
         rows["bounded"] = trace_bounded(models, effort.jets, used)
     return result | rows
-
-
-def text_table(rows: Sequence[Row], *columns: str, **factors: float) -> str:
-    """Some columns of some rows as text to four digits; `factors` multiply those that they name, for another unit."""
-    cells = [list(columns)]
-    cells += [[_cell(row.get(column), factors.get(column)) for column in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
-
-
-def _cell(value: Any, factor: float | None) -> str:
-    if value is None:
-        return "-"
-    if factor is not None:
-        return f"{value * factor:.4g}"
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def benchmark_text(result: Mapping[str, Any]) -> str:

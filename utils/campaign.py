@@ -34,6 +34,7 @@ FORMATS = {"root": ".root", "parquet": ".parquet", "hdf5": ".h5", "csv": ".csv"}
 """Suffixes of the jet files that a campaign can write."""
 
 CONTAINER = ".zarr.zip"
+
 REMOTE_STATES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "Content-MD5", "Digest", "checksum", "md5")
 """What servers call that which changes with the content of a file; of a file without any, nothing is known."""
 
@@ -277,9 +278,6 @@ def _parts(
     return [(bounds[i], bounds[i + 1]) for i in range(number)], settings.get("unit") or unit_of(opened)
 
 
-# ---- what a worker does ----------------------------------------------------------------------------------------------
-
-
 def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     """One task of a campaign, unless its output is there already."""
     start = time.perf_counter()
@@ -415,9 +413,6 @@ OPERATIONS: dict[str, Callable[[Task, dict[str, Any]], dict[str, Any]]] = {
     "convert": _convert,
     "evaluate": _evaluate,
 }
-
-
-# ---- what is said of it ----------------------------------------------------------------------------------------------
 
 
 def campaign_text(campaign: Campaign) -> str:

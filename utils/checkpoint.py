@@ -169,9 +169,6 @@ def _listing(names: Iterable[str], limit: int = 40) -> str:
     return ", ".join(found[:limit]) + (f", ... ({len(found)} in all)" if len(found) > limit else "")
 
 
-# ---- weights that fastai wrote -------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class PublishedModel:
     """What the weights of a published model do not say: its activation, normalization and order of the features."""

@@ -11,8 +11,11 @@ from typing import Any
 from utils import __version__
 
 _WORKERS = "processes on this machine (default: one a core)"
+
 _THREADS_OR_WORKERS = "threads, or with a folder processes, on this machine (default: one a core)"
+
 PROFILES = ("quick", "reference")
+
 MANY_FILES = (
     "Where OUT is a folder (it exists, ends in a slash or has no suffix), every file becomes one of its own there, as "
     "a task of a Dask cluster; what is there already, from the same bytes and settings, is kept."
@@ -154,8 +157,8 @@ def _add_run(commands: Any) -> None:
 def _run_run(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from utils.benchmark import machine_info
     from utils.files import REPOSITORY
+    from utils.machine import machine_info
     from utils.notebooks import find_notebooks, run_notebooks, share_parameters
     from utils.report import summary_text, write_report
 
@@ -442,7 +445,8 @@ def _add_info(commands: Any) -> None:
 
 def _run_info(options: argparse.Namespace) -> int:
     from utils.files import write_json
-    from utils.jet_summary import format_container, format_summary, summarize_jets
+    from utils.jet_summary import format_summary, summarize_jets
+    from utils.text import format_container
 
     name = options.files[0]
     if len(options.files) == 1 and name.endswith((".zarr.zip", ".safetensors")):
@@ -665,6 +669,3 @@ COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_sweep,
 )
 """What adds each command to the parser, in the order of `--help`."""
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,7 +18,6 @@ ANSWER_SECONDS = 15
 LOG_SECONDS = 60
 """A progress bar in a log is printed no more often than this."""
 
-
 _SETTINGS = {
     "distributed.worker.daemon": True,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,

@@ -45,22 +45,19 @@ from utils.jets import (
 )
 from utils.metrics import RESIDUAL_UNITS
 from utils.quantize import BLOCK, EXACT, Bounds
-from utils.schemes import (
-    AutoencoderScheme,
-    BoundedScheme,
-    Columns,
-    Scheme,
-    absolute_error,
-    fit_latent_steps,
-)
+from utils.schemes import AutoencoderScheme, BoundedScheme, Columns, Scheme, absolute_error, fit_latent_steps
 
 CODECS = ("bounded", "autoencoder", "lossless")
+
 FLOAT32_BYTES = 4 * len(FEATURES)
 """Bytes of a jet before compression."""
 
 _EVENTS = PLAIN | {"delta_spec": "auto"}
+
 _HISTOGRAM_SHIFT = 16
+
 Item = TypeVar("Item")
+
 Result = TypeVar("Result")
 
 

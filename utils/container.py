@@ -31,7 +31,9 @@ import numpy as np
 from numcodecs.pcodec import PCodec
 
 FORMAT = "compression-hep jets 1"
+
 ROOT, SUMMARY = "zarr.json", "summary/zarr.json"
+
 PLAIN = {"level": 8, "mode_spec": "classic", "delta_spec": "none"}
 """PCodec settings of integers that do not depend on their neighbours."""
 

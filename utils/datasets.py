@@ -9,25 +9,16 @@ import pandas as pd
 
 from utils.files import REPOSITORY, sha256_of
 from utils.jets import FEATURES, JetError, Paths, event_counts, make_table, read_jets, run_lengths
-from utils.published import TEST_SAMPLE, TRAIN_SAMPLE, fetch_published, find_published, has_published
+from utils.published import TEST_SAMPLE, TRAIN_SAMPLE, find_published, has_published
 from utils.readers import sample_files
 from utils.sources import is_remote
 
-__all__ = [
-    "EMBEDDED_FILES",
-    "Sample",
-    "fetch_published",
-    "load_contrasting_samples",
-    "load_published_jets",
-    "load_sample",
-    "select_jets",
-    "split_jets",
-]
-
 EMBEDDED = REPOSITORY / "datasets"
+
 EMBEDDED_FILES = (EMBEDDED / "qcd_jets_train.parquet", EMBEDDED / "qcd_jets_test.parquet")
 
 TEST_FRACTION = 0.2
+
 TEST_SPLIT_SEED = 0
 """Test jets are set apart with this seed always, so that models of different seeds are compared on the same jets."""
 

@@ -15,7 +15,6 @@ import psutil
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-
 PARTIAL = ".partial-"
 """How names of unfinished files begin; the machine and the process that write them follow."""
 
@@ -78,18 +77,6 @@ def sha256_of(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def notebook_folders(notebook: str, output: str | Path | None = None) -> tuple[Path, Path]:
-    """The folders for the plots and the models of a notebook, made if needed: (plots/<notebook>, models).
-
-    They lie in `output`, or in the repository where that is None. `notebook` is the file name without its suffix.
-    """
-    base = REPOSITORY if output is None else Path(output)
-    plots, models = base / "plots" / notebook, base / "models"
-    plots.mkdir(parents=True, exist_ok=True)
-    models.mkdir(parents=True, exist_ok=True)
-    return plots, models
 
 
 def describe_content(path: str | Path) -> str | None:

@@ -6,7 +6,6 @@ lies there, PyTorch runs the same steps. Memory stays bounded by the batch, what
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +21,7 @@ BATCH_SIZE = 2048
 """Jets in a batch of one CPU thread: its activations fit in the cache."""
 
 GPU_BATCH_SIZE = 1 << 18
+
 LANES = 16
 """Batches are filled up to a multiple of this, for the last jets of a batch to take the same vector instructions as all
 others: so a jet gives the same bits in whatever batch it comes."""
@@ -30,17 +30,6 @@ MIN_BATCH_SIZE = 128
 """Fewer jets than this are not worth another thread."""
 
 Run = Callable[[np.ndarray], np.ndarray]
-
-
-@contextmanager
-def torch_threads(threads: int | None) -> Iterator[int]:
-    """Let torch use so many threads inside the block (None: as many as it does already); yields their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield torch.get_num_threads()
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, eq=False)

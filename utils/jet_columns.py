@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.jets import JetError, listing
+from utils.jets import JetError
+from utils.text import listing
 
 ROLES = {"mass": "m", "energy": "e"} | {name: name for name in ("m", "e", "pt", "phi", "eta", "px", "py", "pz")}
+
 REQUIRED = (("pt", "eta", "phi", "m"), ("pt", "eta", "phi", "e"), ("px", "py", "pz", "e"), ("px", "py", "pz", "m"))
 """Sets of columns that determine a jet, best first."""
 
@@ -23,7 +25,9 @@ SPACELIKE_TOLERANCE = 1e-3
 _COLUMN = re.compile(
     rf"(?P<prefix>|.*[_.:/ ])(?P<role>{'|'.join(ROLES)})(?:[_ ]?[\[(]?(?P<unit>[gm]ev|rad)[\])]?)?", re.IGNORECASE
 )
+
 _EVENT = re.compile(r"(?P<prefix>|.*[.:/])(?P<name>[^.:/]+)")
+
 _XAOD = re.compile(r"(.*)Aux(?:Dyn)?[.:]+(.*)")
 
 

@@ -2,8 +2,6 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ from utils.jets import FEATURES, MASSLESS, UNITS, JetWarning, Paths, find_proble
 from utils.readers import open_source, read_blocks, sample_files
 
 QUANTILES = (0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
+
 SAMPLE_JETS = 2**20
 """Quantiles are exact up to so many jets; beyond, they are those of as many jets drawn at random."""
 
@@ -120,28 +119,6 @@ def format_summary(summary: dict[str, Any]) -> str:
     else:
         lines.append("  every jet can be used" if summary["jets"] else "  would be refused: no jets")
     return "\n".join(lines)
-
-
-def format_container(path: str | Path, content: dict[str, Any]) -> str:
-    """What a container or a checkpoint says of itself, as indented `key: value` lines; long lists are cut short."""
-    return "\n".join([f"{path}:", *_tree_lines(content, "  ")])
-
-
-def _tree_lines(content: dict[str, Any], indent: str) -> Iterable[str]:
-    for key, value in content.items():
-        if isinstance(value, dict) and value:
-            yield f"{indent}{key}:"
-            yield from _tree_lines(value, indent + "  ")
-        elif isinstance(value, list) and len(value) > 12:
-            yield f"{indent}{key}: {', '.join(map(_short, value[:12]))}, ... ({len(value)} in all)"
-        elif isinstance(value, list):
-            yield f"{indent}{key}: {', '.join(map(_short, value))}"
-        else:
-            yield f"{indent}{key}: {_short(value)}"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _label(quantile: float) -> str:

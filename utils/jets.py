@@ -13,9 +13,14 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
+from utils.text import listing
+
 FEATURES = ("m", "pt", "phi", "eta")
+
 UNITS = {"m": "GeV", "pt": "GeV", "phi": "rad", "eta": ""}
+
 COLUMNS = ("event", *FEATURES)
+
 CHUNK_JETS = 2**18
 """Jets in one chunk of a stream: 6 MB."""
 
@@ -329,9 +334,3 @@ def select_jets(table: pd.DataFrame, pt_min: float | None = None, eta_max: float
     empty = numbers[~np.isin(numbers, chosen["event"].to_numpy())]
     chosen.attrs = {"empty_events": empty.tolist()} if len(empty) else {}
     return chosen
-
-
-def listing(names: Iterable[Any], limit: int = 40) -> str:
-    """Names for a message, cut where they are many."""
-    found = [str(name) for name in names]
-    return ", ".join(found[:limit]) + (f", ... ({len(found)} in all)" if len(found) > limit else "") or "none"

@@ -14,6 +14,7 @@ import torch
 from utils.jets import FEATURES, MASSLESS, JetError
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
+
 Columns = tuple[float, float, float, float]
 
 

@@ -20,8 +20,11 @@ from utils.files import describe_content
 from utils.jets import JetError
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+
 _NUMERIC = ("numpy.core.numeric", "numpy._core.numeric")
+
 _BUILTINS = ("builtins", "__builtin__")
+
 _INDEX_CLASSES = ("Index", "Int64Index", "UInt64Index", "Float64Index", "RangeIndex")
 
 ALLOWED: dict[tuple[str, str], str] = {

@@ -26,11 +26,14 @@ from utils.files import atomic_path
 from utils.jets import FEATURES, UNITS
 from utils.metrics import RESIDUAL_UNITS, residuals
 
-if TYPE_CHECKING:  # importing fastai takes seconds, and figures do not need it
+if TYPE_CHECKING:
     from utils.training import LearningRateScan
 
+
 SYMBOLS = {"m": r"$m$", "pt": r"$p_{\mathrm{T}}$", "phi": r"$\phi$", "eta": r"$\eta$"}
+
 INPUT_COLOR, OUTPUT_COLOR = "tab:blue", "tab:orange"
+
 FALLING = ("m", "pt")
 """Quantities whose spectrum falls over orders of magnitude: logarithmic counts."""
 
@@ -406,9 +409,6 @@ def _rate_curves(ax: Axes, points: pd.DataFrame, column: str) -> list[Line2D]:
     return curves
 
 
-# ---- time and memory, from the rows of `utils.benchmark` -------------------------------------------------------------
-
-
 def _series(model: str, way: str, index: int) -> dict[str, Any]:
     """Colour and label of a model's bars or line; `index` counts the models."""
     colors = {"tanh": "tab:blue", "leaky_relu_bn": "tab:orange", "elu_bn": "tab:green", "residual_gelu": "tab:red"}
@@ -569,9 +569,6 @@ def plot_transfer(ax: Axes, mse: pd.Series) -> Axes:
     )
     ax.set(xlabel="tested on", ylabel="trained on")
     return ax
-
-
-# ---- several trainings, from the rows of `utils.sweep` ---------------------------------------------------------------
 
 
 class ComparisonArtists(NamedTuple):

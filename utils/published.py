@@ -14,11 +14,15 @@ from pathlib import Path
 from utils.files import atomic_path, describe_content
 
 FOLDER_VARIABLE = "COMPRESSIONHEP_PUBLISHED"
+
 REPOSITORY = "honeygupta/CompressionHEP"
+
 COMMIT = "3e103041b318d22e9b720fb5fe085421622ff0cd"
+
 BASE_URL = f"https://raw.githubusercontent.com/{REPOSITORY}/{COMMIT}"
 
 TEST_SAMPLE = "all_jets_test_4D_100_percent.pkl"
+
 TRAIN_SAMPLE = "all_jets_train_4D_100_percent.pkl"
 
 

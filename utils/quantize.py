@@ -25,6 +25,7 @@ BLOCK = 2**14
 """Values worked on at a time, so that intermediate results stay in the cache."""
 
 _UNITS = {"GeV": 1.0, "MeV": 1e-3, "rad": 1.0, "mrad": 1e-3, "": 1.0}
+
 _PART = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%|[A-Za-z]*)\s*")
 
 
@@ -214,6 +215,7 @@ class RelativeGrid:
 
 
 Grid = UniformGrid | CircularGrid | RelativeGrid
+
 _PARAMETERS = {UniformGrid: ("step",), CircularGrid: ("count",), RelativeGrid: ("relative", "absolute")}
 
 

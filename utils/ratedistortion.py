@@ -37,13 +37,18 @@ MSE_STEPS = tuple(float(mse) for mse in np.geomspace(3e-3, 1e-8, 12))
 """Mean squared errors that the methods with a free step aim at, at most."""
 
 LATENT_BITS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 16)
+
 MANTISSA_BITS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14)
+
 NANOAOD = "NanoAOD, 10 bits for m and pt, 12 for phi and eta"
 """Mantissa bits of jets in CMS NanoAOD (CMSSW, PhysicsTools/NanoAOD)."""
 
 TIGHT = Bounds(ErrorBound(0.001, 0.001), ErrorBound(0.001), ErrorBound(absolute=0.001), ErrorBound(absolute=0.001))
+
 DEFAULT_SETTING = "1%, 1% (10 MeV), 0.005, 0.005"
+
 TIGHT_SETTING = "0.1%, 0.1% (1 MeV), 0.001, 0.001"
+
 OPTIONAL = {"zfp": ("zfpy", 'extra "codecs"'), "SZ3": ("pysz", 'extra "codecs"')}
 """Methods that need a package which may be missing: its name, and what brings it."""
 
@@ -51,6 +56,7 @@ CMS_JET_RESOLUTION = ((30.0, 0.15, 0.20), (100.0, 0.10, 0.10), (1000.0, 0.05, 0.
 """Relative resolution of jet pt in CMS, lowest and highest at a pt in GeV (arXiv:1607.03663)."""
 
 _NORMALIZATION_LABELS = {"none": ", no norm.", "standard": ", standard norm."}
+
 Streams = list[bytes]
 
 

@@ -22,12 +22,12 @@ from utils.jets import (
     JetWarning,
     Paths,
     find_problems,
-    listing,
     make_table,
     refuse_jets,
     wrap_phi,
 )
 from utils.sources import Block, Options, Source, is_remote, open_binary, reading
+from utils.text import listing
 
 PER_GEV = {"GeV": 1.0, "MeV": 1000.0}
 

@@ -7,14 +7,16 @@ import torch
 from torch.func import vjp, vmap
 
 from utils.checkpoint import Checkpoint
-from utils.inference import prepare, torch_threads
+from utils.inference import prepare
 from utils.losses import ResidualLoss, make_loss
+from utils.machine import torch_threads
 
 BATCH_SIZE = 2048
 """Jets that are refined together. The last batch is filled up to it, so that a jet meets the same matrix shapes, and
 gives the same latents, whatever comes with it."""
 
 FIRST_DAMPING = 1e-2
+
 LEAST_GAIN = 1e-6
 """A step counts where the squared residuals fall by this fraction: float32 sees no less."""
 

@@ -5,10 +5,8 @@ function in `RESULT_TABLES`.
 """
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,52 +15,37 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from utils.files import REPOSITORY, atomic_path, write_json
+from utils.machine import machine_line
 from utils.notebooks import Outcome
+from utils.text import Table, decimals, spread_text
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
+
 THUMBNAIL_PIXELS = (544, 544)
+
 NO_NORMALIZATION = "1b. 4D_3D_200_no_norm"
+
 STANDARD = "1c. 4D_3D_200_standard_norm"
+
 CUSTOM = "1d. 4D_3D_200_custom_norm"
+
 LEAKY_RELU = "2a. 4D_3D_200_ReLU_BN_custom_norm"
+
 ELU = "2b. 4D_3D_200_ELU_BN_custom_norm"
+
 RESIDUAL = "2c. 4D_3D_residual_GELU_custom_norm"
+
 COMPARISON = "2d. Comparing_the_models"
+
 EXECUTION_TIME = "Execution_time_calculation"
+
 MEMORY = "Memory_allocation_trace"
+
 ERROR_COLUMNS = {"pt": ("pt [%]", 100), "m": ("m [%]", 100), "phi": ("phi [mrad]", 1000), "eta": ("eta [0.001]", 1000)}
 """Header and factor of each quantity's residuals in a table."""
 
 Metrics = Mapping[str, Mapping[str, Any]]
 """The content of each metrics.json, by the name of its notebook."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text, with a title and a caption that tells how to read it.
-
-    The first `labels` columns hold words, the others numbers.
-    """
-
-    title: str
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    labels: int = 1
-
-    def markdown(self) -> str:
-        """The table in GitHub's Markdown, in columns of even width so that it reads as plain text too."""
-        widths = [max(len(cell) for cell in column) for column in zip(self.header, *self.rows, strict=True)]
-        rule = [":" + "-" * (width - 1) for width in widths]
-        rule[self.labels :] = [mark[::-1] for mark in rule[self.labels :]]
-        lines = []
-        for row in (self.header, rule, *self.rows):
-            cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-            cells[self.labels :] = [c.strip().rjust(width) for c, width in zip(cells, widths, strict=True)][
-                self.labels :
-            ]
-            lines.append(f"| {' | '.join(cells)} |")
-        return "\n".join([f"### {self.title}", "", *lines, "", self.caption])
 
 
 def read_metrics(plots: Path) -> dict[str, dict[str, Any]]:
@@ -157,15 +140,6 @@ def largest_sample(summary: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry for entry in summary if entry["max_jets"] == largest and entry["loss"] == summary[0]["loss"]]
 
 
-def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
-    """(mean, standard deviation) as text, the deviation left out where there is none."""
-    mean, deviation = value
-    assert mean is not None
-    if deviation is None:
-        return f"{mean * factor:.3g}"
-    return f"{mean * factor:.3g} ± {deviation * factor:.2g}"
-
-
 def execution(metrics: Metrics) -> Table | None:
     """Time and memory of the variants on each device; None without the results of both notebooks."""
     if EXECUTION_TIME not in metrics or MEMORY not in metrics:
@@ -194,7 +168,7 @@ def execution(metrics: Metrics) -> Table | None:
         f"the {times['dataset']['jets']['test']:,} test jets. Jets per second through encoder and decoder, in calls of "
         f"{times['throughput'][0]['jets']:,} jets, and the ratio to the original's way (eager, gradients recorded, one "
         "batch) in the same run; the arithmetic as a share of the float32 matrix-product rate; peak memory above input "
-        f"and output, for {memory['bounded'][0]['jets']:,} jets. {_machine_line(machine)}."
+        f"and output, for {memory['bounded'][0]['jets']:,} jets. {machine_line(machine)}."
         + ("" if trained else " Weights are random, which takes the same time.")
         + f" {provenance([times, memory])}"
     )
@@ -270,15 +244,10 @@ def _errors(model: Mapping[str, Any]) -> tuple[str, ...]:
     cells = []
     for quantity, (_, factor) in ERROR_COLUMNS.items():
         median, width, tail = (factor * rows[quantity][key] for key in ("median", "half_width_68", "q99"))
-        digits = _decimals(width)
+        digits = decimals(width)
         bias = f"{round(median, digits) or 0.0:.{digits}f}".replace("-", "−")
-        cells.append(f"{bias} ± {width:.{digits}f} ({tail:.{_decimals(tail)}f})")
+        cells.append(f"{bias} ± {width:.{digits}f} ({tail:.{decimals(tail)}f})")
     return tuple(cells)
-
-
-def _decimals(value: float) -> int:
-    """Decimals that show two significant digits of a value."""
-    return max(0, 1 - math.floor(math.log10(abs(value)))) if value else 1
 
 
 def tables_text(metrics: Metrics) -> str:
@@ -354,7 +323,7 @@ def _index_page(
     jets = ", ".join(f"{count:,} {name}" for name, count in source.get("jets", {}).items())
     facts = [
         ("dataset", f"{source['dataset']}{f' ({jets} jets)' if jets else ''}"),
-        ("machine", _machine_line(machine)),
+        ("machine", machine_line(machine)),
         ("time", f"{sum(outcome.seconds for outcome in outcomes):.0f} s"),
     ]
     environment = Environment(loader=PackageLoader("utils"), autoescape=True)
@@ -364,12 +333,6 @@ def _index_page(
         tables=result_tables(read_outcome_metrics(outcomes)),
         entries=[_index_entry(folder, outcome) for outcome in outcomes],
     )
-
-
-def _machine_line(machine: Mapping[str, Any]) -> str:
-    gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
-    versions = f"torch {machine['torch']}, Python {machine['python']}"
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {gpu}, {versions}"
 
 
 def _index_entry(folder: Path, outcome: Outcome) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The numbers of the published tables, again, from the published weights and jets; and beside them the right ones."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from utils.jets import FEATURES, feature_array
 from utils.metrics import evaluate, mean_squared_error, published_residuals, resolution_table
 from utils.normalization import CustomNormalization, NoNormalization, Normalization
 from utils.published import find_published, has_published
+from utils.text import TitledTable, as_markdown, as_text, or_dash
 
 GEV_IN_MEV = 1e3
 
@@ -195,45 +196,35 @@ def _resolution(jets: np.ndarray, reconstructed: np.ndarray) -> dict[str, dict[s
     return resolution
 
 
-# ---- tables --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Table:
-    title: str
-    header: list[str]
-    lines: list[list[str]]
-
-
 def text_tables(rows: Iterable[Row]) -> str:
     """The rows of `reproduce` as aligned text for a terminal."""
-    return "\n\n".join(_text(table) for table in _tables(list(rows)))
+    return "\n\n".join(as_text(table) for table in _tables(list(rows)))
 
 
 def markdown_tables(rows: Iterable[Row]) -> str:
     """The rows of `reproduce` as Markdown tables, as the README shows them."""
-    return "\n\n".join(_markdown(table) for table in _tables(list(rows)))
+    return "\n\n".join(as_markdown(table) for table in _tables(list(rows)))
 
 
-def _tables(rows: list[Row]) -> list[_Table]:
+def _tables(rows: list[Row]) -> list[TitledTable]:
     return [_mse_table(rows), _recipe_table(rows), _resolution_table(rows)]
 
 
-def _mse_table(rows: list[Row]) -> _Table:
+def _mse_table(rows: list[Row]) -> TitledTable:
     lines = [
         [
             LABELS[row["model"]],
-            _or_dash(row["mse_published"], lambda value: f"{value:.4g}"),
+            or_dash(row["mse_published"], lambda value: f"{value:.4g}"),
             f"{row['mse']:.5g}",
-            _or_dash(row["mse_deviation"], lambda value: f"{value:+.2%}"),
+            or_dash(row["mse_deviation"], lambda value: f"{value:+.2%}"),
         ]
         for row in rows
     ]
     title = "MSE on the published test jets, each in the space that the model was trained in"
-    return _Table(title, ["model", "published", "here", "deviation"], lines)
+    return TitledTable(title, ["model", "published", "here", "deviation"], lines)
 
 
-def _recipe_table(rows: list[Row]) -> _Table:
+def _recipe_table(rows: list[Row]) -> TitledTable:
     lines = []
     for row in rows:
         wrong = row["normalization"] == "custom"
@@ -244,17 +235,17 @@ def _recipe_table(rows: list[Row]) -> _Table:
                 LABELS[row["model"]],
                 "published" if wrong else "exact",
                 *(f"{recipe[name]:.4g}" for name in FEATURES),
-                _or_dash(deviation, lambda value: f"{max(map(abs, value.values())):.2%}"),
+                or_dash(deviation, lambda value: f"{max(map(abs, value.values())):.2%}"),
             ]
         )
         if recipe != correct:
             exact = "exact" if wrong else "exact, in GeV"
             lines.append([LABELS[row["model"]], exact, *(f"{correct[name]:.4g}" for name in FEATURES), "-"])
     title = "Mean of (out - in) / in by the published recipe (+1 on massless true masses, division by angles)"
-    return _Table(title, ["model", "inverse", *FEATURES, "largest deviation"], lines)
+    return TitledTable(title, ["model", "inverse", *FEATURES, "largest deviation"], lines)
 
 
-def _resolution_table(rows: list[Row]) -> _Table:
+def _resolution_table(rows: list[Row]) -> TitledTable:
     lines = []
     for row in rows:
         cells = [row["resolution"][name] for name in FEATURES]
@@ -265,21 +256,4 @@ def _resolution_table(rows: list[Row]) -> _Table:
             ]
         )
     title = "Errors, exact inverse, angles wrapped, massless jets masked: median / 68% half-width / 99% of the absolute"
-    return _Table(title, ["model", "m, relative", "pt, relative", "phi [rad]", "eta"], lines)
-
-
-def _or_dash(value: Any, text: Callable[[Any], str]) -> str:
-    return "-" if value is None else text(value)
-
-
-def _text(table: _Table) -> str:
-    lines = [table.header, *table.lines]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
-    rows = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines]
-    return "\n".join([table.title, "", rows[0], "-" * len(rows[0]), *rows[1:]])
-
-
-def _markdown(table: _Table) -> str:
-    rule = ["---"] + ["---:"] * (len(table.header) - 1)
-    rows = ["| " + " | ".join(line) + " |" for line in (table.header, rule, *table.lines)]
-    return "\n".join([f"*{table.title}*", "", *rows])
+    return TitledTable(title, ["model", "m, relative", "pt, relative", "phi [rad]", "eta"], lines)

@@ -10,7 +10,7 @@ import numpy as np
 
 from utils.jet_columns import JetColumns, choose_collection, find_event_column
 from utils.jet_note import NOTE_KEY, parse_note
-from utils.jets import JetError, listing
+from utils.jets import JetError
 from utils.sources import (
     ROWS,
     Block,
@@ -25,6 +25,7 @@ from utils.sources import (
     row_blocks,
     same_counts,
 )
+from utils.text import listing
 
 BLOCK_BYTES = 2**25
 """Bytes, uncompressed, of the branches that are in memory at once."""

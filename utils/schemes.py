@@ -27,6 +27,7 @@ from utils.quantize import (
 )
 
 Columns = dict[str, np.ndarray]
+
 Arrays = dict[str, tuple[np.ndarray, dict[str, Any]]]
 """Arrays of a chunk by name, each with its PCodec settings."""
 

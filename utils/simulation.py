@@ -25,15 +25,19 @@ from utils.files import atomic_path
 from utils.jets import JetError, make_table
 
 NEUTRINOS = (12, 14, 16)
+
 BATCH_EVENTS = 100
 """Events whose records are held in memory at once."""
 
 FINE_TOWER = 0.1
+
 PHI_TOWERS = 64
 """Fine towers in phi; in eta they measure FINE_TOWER."""
 
 EMBEDDED_SEED = 20201
+
 EMBEDDED_EVENTS = 64_000
+
 EMBEDDED_JETS = {"qcd_jets_train.parquet": 111_778, "qcd_jets_test.parquet": 27_945}
 """Files of the embedded sample and the number of jets that each may hold at most; whole events fill them in turn."""
 
@@ -431,7 +435,3 @@ def main(arguments: list[str] | None = None) -> None:
     except (JetError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-
-
-if __name__ == "__main__":
-    main()

@@ -21,8 +21,9 @@ from utils.jets import FEATURES, Paths
 from utils.metrics import RESIDUAL_UNITS
 from utils.normalization import CustomNormalization
 from utils.readers import sample_files
-from utils.report import Table, largest_sample, spread_text
+from utils.report import largest_sample
 from utils.sources import is_remote
+from utils.text import Table, spread_text
 
 COMPARED = ("tanh", "leaky_relu_bn", "elu_bn", "residual_gelu")
 """The variants of the comparison; "linear" is left out, since PCA is its best case."""
@@ -128,7 +129,8 @@ def sweep(
 
 def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> None:
     """Find settings without sense before hours of training do."""
-    from utils.training import pick_device, training_config
+    from utils.machine import pick_device
+    from utils.training import training_config
 
     if not runs:
         raise ValueError("a sweep needs a variant, a loss, a size and a seed at least")
@@ -347,7 +349,7 @@ def write_sweep(folder: str | Path, rows: Sequence[dict[str, Any]]) -> str:
     from matplotlib.figure import Figure
 
     from utils import plotting
-    from utils.benchmark import machine_info
+    from utils.machine import machine_info
 
     folder, summary = Path(folder), summarize(rows)
     frame, largest = summary_frame(summary), largest_sample(summary)

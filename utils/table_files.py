@@ -8,7 +8,7 @@ import numpy as np
 
 from utils.jet_columns import choose_collection, find_collections, find_event_column
 from utils.jet_note import NOTE_KEY, parse_note
-from utils.jets import JetError, listing
+from utils.jets import JetError
 from utils.sources import (
     ROWS,
     Block,
@@ -24,6 +24,7 @@ from utils.sources import (
     row_blocks,
     same_counts,
 )
+from utils.text import listing
 
 
 def open_parquet(name: str, options: Options) -> Source:

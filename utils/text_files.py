@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from utils.jet_columns import JetColumns, choose_collection, find_event_column
-from utils.jets import JetError, listing
+from utils.jets import JetError
 from utils.sources import Block, Options, Source, open_binary, reading, row_blocks
+from utils.text import listing
 
 BLOCK_BYTES = 2**21
 """Bytes of text that are in memory at once."""
@@ -21,6 +22,7 @@ MAX_LINE = 2**20
 SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
 
 JET_OBJECTS = "j,b"
+
 OBJECTS = {"j", "b", "g", "e-", "e+", "m-", "m+", "mu-", "mu+", "t-", "t+"}
 """What event lines name: jets, b-jets, photons, electrons, muons, taus."""
 

@@ -7,12 +7,10 @@ trains in two processes, on a GPU each where there are any, with the same global
 
 import argparse
 import copy
-import os
 import random
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -40,9 +38,9 @@ from tqdm import tqdm
 from utils.autoencoder import VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline
 from utils.checkpoint import Checkpoint
 from utils.datasets import Sample, load_sample
-from utils.inference import torch_threads
 from utils.jets import FEATURES, JetError, feature_array
 from utils.losses import LOSSES, make_loss
+from utils.machine import pick_device, torch_threads
 from utils.metrics import evaluate, save_model
 from utils.normalization import NORMALIZATIONS, Normalization
 from utils.zigzag import Zigzag
@@ -115,6 +113,7 @@ _PROJECT = TrainingConfig(
     symmetries=True,
     folds=14,
 )
+
 _PUBLISHED = TrainingConfig("adam", 8192, learning_rates=(1e-3, 1e-4, 1e-5, 1e-6), steps=3000, min_batches=1)
 
 SCHEDULES: dict[str, dict[str, TrainingConfig]] = {
@@ -149,19 +148,6 @@ def training_config(
     if schedule != "published" and variant in BATCH_SIZES:
         config = replace(config, batch_size=BATCH_SIZES[variant])
     return replace(config, steps=config.steps if steps is None else steps, loss=loss)
-
-
-def pick_device(device: str | torch.device | None = None) -> torch.device:
-    """The device that is asked for; None is the GPU where there is one, else the CPU. ValueError where it can't be."""
-    if device is None:
-        return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"unknown device {device!r}; expected cpu, cuda, cuda:0 or the like") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {device!r} was asked for, but this machine has no GPU that torch can use")
-    return chosen
 
 
 class JetTensor:
@@ -601,9 +587,3 @@ def _train_one(options: argparse.Namespace) -> None:
             f"{options.output}: test MSE {row['mse']:.6g}, training loss {last['train']:.6g}, validation loss "
             f"{last['valid']:.6g} in epoch {result.best_epoch + 1} of {len(result.losses)}, {result.seconds:.1f} s"
         )
-
-
-if __name__ == "__main__":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sys.exit(main())

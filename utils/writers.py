@@ -24,6 +24,7 @@ from utils.jets import (
 )
 
 HDF5_CHUNK = 2**14
+
 BASKET_EVENTS = 2**15
 
 

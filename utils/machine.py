@@ -1,0 +1,84 @@
+"""The machine: what it is, which devices it has, how many threads torch uses."""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+CPU = torch.device("cpu")
+
+
+def machine_info() -> dict[str, Any]:
+    """The machine and the software beside which a measured number means something; JSON-safe, memory in bytes.
+
+    `cores` are those that this process may use, `threads` those that torch uses; `gpu` is None without one.
+    """
+    gpu = None
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_properties(0)
+        gpu = {"name": device.name, "memory_bytes": device.total_memory, "cuda": torch.version.cuda}
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpu": gpu,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def _cpu_model() -> str:
+    """The CPU's own name for itself (Linux), else what Python says of it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def find_devices(device: str | None = None) -> list[torch.device]:
+    """The device that is asked for; for None the CPU, and the GPU as well where there is one."""
+    if device is not None:
+        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+            raise ValueError(f"device {device!r} was asked for, but this machine has no GPU that torch can use")
+        return [torch.device(device)]
+    return [CPU, torch.device("cuda")] if torch.cuda.is_available() else [CPU]
+
+
+def pick_device(device: str | torch.device | None = None) -> torch.device:
+    """The device that is asked for; None is the GPU where there is one, else the CPU. ValueError where it can't be."""
+    if device is None:
+        return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"unknown device {device!r}; expected cpu, cuda, cuda:0 or the like") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r} was asked for, but this machine has no GPU that torch can use")
+    return chosen
+
+
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[int]:
+    """Let torch use so many threads inside the block (None: as many as it does already); yields their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def machine_line(machine: Mapping[str, Any]) -> str:
+    gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
+    versions = f"torch {machine['torch']}, Python {machine['python']}"
+    return f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {gpu}, {versions}"
