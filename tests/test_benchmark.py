@@ -13,7 +13,7 @@ from utils import benchmark
 from utils.benchmark import ORIGINAL, PROJECT
 from utils.checkpoint import save_checkpoint
 from utils.cli import main
-from utils.datasets import load_sample
+from utils.jets import load_sample
 from utils.plotting import plot_batches, plot_memory, plot_scaling, plot_stage_times
 from utils.report import EXECUTION_TIME, MEMORY, execution
 

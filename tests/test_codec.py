@@ -26,10 +26,20 @@ from utils.cli import main
 from utils.codec import compress, decompress, inspect, iter_compressed, read_compressed
 from utils.container import ContainerError
 from utils.inference import reconstruct
-from utils.jets import FEATURES, JetError, feature_array, iter_jets, make_table, read_jets, write_jets
+from utils.jets import (
+    FEATURES,
+    TEST_SAMPLE,
+    JetError,
+    feature_array,
+    has_published,
+    iter_jets,
+    make_table,
+    published_folder,
+    read_jets,
+    write_jets,
+)
 from utils.metrics import resolution_table
 from utils.normalization import CustomNormalization
-from utils.published import TEST_SAMPLE, has_published, published_folder
 from utils.quantize import Bounds, ErrorBound
 
 DATA = Path(__file__).parent / "data"

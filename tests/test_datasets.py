@@ -7,10 +7,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
-from utils import datasets, published
-from utils.datasets import first_events, load_sample, split_jets
-from utils.jets import JetError, event_counts, make_table
-from utils.published import PublishedFile, PublishedFilesError, git_blob_id
+from utils.jets import (
+    JetError,
+    PublishedFile,
+    PublishedFilesError,
+    event_counts,
+    first_events,
+    git_blob_id,
+    load_sample,
+    make_table,
+    published,
+    samples as datasets,
+    split_jets,
+)
 
 FRACTIONS = (0.5, 0.3, 0.2)
 

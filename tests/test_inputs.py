@@ -18,18 +18,19 @@ import uproot
 
 from tests.fuzz_inputs import FORMATS, damage, example_table, outcome_of, write_event_lines, write_rntuple, write_ttree
 from utils.cli import main
-from utils.datasets import load_sample
-from utils.jet_summary import format_summary, summarize_jets
 from utils.jets import (
     COLUMNS,
     JetError,
     JetWarning,
     concat_tables,
     event_counts,
+    format_summary,
     iter_jets,
+    load_sample,
     make_table,
     number_of_events,
     read_jets,
+    summarize_jets,
     write_jets,
 )
 

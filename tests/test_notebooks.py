@@ -13,11 +13,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from utils.checkpoint import load_checkpoint
-from utils.datasets import load_sample
 from utils.files import REPOSITORY
+from utils.jets import load_sample, missing_published
 from utils.metrics import evaluate
 from utils.notebooks import NOTEBOOKS, declared_parameters, find_notebooks, run_notebooks, share_parameters
-from utils.published import missing_published
 from utils.sweep import COMPARED
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils.jets import JetError, JetWarning, read_jets
-from utils.pickles import read_pickled_table
+from utils.jets import JetError, JetWarning, read_jets, read_pickled_table
 
 DATA = Path(__file__).parent / "data"
 

@@ -16,7 +16,6 @@ import torch
 from fastai.basics import DataLoader, DataLoaders, Learner
 from torch import nn
 
-from utils import published
 from utils.autoencoder import VARIANTS, Autoencoder, AutoencoderConfig
 from utils.checkpoint import (
     PUBLISHED_MODELS,
@@ -27,18 +26,20 @@ from utils.checkpoint import (
     save_checkpoint,
 )
 from utils.cli import main
-from utils.datasets import load_published_jets
 from utils.inference import reconstruct
-from utils.jets import FEATURES, feature_array
-from utils.normalization import CustomNormalization
-from utils.published import (
+from utils.jets import (
+    FEATURES,
     PublishedFile,
     PublishedFilesError,
+    feature_array,
     fetch_published,
     find_published,
     git_blob_id,
     has_published,
+    load_published_jets,
+    published,
 )
+from utils.normalization import CustomNormalization
 
 needs_published = pytest.mark.skipif(
     not all(has_published(name) for name in (published.TEST_SAMPLE, *PUBLISHED_MODELS)),

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from utils.cli import main
-from utils.jets import FEATURES
+from utils.jets import FEATURES, FOLDER_VARIABLE, TEST_SAMPLE, has_published
 from utils.metrics import published_residuals
 from utils.normalization import CustomNormalization
-from utils.published import FOLDER_VARIABLE, TEST_SAMPLE, has_published
 from utils.reproduce import LABELS, PUBLISHED_RESULTS, markdown_tables, published_custom_inverse, reproduce, text_tables
 
 needs_published = pytest.mark.skipif(

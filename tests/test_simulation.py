@@ -11,10 +11,17 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from utils import simulation
 from utils.cli import main
-from utils.jets import COLUMNS, MASSLESS, JetError, read_jets
-from utils.simulation import CalorimeterRegion, SimulationSettings, simulate_jets
+from utils.jets import (
+    COLUMNS,
+    MASSLESS,
+    CalorimeterRegion,
+    JetError,
+    SimulationSettings,
+    read_jets,
+    simulate_jets,
+    simulation,
+)
 
 DATASETS = Path(__file__).resolve().parent.parent / "datasets"
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)

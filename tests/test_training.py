@@ -9,8 +9,7 @@ from fastai.callback.core import Callback
 from fastai.learner import load_learner
 
 from utils.autoencoder import AutoencoderConfig
-from utils.datasets import Sample
-from utils.jets import JetError, make_table
+from utils.jets import JetError, Sample, make_table
 from utils.machine import pick_device
 from utils.normalization import CustomNormalization
 from utils.training import (

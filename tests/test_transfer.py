@@ -5,13 +5,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils import datasets
-from utils.datasets import Sample, load_contrasting_samples, select_jets
-from utils.jets import FEATURES, JetError, feature_array, make_table, number_of_events
+from utils.jets import (
+    FEATURES,
+    FOLDER_VARIABLE,
+    JetError,
+    Sample,
+    feature_array,
+    load_contrasting_samples,
+    make_table,
+    number_of_events,
+    samples as datasets,
+)
+from utils.jets.samples import select_jets
 from utils.metrics import describe_transfer, evaluate_transfer, transfer_frame
 from utils.normalization import StandardNormalization
 from utils.plotting import plot_samples, plot_transfer
-from utils.published import FOLDER_VARIABLE
 from utils.training import pca_checkpoint
 
 

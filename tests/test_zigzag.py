@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from utils.autoencoder import PCABaseline
-from utils.datasets import load_sample
-from utils.jets import feature_array
+from utils.jets import feature_array, load_sample
 from utils.metrics import mean_squared_error
 from utils.normalization import CustomNormalization
 from utils.zigzag import Zigzag

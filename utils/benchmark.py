@@ -28,10 +28,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from utils.autoencoder import VARIANT_LABELS, VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline
 from utils.checkpoint import Checkpoint, architecture_of, load_checkpoint, read_header, save_checkpoint
-from utils.datasets import Sample, load_sample
 from utils.files import REPOSITORY
 from utils.inference import prepare
-from utils.jets import feature_array
+from utils.jets import Sample, feature_array, load_sample
 from utils.machine import CPU, find_devices, machine_info, torch_threads
 from utils.normalization import CustomNormalization, Normalization
 from utils.text import text_table

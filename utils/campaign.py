@@ -21,9 +21,7 @@ from utils import __version__
 from utils.cluster import connect, run_tasks
 from utils.codec import ErrorSummary
 from utils.files import remove_leftovers, sha256_of, source_sha256, write_json
-from utils.jets import FEATURES, JetError, Paths
-from utils.readers import sample_files
-from utils.sources import is_remote
+from utils.jets import FEATURES, JetError, Paths, is_remote, sample_files
 
 RECORDS = ".compressionhep"
 
@@ -266,7 +264,7 @@ def _parts(
     source: str, settings: Mapping[str, Any], part_bytes: int
 ) -> tuple[list[tuple[int, int] | None], str | None]:
     """Ranges of entries of a large ROOT file and its unit, which every part must share; [None] for any other file."""
-    from utils.readers import open_source, unit_of
+    from utils.jets import open_source, unit_of
 
     if is_remote(source) or os.path.getsize(source) < 2 * part_bytes or not source.endswith(".root"):
         return [None], settings.get("unit")

@@ -18,9 +18,8 @@ from safetensors.torch import save_file
 
 from utils.autoencoder import ACTIVATIONS, Autoencoder, AutoencoderConfig, PCABaseline
 from utils.files import atomic_path, describe_content
-from utils.jets import FEATURES, UNITS
+from utils.jets import COMMIT, FEATURES, FILES, REPOSITORY, UNITS, git_blob_id
 from utils.normalization import CustomNormalization, NoNormalization, Normalization, StandardNormalization
-from utils.published import COMMIT, FILES, REPOSITORY, git_blob_id
 
 FORMAT = "compression-hep checkpoint 1"
 

@@ -62,8 +62,7 @@ def _add_simulate(commands: Any) -> None:
 
 
 def _run_simulate(options: argparse.Namespace) -> int:
-    from utils.jets import number_of_events, write_jets
-    from utils.simulation import simulate_jets
+    from utils.jets import number_of_events, simulate_jets, write_jets
 
     table = simulate_jets(options.events, options.seed, workers=options.workers)
     write_jets(table, options.output)
@@ -83,7 +82,7 @@ def _add_fetch(commands: Any) -> None:
 
 
 def _run_fetch(options: argparse.Namespace) -> int:
-    from utils.published import FOLDER_VARIABLE, fetch_published, published_folder
+    from utils.jets import FOLDER_VARIABLE, fetch_published, published_folder
 
     folder = published_folder() if options.to is None else options.to
     for name, state in fetch_published(folder).items():
@@ -445,7 +444,7 @@ def _add_info(commands: Any) -> None:
 
 def _run_info(options: argparse.Namespace) -> int:
     from utils.files import write_json
-    from utils.jet_summary import format_summary, summarize_jets
+    from utils.jets import format_summary, summarize_jets
     from utils.text import format_container
 
     name = options.files[0]
@@ -518,9 +517,8 @@ def _add_export(commands: Any) -> None:
 
 def _run_export(options: argparse.Namespace) -> int:
     from utils.checkpoint import load_checkpoint
-    from utils.datasets import load_sample
     from utils.export import export_model, export_paths
-    from utils.jets import UNITS, feature_array
+    from utils.jets import UNITS, feature_array, load_sample
 
     paths = export_paths(options.output)
     jets = feature_array(load_sample().test)
@@ -561,8 +559,8 @@ def _run_benchmark(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from utils.benchmark import EFFORTS, benchmark_text, find_models, run_benchmark
-    from utils.datasets import load_sample
     from utils.files import write_json
+    from utils.jets import load_sample
 
     if options.jets < 1 or (options.threads is not None and options.threads < 1):
         raise ValueError(f"expected one jet and one thread at least, found {options.jets} and {options.threads}")

@@ -39,6 +39,7 @@ from utils.jets import (
     UNITS,
     JetError,
     concat_tables,
+    cut_table,
     event_counts,
     iter_jets,
     write_jets,
@@ -391,24 +392,8 @@ def _open_source(
         return name, iter_jets(source, chunk_jets=chunk_jets, **reading)
     if reading:
         raise ValueError(f"{', '.join(reading)} say how to read a file, and the jets come as a table")
-    tables = _cut(source, chunk_jets) if isinstance(source, pd.DataFrame) else iter(source)
+    tables = cut_table(source, chunk_jets) if isinstance(source, pd.DataFrame) else iter(source)
     return {"file": None}, iter(tables)
-
-
-def _cut(table: pd.DataFrame, chunk_jets: int) -> Iterator[pd.DataFrame]:
-    """A table in chunks, cut behind the first event that fills one; events without jets stay with those before."""
-    numbers, counts = event_counts(table)
-    ends = np.cumsum(counts)
-    first_event = first_jet = 0
-    while first_event < len(numbers):
-        filling = min(int(np.searchsorted(ends, first_jet + chunk_jets)), len(ends) - 1)
-        last = int(np.searchsorted(ends, ends[filling], side="right"))
-        jets = int(ends[last - 1])
-        chunk = table.iloc[first_jet:jets].reset_index(drop=True)
-        empty = numbers[first_event:last][counts[first_event:last] == 0]
-        chunk.attrs = {"empty_events": empty.tolist()} if len(empty) else {}
-        yield chunk
-        first_event, first_jet = last, jets
 
 
 def _checksums(source: Any) -> dict[str, Any]:

@@ -10,10 +10,9 @@ import pandas as pd
 
 from utils.autoencoder import VARIANT_LABELS, parameter_count
 from utils.checkpoint import Checkpoint, save_checkpoint
-from utils.datasets import Sample
 from utils.files import write_json
 from utils.inference import decode_latents, encode_jets
-from utils.jets import FEATURES, MASSLESS, JetError, feature_array
+from utils.jets import FEATURES, MASSLESS, JetError, Sample, feature_array
 from utils.machine import machine_info
 from utils.normalization import CustomNormalization
 from utils.refinement import refine_latents

@@ -11,12 +11,10 @@ import torch
 
 from utils.autoencoder import PCABaseline
 from utils.checkpoint import Checkpoint, load_published
-from utils.datasets import load_published_jets
 from utils.inference import BATCH_SIZE
-from utils.jets import FEATURES, feature_array
+from utils.jets import FEATURES, feature_array, find_published, has_published, load_published_jets
 from utils.metrics import evaluate, mean_squared_error, published_residuals, resolution_table
 from utils.normalization import CustomNormalization, NoNormalization, Normalization
-from utils.published import find_published, has_published
 from utils.text import TitledTable, as_markdown, as_text, or_dash
 
 GEV_IN_MEV = 1e3

@@ -15,14 +15,11 @@ import pandas as pd
 from utils import __version__
 from utils.autoencoder import VARIANTS, schedule_label
 from utils.cluster import available_cores, connect, run_tasks
-from utils.datasets import load_sample
 from utils.files import atomic_path, source_sha256, write_json
-from utils.jets import FEATURES, Paths
+from utils.jets import FEATURES, Paths, is_remote, load_sample, sample_files
 from utils.metrics import RESIDUAL_UNITS
 from utils.normalization import CustomNormalization
-from utils.readers import sample_files
 from utils.report import largest_sample
-from utils.sources import is_remote
 from utils.text import Table, spread_text
 
 COMPARED = ("tanh", "leaky_relu_bn", "elu_bn", "residual_gelu")

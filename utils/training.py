@@ -37,8 +37,7 @@ from tqdm import tqdm
 
 from utils.autoencoder import VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline
 from utils.checkpoint import Checkpoint
-from utils.datasets import Sample, load_sample
-from utils.jets import FEATURES, JetError, feature_array
+from utils.jets import FEATURES, JetError, Sample, feature_array, load_sample
 from utils.losses import LOSSES, make_loss
 from utils.machine import pick_device, torch_threads
 from utils.metrics import evaluate, save_model

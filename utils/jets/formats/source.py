@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import fsspec
 import numpy as np
 
-from utils.jet_columns import JetColumns
-from utils.jets import JetError, merge_empty, run_lengths
+from utils.jets.formats.layouts import JetColumns
+from utils.jets.table import JetError, merge_empty, run_lengths
 
 ROWS = 2**17
 """Rows, or lines, of a file that are in memory at once."""
@@ -97,7 +98,6 @@ def is_remote(name: str) -> bool:
 
 def open_binary(name: str, compression: str | None = None) -> BinaryIO:
     """Open a local or remote file for reading."""
-    import fsspec
 
     if is_remote(name):
         return fsspec.open(name, "rb", compression=compression).open()

@@ -1,4 +1,4 @@
-"""Reading ROOT files through uproot: TTree and RNTuple."""
+"""ROOT files through uproot: TTree and RNTuple."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
+import pandas as pd
+import uproot
 
-from utils.jet_columns import JetColumns, choose_collection, find_event_column
-from utils.jet_note import NOTE_KEY, parse_note
-from utils.jets import JetError
-from utils.sources import (
+from utils.jets.formats.layouts import JetColumns, choose_collection, find_event_column
+from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
+from utils.jets.formats.source import (
     ROWS,
     Block,
     Options,
@@ -25,6 +27,7 @@ from utils.sources import (
     row_blocks,
     same_counts,
 )
+from utils.jets.table import JetError, event_counts
 from utils.text import listing
 
 BLOCK_BYTES = 2**25
@@ -33,7 +36,6 @@ BLOCK_BYTES = 2**25
 
 def open_root(name: str, options: Options) -> Source:
     """A TTree or RNTuple: NanoAOD, DAOD_PHYSLITE, trigger-level xAOD, Cartesian branches, or flat columns."""
-    import uproot
 
     with reading(name, "ROOT"):
         file = uproot.open({name: None} if is_remote(name) else Path(name))
@@ -116,8 +118,6 @@ class _RootBlocks:
         return (self._lists(columns, *span) for span in spans)
 
     def _lists(self, columns: Mapping[str, str], start: int, stop: int) -> Block:
-        import awkward as ak
-
         values, counts = {}, {}
         for role, name in columns.items():
             lists = self.tree[name].array(entry_start=start, entry_stop=stop, array_cache=None)
@@ -142,3 +142,23 @@ class _RootBlocks:
         """Entries that take about `BLOCK_BYTES`."""
         size = sum(getattr(branch, "uncompressed_bytes", 100 * entries) for branch in branches)
         return int(np.clip(BLOCK_BYTES * max(entries, 1) // max(size, 1), 1000, ROWS))
+
+
+BASKET_EVENTS = 2**15
+
+
+def write_root(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
+    """NanoAOD-like: a TTree `Events` with `event`, `nJet` and jagged `Jet_pt, Jet_eta, Jet_phi, Jet_mass`."""
+
+    names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "m"}
+    jets = ak.types.ListType(ak.types.RecordType([ak.types.NumpyType("float32")] * 4, list(names)))
+    with uproot.recreate(path, compression=uproot.ZLIB(4)) as file:
+        tree = file.mktree("Events", {"event": "int64", "Jet": jets}, title="Jets, in GeV and rad")
+        for table in tables:
+            numbers, counts = event_counts(table)
+            records = ak.zip({branch: table[name].to_numpy() for branch, name in names.items()})
+            lists = ak.unflatten(records, counts)
+            for start in range(0, len(numbers), BASKET_EVENTS):
+                stop = start + BASKET_EVENTS
+                tree.extend({"event": numbers[start:stop], "Jet": lists[start:stop]})
+        file[NOTE_KEY] = log.note()

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from utils.jets import FEATURES, MASSLESS, UNITS, JetWarning, Paths, find_problems, make_table
-from utils.readers import open_source, read_blocks, sample_files
+from utils.jets.blocks import read_blocks
+from utils.jets.checks import find_problems
+from utils.jets.detect import open_source
+from utils.jets.read import sample_files
+from utils.jets.table import FEATURES, MASSLESS, UNITS, JetWarning, Paths, make_table
 
 QUANTILES = (0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
 

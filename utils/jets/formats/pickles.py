@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from utils.files import describe_content
-from utils.jets import JetError
+from utils.jets.table import JetError
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 

@@ -1,16 +1,22 @@
-"""Reading text: CSV and TSV with a header, and the event lines of the DarkMachines and PhenoML challenges."""
+"""Text: CSV and TSV with a header, and the event lines of the DarkMachines and PhenoML challenges."""
 
 import csv
 import math
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 
-from utils.jet_columns import JetColumns, choose_collection, find_event_column
-from utils.jets import JetError
-from utils.sources import Block, Options, Source, open_binary, reading, row_blocks
+from utils.jets.formats.layouts import JetColumns, choose_collection, find_event_column
+from utils.jets.formats.note import NoteBuilder
+from utils.jets.formats.source import Block, Options, Source, open_binary, reading, row_blocks
+from utils.jets.table import COLUMNS, FEATURES, MEV_FROM, JetError, event_counts
 from utils.text import listing
 
 BLOCK_BYTES = 2**21
@@ -61,9 +67,6 @@ def _open_table(name: str, options: Options, compression: str | None, first: byt
     event_column = find_event_column(names, columns)
 
     def rows(wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray | None]]:
-        import pyarrow as pa
-        import pyarrow.csv as pa_csv
-
         types = dict.fromkeys(wanted.values(), pa.float64())
         if event_column:
             types[event_column] = pa.int64()
@@ -196,3 +199,28 @@ def _finite(text: str, place: str) -> float:
     if not math.isfinite(value):
         raise JetError(f"{place}: expected a finite number, found {text[:40]!r}")
     return value
+
+
+def write_csv(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
+    """A jet a row in the fewest digits that give float32 back; an event without jets has a row with its number alone.
+
+    The header is `event,m,pt,phi,eta`; where a reader could take the jets for MeV, it is `event,m_GeV,pt_GeV,phi,eta`.
+    """
+
+    schema = pa.schema([(name, pa.int64() if name == "event" else pa.float32()) for name in COLUMNS])
+    options = pa_csv.WriteOptions(include_header=False)
+    first = next(tables)
+    unit = "_GeV" if len(first) and first["pt"].min() > MEV_FROM else ""
+    with path.open("wb") as file:
+        file.write(f"event,m{unit},pt{unit},phi,eta\n".encode())
+        with pa_csv.CSVWriter(file, schema, write_options=options) as writer:
+            for table in chain([first], tables):
+                numbers, counts = event_counts(table)
+                rows = np.repeat(numbers, np.maximum(counts, 1))
+                filled = np.repeat(counts > 0, np.maximum(counts, 1))
+                columns = {"event": pa.array(rows)}
+                for name in FEATURES:
+                    values = np.zeros(len(rows), np.float32)
+                    values[filled] = table[name].to_numpy()
+                    columns[name] = pa.array(values, mask=~filled)
+                writer.write_table(pa.table(columns, schema=schema))

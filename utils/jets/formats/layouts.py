@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.jets import JetError
+from utils.jets.table import JetError
 from utils.text import listing
 
 ROLES = {"mass": "m", "energy": "e"} | {name: name for name in ("m", "e", "pt", "phi", "eta", "px", "py", "pz")}

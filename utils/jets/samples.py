@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from utils.files import REPOSITORY, sha256_of
-from utils.jets import FEATURES, JetError, Paths, event_counts, make_table, read_jets, run_lengths
-from utils.published import TEST_SAMPLE, TRAIN_SAMPLE, find_published, has_published
-from utils.readers import sample_files
-from utils.sources import is_remote
+from utils.jets.formats.pickles import read_pickled_table
+from utils.jets.formats.source import is_remote
+from utils.jets.published import TEST_SAMPLE, TRAIN_SAMPLE, find_published, has_published
+from utils.jets.read import read_jets, sample_files
+from utils.jets.table import FEATURES, JetError, Paths, event_counts, make_table, run_lengths
 
 EMBEDDED = REPOSITORY / "datasets"
 
@@ -121,7 +122,6 @@ def select_jets(sample: Sample, pt_min: float, eta_max: float) -> Sample:
 
 def load_published_jets(name: str = TEST_SAMPLE, folder: str | Path | None = None) -> pd.DataFrame:
     """The jet table of a published sample, from MeV to GeV; it holds no event numbers, so each jet is an event."""
-    from utils.pickles import read_pickled_table
 
     jets = read_pickled_table(find_published(name, folder))
     return make_table(jets["m"] / 1e3, jets["pt"] / 1e3, jets["phi"], jets["eta"])

@@ -11,6 +11,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pooch
+import requests
+from pooch import HTTPDownloader
+from tqdm import tqdm
+
 from utils.files import atomic_path, describe_content
 
 FOLDER_VARIABLE = "COMPRESSIONHEP_PUBLISHED"
@@ -74,7 +79,6 @@ def published_folder() -> Path:
     named = os.environ.get(FOLDER_VARIABLE)
     if named:
         return Path(named).expanduser()
-    import pooch
 
     return Path(pooch.os_cache("compression-hep")) / "published"
 
@@ -144,10 +148,6 @@ def _writable(folder: Path) -> bool:
 
 
 def _download(url: str, path: Path, name: str, retries: int, progress: bool) -> None:
-    import requests
-    from pooch import HTTPDownloader
-    from tqdm import tqdm
-
     for attempt in range(retries + 1):
         try:
             bar = tqdm(desc=name, total=1, unit="B", unit_scale=True, disable=not progress)
@@ -162,8 +162,6 @@ def _download(url: str, path: Path, name: str, retries: int, progress: bool) -> 
 
 
 def _advice(error: Exception, url: str, path: Path) -> str:
-    import requests
-
     if isinstance(error, PublishedFilesError):
         return f"{url} gave a wrong file each time, nothing was kept: {error}"
     if isinstance(error, requests.HTTPError) and error.response is not None:

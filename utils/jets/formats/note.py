@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from utils.jets import JetError
+from utils.jets.checks import EventNumbers
+from utils.jets.table import JetError
 
 NOTE_KEY = "compression_hep"
 
@@ -63,3 +64,16 @@ def check_note(note: dict[str, Any], digest: Digest, source: str) -> str | None:
     if any(note[key] != found[key] for key in found):
         raise JetError(f"{source}: damaged: its {found['jets']} jets are not those that were written (checksum)")
     return None
+
+
+class NoteBuilder:
+    """What a writer has to remember of the chunks that passed, for the note at the end of the file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.numbers = EventNumbers()
+        self.empty: list[int] = []
+        self.digest = Digest()
+
+    def note(self, **more: Any) -> str:
+        return format_note(self.digest, **more)

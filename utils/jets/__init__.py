@@ -1,0 +1,5 @@
+"""The jet table: one jet a row; reading and writing files of jets; samples; simulation."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

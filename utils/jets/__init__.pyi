@@ -1,0 +1,53 @@
+from . import formats as formats
+from .blocks import unit_of as unit_of
+from .calorimeter import CalorimeterRegion as CalorimeterRegion, SimulationSettings as SimulationSettings
+from .checks import find_problems as find_problems, validate_jets as validate_jets
+from .detect import open_source as open_source
+from .formats.pickles import read_pickled_table as read_pickled_table
+from .formats.source import is_remote as is_remote
+from .published import (
+    COMMIT as COMMIT,
+    FILES as FILES,
+    FOLDER_VARIABLE as FOLDER_VARIABLE,
+    REPOSITORY as REPOSITORY,
+    TEST_SAMPLE as TEST_SAMPLE,
+    PublishedFile as PublishedFile,
+    PublishedFilesError as PublishedFilesError,
+    fetch_published as fetch_published,
+    find_published as find_published,
+    git_blob_id as git_blob_id,
+    has_published as has_published,
+    missing_published as missing_published,
+    published_folder as published_folder,
+)
+from .read import iter_jets as iter_jets, read_jets as read_jets, sample_files as sample_files
+from .samples import (
+    Sample as Sample,
+    first_events as first_events,
+    load_contrasting_samples as load_contrasting_samples,
+    load_published_jets as load_published_jets,
+    load_sample as load_sample,
+    split_jets as split_jets,
+)
+from .simulation import simulate_jets as simulate_jets
+from .summary import format_summary as format_summary, summarize_jets as summarize_jets
+from .table import (
+    CHUNK_JETS as CHUNK_JETS,
+    COLUMNS as COLUMNS,
+    FEATURES as FEATURES,
+    MASS_LIMIT as MASS_LIMIT,
+    MASSLESS as MASSLESS,
+    UNITS as UNITS,
+    JetError as JetError,
+    JetWarning as JetWarning,
+    Paths as Paths,
+    concat_tables as concat_tables,
+    cut_table as cut_table,
+    event_counts as event_counts,
+    feature_array as feature_array,
+    make_table as make_table,
+    number_of_events as number_of_events,
+    select_jets as select_jets,
+    wrap_phi as wrap_phi,
+)
+from .write import convert_jets as convert_jets, write_jets as write_jets

@@ -1,0 +1,119 @@
+"""What a jet table must be to be used, and the errors that say where it is not."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NoReturn
+
+import numpy as np
+import pandas as pd
+
+from utils.jets.table import COLUMNS, FEATURES, MASS_LIMIT, PHI_TOLERANCE, JetError, event_counts, number_of_events
+from utils.text import listing
+
+
+def find_problems(table: pd.DataFrame, keep_nonfinite: bool = False) -> dict[str, np.ndarray]:
+    """What makes jets unusable: description -> rows, an index array that is never empty.
+
+    With `keep_nonfinite`, values that are NaN or infinite are no problem.
+    """
+    problems: dict[str, np.ndarray] = {}
+    finite = {}
+    for name in FEATURES:
+        values = table[name].to_numpy()
+        finite[name] = np.isfinite(values)
+        if not keep_nonfinite:
+            problems[f"NaN or infinite {name}"] = ~finite[name]
+    pt, m, phi = (table[name].to_numpy() for name in ("pt", "m", "phi"))
+    with np.errstate(invalid="ignore"):
+        problems["pt <= 0"] = finite["pt"] & (pt <= 0)
+        problems[f"m <= {MASS_LIMIT:g} GeV"] = finite["m"] & (m <= MASS_LIMIT)
+        problems[f"|phi| > pi by more than {PHI_TOLERANCE:g} rad"] = finite["phi"] & (
+            np.abs(phi.astype(np.float64)) > np.pi + PHI_TOLERANCE
+        )
+    return {name: np.flatnonzero(mask) for name, mask in problems.items() if mask.any()}
+
+
+def validate_jets(table: pd.DataFrame, source: str = "jet table", first_row: int = 0) -> None:
+    """Raise JetError, naming `source` and the first rows, unless every jet of the table can be used.
+
+    Refused: other columns or types than a jet table's, no jets, NaN or infinite values, pt <= 0, m <= -1 GeV,
+    |phi| > pi beyond rounding (1e-4), and jets of one event that stand apart. `first_row` is added to the row numbers
+    of the message.
+    """
+    require_columns(table, source)
+    if len(table) == 0:
+        raise JetError(f"{source}: no jets, in {number_of_events(table)} events")
+    require_usable(table, source, first_row)
+    numbers, _ = event_counts(table)
+    require_distinct_events(numbers, source)
+
+
+def require_columns(table: pd.DataFrame, source: str) -> None:
+    """The part of `validate_jets` that looks at the names and types of the columns."""
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise JetError(f"{source}: missing columns {', '.join(missing)}; those there are: {listing(table.columns)}")
+    wrong = [name for name in COLUMNS if table[name].dtype != (np.int64 if name == "event" else np.float32)]
+    if wrong:
+        found = ", ".join(f"{name} is {table[name].dtype}" for name in wrong)
+        raise JetError(f"{source}: {found}; expected int64 for event and float32 for the others (see make_table)")
+
+
+def require_usable(table: pd.DataFrame, source: str, first_row: int = 0, keep_nonfinite: bool = False) -> None:
+    """The part of `validate_jets` that looks at values."""
+    if find_problems(table, keep_nonfinite):
+        refuse_jets([table], source, first_row, keep_nonfinite)
+
+
+def refuse_jets(
+    tables: Iterable[pd.DataFrame], source: str, first_row: int = 0, keep_nonfinite: bool = False
+) -> NoReturn:
+    """Raise JetError with what is wrong with jets: how many, and the first rows, counted from `first_row`."""
+    counts: Counter[str] = Counter()
+    shown: dict[str, list[str]] = {}
+    for table in tables:
+        for description, rows in find_problems(table, keep_nonfinite).items():
+            counts[description] += len(rows)
+            column = next(name for name in FEATURES if name in description.replace("|", " ").split())
+            values = table[column].to_numpy()
+            shown.setdefault(description, []).extend(f"{row + first_row} ({values[row]:g})" for row in rows[:5])
+        first_row += len(table)
+    parts = [
+        f"{description} in {counts[description]} jets, rows {', '.join(rows[:5])}{', ...' * (counts[description] > 5)}"
+        for description, rows in shown.items()
+    ]
+    raise JetError(f"{source}: of {first_row} jets: {'; '.join(parts)}")
+
+
+def require_distinct_events(numbers: np.ndarray, source: str) -> None:
+    """Raise JetError where an event number stands for two events, as it does when jets of one event stand apart."""
+    if np.all(numbers[1:] > numbers[:-1]):
+        return
+    unique, times = np.unique(numbers, return_counts=True)
+    if len(unique) < len(numbers):
+        apart = unique[times > 1]
+        raise JetError(
+            f"{source}: jets of one event must stand together, and its number be its own; {len(apart)} event numbers "
+            f"turn up again later, such as {', '.join(map(str, apart[:5]))}; sort the rows by event"
+        )
+
+
+class EventNumbers:
+    """The event numbers of a stream, to be told at its end whether each stood for one event; 8 bytes an event."""
+
+    def __init__(self) -> None:
+        self.parts: list[np.ndarray] = []
+        self.ascending = True
+
+    def add(self, numbers: np.ndarray) -> None:
+        """Count the events that follow."""
+        if len(numbers) == 0:
+            return
+        follows = not self.parts or numbers[0] > self.parts[-1][-1]
+        self.ascending = self.ascending and bool(follows and np.all(numbers[1:] > numbers[:-1]))
+        self.parts.append(numbers)
+
+    def require_distinct(self, source: str) -> None:
+        """Raise JetError where a number stands for two events."""
+        if not self.ascending:
+            require_distinct_events(np.concatenate(self.parts), source)

@@ -1,0 +1,5 @@
+"""The formats of jet files: a room a format, the reader beside the writer."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,115 @@
+"""HDF5 files: datasets of numbers, compound datasets, and tables that pandas wrote."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from utils.jets.formats.arrays import Column, columns_source, slice_of
+from utils.jets.formats.layouts import find_collections
+from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
+from utils.jets.formats.source import Options, Source, is_remote, open_binary, reading
+from utils.jets.table import COLUMNS, FEATURES, UNITS, JetError
+from utils.text import listing
+
+
+def open_hdf5(name: str, options: Options) -> Source:
+    """Datasets of numbers, compound datasets, and tables that pandas wrote through PyTables (nothing is unpickled)."""
+
+    table: dict[str, Column] = {}
+    others: list[str] = []
+    with reading(name, "HDF5"):
+        file = h5py.File(open_binary(name) if is_remote(name) else name, "r")
+        note = parse_note(file.attrs.get(NOTE_KEY), name)
+        pandas_groups = {path: kind for path, kind in _groups(file) if kind}
+        for path, dataset in _datasets(file):
+            if any(path.startswith(group + "/") for group in pandas_groups):
+                continue
+            if dataset.ndim == 1 and dataset.dtype.names:
+                table |= {f"{path}.{key}": slice_of(dataset.fields(key), len(dataset)) for key in dataset.dtype.names}
+            elif dataset.ndim == 1:
+                table[path] = slice_of(dataset, len(dataset), lists=h5py.check_vlen_dtype(dataset.dtype) is not None)
+            else:
+                others.append(f"{path} of shape {dataset.shape}")
+        for path, kind in pandas_groups.items():
+            table |= _pandas_columns(name, file[path], path, kind)
+        empty = table.pop("empty_events").read(0, 2**62) if "empty_events" in table else ()
+    if not find_collections(table) and others:
+        raise JetError(f"{name}: no columns in this HDF5 file, only {listing(others)}; expected one array per column")
+    return columns_source(name, "HDF5", table, options, note, empty)
+
+
+def _datasets(file: Any) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    file.visititems(lambda path, item: found.append((path, item)) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _groups(file: Any) -> list[tuple[str, str]]:
+    """Groups, and what pandas calls them: frame, frame_table, or nothing."""
+
+    found: list[tuple[str, str]] = []
+    file.visititems(
+        lambda path, item: (
+            found.append((path, _text(item.attrs.get("pandas_type", b"")))) if isinstance(item, h5py.Group) else None
+        )
+    )
+    return found
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _pandas_columns(name: str, group: Any, path: str, kind: str) -> dict[str, Column]:
+    """Columns of a DataFrame stored by pandas: blocks with their names (`fixed`), or data columns (`table`)."""
+    found: dict[str, Column] = {}
+    if kind == "frame":
+        for key in [key for key in group if key.endswith("_values") and key.startswith("block")]:
+            items, values = group[key.replace("_values", "_items")], group[key]
+            if items.dtype.kind != "S" or values.dtype.kind not in "iuf":
+                continue
+            for i, item in enumerate(items[:]):
+                found[f"{path}/{_text(item)}"] = Column(
+                    len(values),
+                    lambda start, stop, values=values, i=i: values[start:stop, i],  # type: ignore[misc]
+                )
+    elif kind == "frame_table":
+        rows = group["table"]
+        names = [key for key in rows.dtype.names if rows.dtype[key].shape == () and key != "index"]
+        found = {f"{path}/{key}": slice_of(rows.fields(key), len(rows)) for key in names}
+        packed = [key for key in rows.dtype.names if rows.dtype[key].shape != ()]
+        if packed and not find_collections(found):
+            raise JetError(
+                f"{name}: the column names of {path} are pickled, and are not unpickled here; store it with "
+                'data_columns=True or format="fixed", or as Parquet'
+            )
+    return found
+
+
+HDF5_CHUNK = 2**14
+
+
+def write_hdf5(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
+    """One dataset per column and one for the events without jets; every chunk has a Fletcher checksum."""
+
+    with h5py.File(path, "w", libver=("v108", "v108")) as file:
+
+        def append(name: str, values: np.ndarray) -> None:
+            dataset = file[name]
+            dataset.resize(len(dataset) + len(values), axis=0)
+            dataset[len(dataset) - len(values) :] = values
+
+        for name in (*COLUMNS, "empty_events"):
+            kind = np.float32 if name in FEATURES else np.int64
+            options = {"chunks": (HDF5_CHUNK,), "shuffle": True, "compression": "gzip", "fletcher32": True}
+            file.create_dataset(name, (0,), kind, maxshape=(None,), **options)
+            file[name].attrs["unit"] = UNITS.get(name, "")
+        for table in tables:
+            for name in COLUMNS:
+                append(name, table[name].to_numpy())
+            append("empty_events", np.asarray(table.attrs.get("empty_events", []), np.int64))
+        file.attrs[NOTE_KEY] = log.note(ascending=log.numbers.ascending)

@@ -1,0 +1,205 @@
+"""Files to jet tables: one file, several or a pattern, whole or as a stream cut between events."""
+
+import glob
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from utils.jets.blocks import PER_GEV, EventBlock, read_blocks
+from utils.jets.checks import EventNumbers, find_problems, refuse_jets
+from utils.jets.detect import open_source
+from utils.jets.formats.source import Source, is_remote, reading
+from utils.jets.table import CHUNK_JETS, JetError, JetWarning, Paths, concat_tables, make_table
+from utils.text import listing
+
+
+def sample_files(path: Paths) -> list[str]:
+    """The files of a sample: a file, several, or what a glob pattern matches, sorted; JetError where there is none."""
+    if not isinstance(path, str | Path):
+        files = [file for part in path for file in sample_files(part)]
+        if not files:
+            raise JetError("no files given")
+        return files
+    name = str(path)
+    if is_remote(name):
+        return _remote_files(name)
+    if Path(name).is_dir():
+        raise JetError(f"{name}: a directory; give a file, several, or a pattern such as '{name.rstrip('/')}/*.root'")
+    if Path(name).exists():
+        return [name]
+    if not glob.has_magic(name):
+        raise JetError(f"{name}: no such file")
+    files = sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())
+    if not files:
+        raise JetError(f"{name}: no file matches this pattern")
+    return files
+
+
+def _remote_files(name: str) -> list[str]:
+    if not glob.has_magic(name):
+        return [name]
+    with reading(name, "an address"):
+        files = [file.full_name for file in fsspec.open_files(name)]
+    if not files:
+        raise JetError(f"{name}: no file matches this pattern")
+    return sorted(files)
+
+
+def stream_tables(
+    path: Paths,
+    chunk_jets: int = CHUNK_JETS,
+    *,
+    tree: str | None = None,
+    collection: str | None = None,
+    unit: str | None = None,
+    keep_nonfinite: bool = False,
+    entries: tuple[int, int] | None = None,
+    progress: bool = False,
+) -> Iterator[pd.DataFrame]:
+    """What `utils.jets.iter_jets` promises."""
+
+    if unit is not None and unit not in PER_GEV:
+        raise JetError(f"unknown unit {unit!r}; known: {', '.join(PER_GEV)}")
+    if chunk_jets < 1:
+        raise ValueError(f"chunk_jets must be positive, found {chunk_jets}")
+    sources = [open_source(name, tree, collection) for name in sample_files(path)]
+    keep_numbers = _numbers_are_distinct(sources)
+    if entries is not None:
+        sources = [source.part(*entries) for source in sources]
+    totals = [source.total for source in sources]
+    total = None if None in totals else sum(filter(None, totals))
+    with tqdm(total=total, desc="reading", unit_scale=True, disable=not progress) as bar:
+        first = entries[0] if entries else 0
+        blocks = _checked_blocks(sources, keep_numbers, unit, keep_nonfinite, bar.update, first)
+        yield from _chunks(blocks, chunk_jets, listing((source.name for source in sources), 3))
+
+
+def _numbers_are_distinct(sources: list[Source]) -> bool:
+    """Whether event numbers can be taken from the files; where not, because they repeat, that is said."""
+    if any(source.event_column is None for source in sources):
+        return False
+    if len(sources) == 1 and not sources[0].jagged:
+        return True  # jets of one event that stand apart are an error, which the stream finds
+    numbers = [block.event for source in sources for block in source.read({}) if block.event is not None]
+    every = np.concatenate(numbers) if numbers else np.empty(0, np.int64)
+    distinct = bool(np.all(every[1:] > every[:-1])) or len(np.unique(every)) == len(every)
+    if not distinct:
+        names = listing((source.name for source in sources), 3)
+        warnings.warn(f"{names}: event numbers repeat, so events are counted from 0", JetWarning, stacklevel=4)
+    return distinct
+
+
+def _checked_blocks(
+    sources: list[Source],
+    keep_numbers: bool,
+    unit: str | None,
+    keep_nonfinite: bool,
+    progress: Callable[[int], Any],
+    events: int = 0,
+) -> Iterator[EventBlock]:
+    for source in sources:
+        jets = 0
+        seen = EventNumbers()
+        blocks = read_blocks(source, unit, progress)
+        for block in blocks:
+            part = _table(block)
+            if find_problems(part, keep_nonfinite):
+                refuse_jets(chain([part], map(_table, blocks)), source.name, jets, keep_nonfinite)
+            jets += len(part)
+            seen.add(block.numbers if keep_numbers else block.numbers[:0])
+            counted = np.arange(events, events + len(block.numbers))
+            events += len(block.numbers)
+            yield block if keep_numbers else replace(block, numbers=counted)
+        seen.require_distinct(source.name)
+
+
+def _chunks(blocks: Iterator[EventBlock], chunk_jets: int, name: str) -> Iterator[pd.DataFrame]:
+    """Cut a stream behind the first event that fills a chunk; events without jets stay with the jets before them."""
+    held: list[EventBlock] = []
+    jets = 0
+    for block in blocks:
+        held.append(block)
+        jets += len(block.features[0])
+        if jets > chunk_jets:
+            merged = _merge(held)
+            ends = np.cumsum(merged.counts)
+            start = first = 0
+            while True:
+                cut = int(np.searchsorted(ends, start + chunk_jets))
+                if cut >= len(ends) or ends[cut] == ends[-1]:
+                    break
+                cut = int(np.searchsorted(ends, ends[cut], side="right"))
+                yield _table(_part(merged, first, cut, start, int(ends[cut - 1])))
+                first, start = cut, int(ends[cut - 1])
+            held = [_part(merged, first, len(ends), start, int(ends[-1]))]
+            jets -= start
+    if jets == 0:
+        events = sum(len(block.counts) for block in held)
+        raise JetError(f"{name}: no jets, in {events} events")
+    yield _table(_merge(held))
+
+
+def _merge(blocks: list[EventBlock]) -> EventBlock:
+    if len(blocks) == 1:
+        return blocks[0]
+    features = [np.concatenate(columns) for columns in zip(*(block.features for block in blocks), strict=True)]
+    counts, numbers = (np.concatenate([getattr(block, key) for block in blocks]) for key in ("counts", "numbers"))
+    return EventBlock(features, counts, numbers, blocks[0].unit)
+
+
+def _part(block: EventBlock, first: int, last: int, start: int, stop: int) -> EventBlock:
+    features = [column[start:stop] for column in block.features]
+    return EventBlock(features, block.counts[first:last], block.numbers[first:last], block.unit)
+
+
+def _table(block: EventBlock) -> pd.DataFrame:
+    empty = block.numbers[block.counts == 0]
+    m, pt, phi, eta = block.features
+    return make_table(m, pt, phi, eta, np.repeat(block.numbers, block.counts), empty)
+
+
+def iter_jets(
+    path: Paths,
+    *,
+    chunk_jets: int = CHUNK_JETS,
+    tree: str | None = None,
+    collection: str | None = None,
+    unit: str | None = None,
+    keep_nonfinite: bool = False,
+    entries: tuple[int, int] | None = None,
+    progress: bool = False,
+) -> Iterator[pd.DataFrame]:
+    """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
+
+    See `read_jets` for the arguments. Events without jets are in `attrs["empty_events"]` of the table that holds
+    their neighbours. Every value of a table is checked before it is yielded, NaN and infinite ones being refused
+    unless they are to be kept (`keep_nonfinite`); what needs the whole file (no jets at all,
+    an event number that turns up again) is raised at the end of the stream. `entries` (first, last + 1) limits one
+    ROOT file with an entry an event to those.
+    """
+
+    options: dict[str, Any] = {"tree": tree, "collection": collection, "unit": unit, "progress": progress}
+    yield from stream_tables(path, chunk_jets, keep_nonfinite=keep_nonfinite, entries=entries, **options)
+
+
+def read_jets(
+    path: Paths,
+    *,
+    tree: str | None = None,
+    collection: str | None = None,
+    unit: str | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Read the jet table of a file, of several files, or of a glob pattern, as one sample.
+
+    Raises JetError naming the file and the cause where the jets cannot be used.
+    """
+    return concat_tables(iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress))

@@ -1,0 +1,241 @@
+"""Simulated jets that look like the trigger jets of data: Pythia 8, a coarse calorimeter and FastJet.
+
+QCD dijets at 13 TeV with minimum-bias pile-up are summed into massless calorimeter towers; the median transverse
+energy of each eta ring is subtracted, towers below a noise threshold are dropped, the others are clustered with
+anti-kt, and events pass a trigger on the leading jet. Needs the extra `compression-hep[simulation]`.
+
+Please cite Pythia 8.3 (arXiv:2203.11601), FastJet (arXiv:1111.6097) and anti-kt (arXiv:0802.1189).
+"""
+
+import argparse
+import math
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import awkward
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+from tqdm import tqdm
+
+from utils.files import atomic_path
+from utils.jets.calorimeter import (
+    NEUTRINOS,
+    SimulationSettings,
+    TowerLists,
+    cluster_jets,
+    concatenate_towers,
+    fine_tower,
+    make_calorimeter,
+    overlay_pileup,
+    simulation_modules,
+)
+from utils.jets.table import JetError, make_table
+
+BATCH_EVENTS = 100
+"""Events whose records are held in memory at once."""
+
+EMBEDDED_SEED = 20201
+
+EMBEDDED_EVENTS = 64_000
+
+EMBEDDED_JETS = {"qcd_jets_train.parquet": 111_778, "qcd_jets_test.parquet": 27_945}
+"""Files of the embedded sample and the number of jets that each may hold at most; whole events fill them in turn."""
+
+
+def simulate_jets(
+    n_events: int,
+    seed: int,
+    workers: int = 1,
+    progress: bool = True,
+    settings: SimulationSettings | None = None,
+) -> pd.DataFrame:
+    """Generate `n_events` hard events and return the jets of those that pass the trigger, as a jet table.
+
+    About 27% of the events pass with the default settings, with 9 jets each. Jets are sorted by falling pt inside an
+    event, and `event` is the number of the hard event, from 0 to n_events - 1. The table depends on `seed` and
+    `settings` alone, not on `workers`, and the table of fewer events is the beginning of that of more. With more
+    than one worker the calling script needs the usual `if __name__ == "__main__"`.
+
+    Masses are what double precision leaves of E² - p²: a jet of a single massless tower has a mass of zero or a few
+    10 keV of either sign, the negative root of -m² where m² < 0.
+
+    Raises JetError for unusable arguments and where Pythia 8 or FastJet is not installed.
+    """
+    settings = settings or SimulationSettings()
+    for name, value, smallest in (("n_events", n_events, 1), ("workers", workers, 1), ("seed", seed, 0)):
+        if value < smallest:
+            raise JetError(f"{name}: expected at least {smallest}, got {value}")
+    simulation_modules()
+    make_calorimeter(settings)
+    pool_blocks = _blocks(settings.pileup_pool, settings.pileup_block_events)
+    blocks = _blocks(n_events, settings.block_events)
+    with _bar("minimum bias", settings.pileup_pool, progress) as bar:
+        pool_tasks = [(seed, block, size, settings) for block, size in pool_blocks]
+        pool = concatenate_towers(_map(_minimum_bias_block, pool_tasks, workers, None, bar))
+    with _bar("hard events", n_events, progress) as bar:
+        tasks = [(seed, block, size, settings) for block, size in blocks]
+        tables = list(_map(_hard_block, tasks, workers, pool, bar))
+    event, m, pt, phi, eta = (np.concatenate(columns) for columns in zip(*tables, strict=True))
+    return make_table(m, pt, phi, eta, event=event)
+
+
+def write_embedded_sample(directory: str | Path, workers: int = 1, progress: bool = True) -> list[Path]:
+    """Generate the sample that the repository ships and write its two Parquet files into `directory`.
+
+    Whole events fill the training file until its number of jets is reached, then the test file.
+    """
+    table = simulate_jets(EMBEDDED_EVENTS, EMBEDDED_SEED, workers, progress)
+    event = table["event"].to_numpy()
+    ends = np.append(np.flatnonzero(np.diff(event)) + 1, len(event))
+    start, paths = 0, []
+    for name, n_jets in EMBEDDED_JETS.items():
+        if len(table) - start < n_jets:
+            raise JetError(f"{name}: expected {n_jets} jets, but only {len(table) - start} are left")
+        end = int(ends[np.searchsorted(ends, start + n_jets, side="right") - 1])
+        paths.append(Path(directory) / name)
+        _write_compact(table.iloc[start:end], paths[-1])
+        start = end
+    return paths
+
+
+def _write_compact(table: pd.DataFrame, path: Path) -> None:
+    """Parquet with split float bytes and event differences under Zstandard: the smallest of the lossless choices."""
+
+    columns = pyarrow.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    with atomic_path(path) as partial:
+        pyarrow.parquet.write_table(
+            columns,
+            partial,
+            compression="zstd",
+            compression_level=22,
+            use_dictionary=False,
+            column_encoding={
+                name: "DELTA_BINARY_PACKED" if name == "event" else "BYTE_STREAM_SPLIT" for name in columns.column_names
+            },
+        )
+
+
+def _bar(label: str, total: int, progress: bool) -> tqdm:
+    """A progress bar; in a log it says something twice a minute at most."""
+    interval = 0.1 if sys.stderr.isatty() else 30.0
+    return tqdm(desc=label, total=total, unit="event", disable=not progress, mininterval=interval)
+
+
+def _blocks(n_events: int, size: int) -> list[tuple[int, int]]:
+    """Number and size of the blocks that hold `n_events`; only the last may be smaller."""
+    return [(block, min(size, n_events - block * size)) for block in range(math.ceil(n_events / size))]
+
+
+_worker_pool: TowerLists | None = None
+
+
+def _set_worker_pool(pool: TowerLists | None) -> None:
+    global _worker_pool
+    _worker_pool = pool
+
+
+def _map(
+    function: Callable[[Any], Any], tasks: list[Any], workers: int, pool: TowerLists | None, bar: tqdm
+) -> Iterator[Any]:
+    """Results of `function` over `tasks`, in order, from this process or from `workers` others."""
+    if workers == 1:
+        _set_worker_pool(pool)
+        for task in tasks:
+            yield function(task)
+            bar.update(task[2])
+        _set_worker_pool(None)
+        return
+    context = multiprocessing.get_context("spawn")
+    processes = min(workers, max(len(tasks), 1))
+    with context.Pool(processes, initializer=_set_worker_pool, initargs=(pool,)) as processor:
+        for task, result in zip(tasks, processor.imap(function, tasks), strict=True):
+            yield result
+            bar.update(task[2])
+
+
+def _pythia(process: str, seed: tuple[int, str, int], settings: SimulationSettings, extra: Iterable[str] = ()) -> Any:
+    """A Pythia instance whose random numbers follow from `seed` (seed of the run, kind of block, block) alone."""
+    pythia8mc, _ = simulation_modules()
+    run, kind, block = seed
+    state = np.random.SeedSequence((run, *kind.encode(), block)).generate_state(1)[0]
+    pythia = pythia8mc.Pythia("", False)
+    for command in (
+        "Print:quiet = on",
+        f"Beams:eCM = {settings.beam_energy}",
+        "Random:setSeed = on",
+        f"Random:seed = {int(state) % 900_000_000 + 1}",
+        f"{process} = on",
+        *extra,
+    ):
+        if not pythia.readString(command):
+            raise JetError(f"Pythia does not accept the setting {command!r}")
+    if not pythia.init():
+        raise JetError(f"Pythia could not be initialized for {process}")
+    return pythia
+
+
+def _generate(pythia: Any, n_events: int, eta_max: float) -> Iterator[TowerLists]:
+    """Visible final particles of `n_events` events as fine towers, a batch at a time; failed events are empty."""
+
+    for start in range(0, n_events, BATCH_EVENTS):
+        size = min(BATCH_EVENTS, n_events - start)
+        particles = awkward.fill_none(pythia.nextBatch(size, "none").prt, [], axis=0)
+        identity = abs(particles.id)
+        visible = particles.status > 0
+        for neutrino in NEUTRINOS:
+            visible = visible & (identity != neutrino)
+        momenta = particles.p[visible]
+        event = np.repeat(np.arange(size), awkward.to_numpy(awkward.num(momenta.e)))
+        px, py, pz, energy = (awkward.to_numpy(awkward.flatten(momenta[name])) for name in ("px", "py", "pz", "e"))
+        pt = np.hypot(px, py)
+        with np.errstate(divide="ignore"):
+            eta = np.arcsinh(pz / pt)
+        inside = np.abs(eta) < eta_max
+        transverse = (energy * pt / np.hypot(pt, pz))[inside]
+        towers = fine_tower(eta[inside], np.arctan2(py, px)[inside], eta_max)
+        starts = np.searchsorted(event[inside], np.arange(size + 1))
+        yield TowerLists(starts, towers.astype(np.int32), transverse.astype(np.float32))
+
+
+def _minimum_bias_block(task: tuple[int, int, int, SimulationSettings]) -> TowerLists:
+    seed, block, size, settings = task
+    pythia = _pythia(settings.pileup_process, (seed, "pileup", block), settings)
+    return concatenate_towers(_generate(pythia, size, settings.regions[-1].eta_max))
+
+
+def _hard_block(task: tuple[int, int, int, SimulationSettings]) -> tuple[np.ndarray, ...]:
+    """Columns event, m, pt, phi, eta of the jets of one block that pass the trigger."""
+    seed, block, size, settings = task
+    pool = _worker_pool if _worker_pool is not None else concatenate_towers([])
+    calorimeter = make_calorimeter(settings)
+    hard = (f"PhaseSpace:pTHatMin = {settings.pt_hat_min}",)
+    pythia = _pythia(settings.hard_process, (seed, "hard", block), settings, hard)
+    columns = []
+    first = block * settings.block_events
+    for batch in _generate(pythia, size, settings.regions[-1].eta_max):
+        events = first + np.arange(len(batch.starts) - 1)
+        generators = [np.random.default_rng((seed, int(event))) for event in events]
+        towers = overlay_pileup(batch, pool, generators, settings, calorimeter)
+        smearing = np.array([1 + settings.trigger_resolution * generator.normal() for generator in generators])
+        columns.append(cluster_jets(towers, events, smearing, settings, calorimeter))
+        first += len(events)
+    return tuple(np.concatenate(column) for column in zip(*columns, strict=True))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """`python -m utils.simulation DIRECTORY`: write the embedded sample."""
+    parser = argparse.ArgumentParser(description="Generate the sample that the repository ships in datasets/.")
+    parser.add_argument("directory", type=Path, help="where the two Parquet files go")
+    parser.add_argument("--workers", type=int, default=1, metavar="W", help="processes (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    try:
+        for path in write_embedded_sample(options.directory, options.workers):
+            print(path)
+    except (JetError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
