@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.autoencoder import VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline, parameter_count
+from utils.networks import VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline, parameter_count
 
 
 def layers(part: torch.nn.Sequential) -> list[str]:

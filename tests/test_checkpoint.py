@@ -8,10 +8,19 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from utils.autoencoder import VARIANTS, Autoencoder, PCABaseline
-from utils.checkpoint import Checkpoint, CheckpointError, load_checkpoint, read_header, save_checkpoint
-from utils.inference import reconstruct
-from utils.normalization import CustomNormalization, StandardNormalization
+from utils.networks import (
+    VARIANTS,
+    Autoencoder,
+    Checkpoint,
+    CheckpointError,
+    CustomNormalization,
+    PCABaseline,
+    StandardNormalization,
+    load_checkpoint,
+    read_header,
+    reconstruct,
+    save_checkpoint,
+)
 
 JETS = np.array([[0.0, 20.0, 3.1, -4.0], [5.0, 27.0, 0.1, 1.0], [40.0, 300.0, -2.0, 0.3]])
 

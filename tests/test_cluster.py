@@ -18,15 +18,13 @@ import uproot
 from distributed import LocalCluster
 
 from utils import cluster
-from utils.autoencoder import VARIANTS, Autoencoder
 from utils.campaign import RECORDS, is_folder, run_campaign
-from utils.checkpoint import Checkpoint, save_checkpoint
 from utils.cli import main
 from utils.cluster import ClusterError, connect, run_tasks
 from utils.codec import ErrorSummary, compress, inspect, read_compressed
 from utils.files import PARTIAL, remove_leftovers, sha256_of
 from utils.jets import FEATURES, JetError, event_counts, make_table, read_jets, write_jets
-from utils.normalization import CustomNormalization
+from utils.networks import VARIANTS, Autoencoder, Checkpoint, CustomNormalization, save_checkpoint
 
 FILES, JETS = 20, 20_000
 

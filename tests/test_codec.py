@@ -20,12 +20,9 @@ from codec_helpers import assert_same_bits, assert_same_events, assert_within, m
 from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
-from utils.autoencoder import Autoencoder, AutoencoderConfig, PCABaseline
-from utils.checkpoint import Checkpoint, load_published
 from utils.cli import main
 from utils.codec import compress, decompress, inspect, iter_compressed, read_compressed
 from utils.container import ContainerError
-from utils.inference import reconstruct
 from utils.jets import (
     FEATURES,
     TEST_SAMPLE,
@@ -39,7 +36,15 @@ from utils.jets import (
     write_jets,
 )
 from utils.metrics import resolution_table
-from utils.normalization import CustomNormalization
+from utils.networks import (
+    Autoencoder,
+    AutoencoderConfig,
+    Checkpoint,
+    CustomNormalization,
+    PCABaseline,
+    load_published,
+    reconstruct,
+)
 from utils.quantize import Bounds, ErrorBound
 
 DATA = Path(__file__).parent / "data"

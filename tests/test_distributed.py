@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils.checkpoint import load_checkpoint
 from utils.files import REPOSITORY
+from utils.networks import load_checkpoint
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 

@@ -8,14 +8,20 @@ import onnxruntime
 import pytest
 import torch
 
-from utils.autoencoder import VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline
 from utils.benchmark import untrained_checkpoint
-from utils.checkpoint import Checkpoint, save_checkpoint
 from utils.cli import main
-from utils.export import (
+from utils.networks import (
+    VARIANTS,
     Activation,
     Affine,
+    Autoencoder,
+    AutoencoderConfig,
+    Checkpoint,
+    CustomNormalization,
     Linear,
+    NoNormalization,
+    PCABaseline,
+    StandardNormalization,
     autoencoder_onnx,
     check_export,
     decoder_onnx,
@@ -24,8 +30,8 @@ from utils.export import (
     encoder_steps,
     export_model,
     run_steps,
+    save_checkpoint,
 )
-from utils.normalization import CustomNormalization, NoNormalization, StandardNormalization
 
 
 @pytest.fixture

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from utils.autoencoder import Autoencoder
 from utils.benchmark import untrained_checkpoint
-from utils.checkpoint import Checkpoint
-from utils.inference import decode_latents, encode_jets, prepare, reconstruct
-from utils.normalization import StandardNormalization
+from utils.networks import (
+    Autoencoder,
+    Checkpoint,
+    StandardNormalization,
+    decode_latents,
+    encode_jets,
+    prepare,
+    reconstruct,
+)
 
 NAMES = ["linear", "tanh", "leaky_relu_bn", "elu_bn", "residual_gelu"]
 

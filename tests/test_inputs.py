@@ -544,9 +544,7 @@ def test_info_describes_a_sample_and_what_would_be_refused(tmp_path: Path, capsy
 
 
 def test_info_prints_what_a_checkpoint_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from utils.autoencoder import VARIANTS, Autoencoder
-    from utils.checkpoint import Checkpoint, save_checkpoint
-    from utils.normalization import CustomNormalization
+    from utils.networks import VARIANTS, Autoencoder, Checkpoint, CustomNormalization, save_checkpoint
 
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, Checkpoint(Autoencoder(VARIANTS["tanh"]), CustomNormalization()))

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from utils.losses import ResolutionLoss, make_loss, resolution
-from utils.normalization import CustomNormalization, NoNormalization, StandardNormalization
+from utils.networks import (
+    CustomNormalization,
+    NoNormalization,
+    ResolutionLoss,
+    StandardNormalization,
+    make_loss,
+    resolution,
+)
 from utils.training import apply_symmetries
 
 JETS = torch.tensor([[5.0, 20.0, 0.5, 1.0], [40.0, 300.0, 3.1, -2.0], [0.0, 25.0, -3.0, 0.2]], dtype=torch.float64)

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from utils.autoencoder import PCABaseline
-from utils.checkpoint import Checkpoint
 from utils.jets import JetError, make_table
 from utils.metrics import count_massless, delta_phi, describe, evaluate, residuals, resolution_frame, resolution_table
-from utils.normalization import NoNormalization
+from utils.networks import Checkpoint, NoNormalization, PCABaseline
 
 TRUE = np.array([[0.0, 50.0, 3.1, 1.0], [10.0, 100.0, -3.1, -1.0], [-4.5e-5, 20.0, 0.0, 0.0]])
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from utils.jets import JetError
-from utils.normalization import NORMALIZATIONS, CustomNormalization, Normalization, StandardNormalization, closure
+from utils.networks import NORMALIZATIONS, CustomNormalization, Normalization, StandardNormalization, closure
 
 JETS = np.array(
     [

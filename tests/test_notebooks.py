@@ -12,10 +12,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from utils.checkpoint import load_checkpoint
 from utils.files import REPOSITORY
 from utils.jets import load_sample, missing_published
 from utils.metrics import evaluate
+from utils.networks import load_checkpoint
 from utils.notebooks import NOTEBOOKS, declared_parameters, find_notebooks, run_notebooks, share_parameters
 from utils.sweep import COMPARED
 

@@ -16,17 +16,7 @@ import torch
 from fastai.basics import DataLoader, DataLoaders, Learner
 from torch import nn
 
-from utils.autoencoder import VARIANTS, Autoencoder, AutoencoderConfig
-from utils.checkpoint import (
-    PUBLISHED_MODELS,
-    PUBLISHED_NORMALIZATION,
-    CheckpointError,
-    load_checkpoint,
-    load_published,
-    save_checkpoint,
-)
 from utils.cli import main
-from utils.inference import reconstruct
 from utils.jets import (
     FEATURES,
     PublishedFile,
@@ -39,7 +29,19 @@ from utils.jets import (
     load_published_jets,
     published,
 )
-from utils.normalization import CustomNormalization
+from utils.networks import (
+    PUBLISHED_MODELS,
+    PUBLISHED_NORMALIZATION,
+    VARIANTS,
+    Autoencoder,
+    AutoencoderConfig,
+    CheckpointError,
+    CustomNormalization,
+    load_checkpoint,
+    load_published,
+    reconstruct,
+    save_checkpoint,
+)
 
 needs_published = pytest.mark.skipif(
     not all(has_published(name) for name in (published.TEST_SAMPLE, *PUBLISHED_MODELS)),

@@ -9,10 +9,8 @@ import pytest
 from codec_helpers import make_jets
 from matplotlib.figure import Figure
 
-from utils.autoencoder import PCABaseline
-from utils.checkpoint import Checkpoint, save_checkpoint
 from utils.jets import event_counts, feature_array
-from utils.normalization import CustomNormalization
+from utils.networks import Checkpoint, CustomNormalization, PCABaseline, save_checkpoint
 from utils.notebooks import NOTEBOOKS, run_notebooks
 from utils.plotting import plot_rate_distortion, plot_rate_resolution
 from utils.quantize import Bounds

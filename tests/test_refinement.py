@@ -4,16 +4,22 @@ import numpy as np
 import pytest
 import torch
 
-from utils.autoencoder import PCABaseline
 from utils.benchmark import untrained_checkpoint
-from utils.checkpoint import Checkpoint
 from utils.cli import main
 from utils.codec import compress, inspect
-from utils.inference import decode_latents, encode_jets, reconstruct
 from utils.jets import make_table, write_jets
-from utils.losses import make_loss
-from utils.normalization import CustomNormalization, StandardNormalization
-from utils.refinement import BATCH_SIZE, refine_latents
+from utils.networks import (
+    Checkpoint,
+    CustomNormalization,
+    PCABaseline,
+    StandardNormalization,
+    decode_latents,
+    encode_jets,
+    make_loss,
+    reconstruct,
+    refine_latents,
+)
+from utils.networks.refinement import BATCH_SIZE
 
 NAMES = ["tanh", "leaky_relu_bn", "elu_bn", "residual_gelu"]
 
@@ -93,7 +99,7 @@ def test_no_steps_and_no_jets_change_nothing(jets):
 
 
 def test_compress_takes_refined_latents_and_says_so(tmp_path, jets, capsys):
-    from utils.checkpoint import save_checkpoint
+    from utils.networks import save_checkpoint
 
     write_jets(make_table(*jets.T), tmp_path / "jets.parquet")
     save_checkpoint(tmp_path / "tanh.safetensors", untrained_checkpoint("tanh"))

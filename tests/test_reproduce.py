@@ -8,7 +8,7 @@ import pytest
 from utils.cli import main
 from utils.jets import FEATURES, FOLDER_VARIABLE, TEST_SAMPLE, has_published
 from utils.metrics import published_residuals
-from utils.normalization import CustomNormalization
+from utils.networks import CustomNormalization
 from utils.reproduce import LABELS, PUBLISHED_RESULTS, markdown_tables, published_custom_inverse, reproduce, text_tables
 
 needs_published = pytest.mark.skipif(

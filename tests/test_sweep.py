@@ -7,10 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from utils import plotting, sweep
-from utils.autoencoder import VARIANT_LABELS
-from utils.checkpoint import load_checkpoint
 from utils.cli import main
 from utils.jets import make_table, write_jets
+from utils.networks import VARIANT_LABELS, load_checkpoint
 
 
 def make_row(

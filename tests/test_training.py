@@ -8,10 +8,9 @@ import torch
 from fastai.callback.core import Callback
 from fastai.learner import load_learner
 
-from utils.autoencoder import AutoencoderConfig
 from utils.jets import JetError, Sample, make_table
 from utils.machine import pick_device
-from utils.normalization import CustomNormalization
+from utils.networks import AutoencoderConfig, CustomNormalization, Zigzag
 from utils.training import (
     JetDataLoader,
     _Clip,
@@ -24,7 +23,6 @@ from utils.training import (
     train,
     training_config,
 )
-from utils.zigzag import Zigzag
 
 CONFIG = AutoencoderConfig((4, 16, 3, 16, 4))
 TRAINING = replace(training_config("quick", "unguided"), steps=60, batch_size=64)

@@ -18,9 +18,8 @@ from utils.jets import (
 )
 from utils.jets.samples import select_jets
 from utils.metrics import describe_transfer, evaluate_transfer, transfer_frame
-from utils.normalization import StandardNormalization
+from utils.networks import StandardNormalization, pca_checkpoint
 from utils.plotting import plot_samples, plot_transfer
-from utils.training import pca_checkpoint
 
 
 def jets(events, scale=1.0, seed=0):

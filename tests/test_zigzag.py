@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from utils.autoencoder import PCABaseline
 from utils.jets import feature_array, load_sample
 from utils.metrics import mean_squared_error
-from utils.normalization import CustomNormalization
-from utils.zigzag import Zigzag
+from utils.networks import CustomNormalization, PCABaseline, Zigzag
 
 
 @pytest.fixture(scope="module")

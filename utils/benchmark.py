@@ -26,13 +26,24 @@ import psutil
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from utils.autoencoder import VARIANT_LABELS, VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline
-from utils.checkpoint import Checkpoint, architecture_of, load_checkpoint, read_header, save_checkpoint
 from utils.files import REPOSITORY
-from utils.inference import prepare
 from utils.jets import Sample, feature_array, load_sample
 from utils.machine import CPU, find_devices, machine_info, torch_threads
-from utils.normalization import CustomNormalization, Normalization
+from utils.networks import (
+    VARIANT_LABELS,
+    VARIANTS,
+    Autoencoder,
+    AutoencoderConfig,
+    Checkpoint,
+    CustomNormalization,
+    Normalization,
+    PCABaseline,
+    architecture_of,
+    load_checkpoint,
+    prepare,
+    read_header,
+    save_checkpoint,
+)
 from utils.text import text_table
 
 PROJECT, ORIGINAL = "project", "original"

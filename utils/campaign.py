@@ -388,9 +388,8 @@ def _convert(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
-    from utils.codec import load_model
-    from utils.inference import reconstruct
     from utils.jets import feature_array, iter_jets, number_of_events
+    from utils.networks import load_model, reconstruct
 
     checkpoint = load_model(settings["model"])
     summaries = [ErrorSummary(quantity) for quantity in FEATURES]

@@ -402,7 +402,7 @@ def _add_evaluate(commands: Any) -> None:
 
 
 def _run_evaluate(options: argparse.Namespace) -> int:
-    from utils.codec import load_model
+    from utils.networks import load_model
 
     load_model(options.model)
     if options.refine < 0:
@@ -452,7 +452,7 @@ def _run_info(options: argparse.Namespace) -> int:
         if name.endswith(".zarr.zip"):
             from utils.codec import inspect as describe
         else:
-            from utils.checkpoint import read_header as describe
+            from utils.networks import read_header as describe
         content = describe(name)
         print(format_container(name, content))
     else:
@@ -516,9 +516,8 @@ def _add_export(commands: Any) -> None:
 
 
 def _run_export(options: argparse.Namespace) -> int:
-    from utils.checkpoint import load_checkpoint
-    from utils.export import export_model, export_paths
     from utils.jets import UNITS, feature_array, load_sample
+    from utils.networks import export_model, export_paths, load_checkpoint
 
     paths = export_paths(options.output)
     jets = feature_array(load_sample().test)

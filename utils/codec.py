@@ -45,6 +45,7 @@ from utils.jets import (
     write_jets,
 )
 from utils.metrics import RESIDUAL_UNITS
+from utils.networks import load_model
 from utils.quantize import BLOCK, EXACT, Bounds
 from utils.schemes import AutoencoderScheme, BoundedScheme, Columns, Scheme, absolute_error, fit_latent_steps
 
@@ -371,14 +372,6 @@ def _scheme_maker(
         return AutoencoderScheme(checkpoint, offset, matrix, corrections, refine), {"latent_mse_growth": growth}
 
     return fitted
-
-
-def load_model(model: Any) -> Any:
-    from utils.checkpoint import load_checkpoint, load_published
-
-    if not isinstance(model, str | Path):
-        return model
-    return load_checkpoint(model) if Path(model).suffix == ".safetensors" else load_published(model)
 
 
 def _open_source(

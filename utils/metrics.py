@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from utils.autoencoder import VARIANT_LABELS, parameter_count
-from utils.checkpoint import Checkpoint, save_checkpoint
 from utils.files import write_json
-from utils.inference import decode_latents, encode_jets
 from utils.jets import FEATURES, MASSLESS, JetError, Sample, feature_array
 from utils.machine import machine_info
-from utils.normalization import CustomNormalization
-from utils.refinement import refine_latents
+from utils.networks import (
+    VARIANT_LABELS,
+    Checkpoint,
+    CustomNormalization,
+    decode_latents,
+    encode_jets,
+    parameter_count,
+    refine_latents,
+    save_checkpoint,
+)
 
 RESIDUAL_UNITS = {"m": "relative", "pt": "relative", "phi": "rad", "eta": ""}
 

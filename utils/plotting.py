@@ -21,10 +21,10 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 
-from utils.autoencoder import VARIANT_LABELS, schedule_label
 from utils.files import atomic_path
 from utils.jets import FEATURES, UNITS
 from utils.metrics import RESIDUAL_UNITS, residuals
+from utils.networks import VARIANT_LABELS, schedule_label
 
 if TYPE_CHECKING:
     from utils.training import LearningRateScan

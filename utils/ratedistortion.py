@@ -20,13 +20,10 @@ from numcodecs import Shuffle, Zstd
 from numcodecs.pcodec import PCodec
 from sklearn.neighbors import NearestNeighbors
 
-from utils.autoencoder import VARIANT_LABELS
-from utils.checkpoint import Checkpoint, load_checkpoint
 from utils.container import PLAIN, SEARCHING
-from utils.inference import decode_latents, encode_jets
 from utils.jets import FEATURES, event_counts, feature_array, wrap_phi
 from utils.metrics import mean_squared_error, residuals, resolution_table
-from utils.normalization import CustomNormalization
+from utils.networks import VARIANT_LABELS, Checkpoint, CustomNormalization, decode_latents, encode_jets, load_checkpoint
 from utils.quantize import Bounds, ErrorBound
 from utils.schemes import BoundedScheme, fit_latent_steps, restore_latents, round_latents
 

@@ -9,12 +9,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from utils.autoencoder import PCABaseline
-from utils.checkpoint import Checkpoint, load_published
-from utils.inference import BATCH_SIZE
 from utils.jets import FEATURES, feature_array, find_published, has_published, load_published_jets
 from utils.metrics import evaluate, mean_squared_error, published_residuals, resolution_table
-from utils.normalization import CustomNormalization, NoNormalization, Normalization
+from utils.networks import (
+    BATCH_SIZE,
+    Checkpoint,
+    CustomNormalization,
+    NoNormalization,
+    Normalization,
+    PCABaseline,
+    load_published,
+)
 from utils.text import TitledTable, as_markdown, as_text, or_dash
 
 GEV_IN_MEV = 1e3

@@ -196,7 +196,7 @@ class AutoencoderScheme:
 
     def encode(self, columns: Columns, counts: np.ndarray) -> tuple[Arrays, Columns]:
         """See `BoundedScheme`."""
-        from utils.inference import encode_jets
+        from utils.networks import encode_jets
 
         jets = np.stack([columns[name] for name in FEATURES], axis=1)
         latents = encode_jets(self.checkpoint, jets, refine=self.refine)
@@ -216,7 +216,7 @@ class AutoencoderScheme:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe description, weights apart."""
-        from utils.checkpoint import architecture_of
+        from utils.networks import architecture_of
 
         return {
             "architecture": architecture_of(self.checkpoint.model),
@@ -241,8 +241,7 @@ class AutoencoderScheme:
         """Rebuild from `to_dict` and `weights`; what encodes stays untrained."""
         import torch
 
-        from utils.checkpoint import Checkpoint, build_model
-        from utils.normalization import Normalization
+        from utils.networks import Checkpoint, Normalization, build_model
 
         model = build_model(description["architecture"])
         state = {name: torch.from_numpy(np.array(values)) for name, values in weights.items()}
@@ -261,7 +260,7 @@ class AutoencoderScheme:
         )
 
     def _outputs(self, integers: np.ndarray) -> Columns:
-        from utils.inference import decode_latents
+        from utils.networks import decode_latents
 
         outputs = decode_latents(self.checkpoint, restore_latents(integers, self.offset, self.matrix))
         return _columns_of(outputs)
@@ -291,7 +290,7 @@ def fit_latent_steps(
     """
     import torch
 
-    from utils.inference import encode_jets
+    from utils.networks import encode_jets
 
     jets = jets[:: max(1, len(jets) // FIT_JETS)]
     latents = encode_jets(checkpoint, jets, refine=refine).astype(np.float64)

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from utils import __version__
-from utils.autoencoder import VARIANTS, schedule_label
 from utils.cluster import available_cores, connect, run_tasks
 from utils.files import atomic_path, source_sha256, write_json
 from utils.jets import FEATURES, Paths, is_remote, load_sample, sample_files
 from utils.metrics import RESIDUAL_UNITS
-from utils.normalization import CustomNormalization
+from utils.networks import VARIANTS, CustomNormalization, schedule_label
 from utils.report import largest_sample
 from utils.text import Table, spread_text
 
@@ -157,7 +156,8 @@ def _source_of(dataset: Paths) -> dict[str, Any]:
 def train_run(run: Run, source: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Train and evaluate one model of a sweep, and write its row and its weights to `folder`."""
     from utils.metrics import evaluate, save_model
-    from utils.training import make_checkpoint, make_dataloaders, pca_checkpoint, train, training_config
+    from utils.networks import pca_checkpoint
+    from utils.training import make_checkpoint, make_dataloaders, train, training_config
 
     if (row := _finished(folder, run, source)) is not None:
         return row

@@ -35,14 +35,20 @@ from pytorch_optimizer import SOAP
 from torch import nn
 from tqdm import tqdm
 
-from utils.autoencoder import VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline
-from utils.checkpoint import Checkpoint
 from utils.jets import FEATURES, JetError, Sample, feature_array, load_sample
-from utils.losses import LOSSES, make_loss
 from utils.machine import pick_device, torch_threads
 from utils.metrics import evaluate, save_model
-from utils.normalization import NORMALIZATIONS, Normalization
-from utils.zigzag import Zigzag
+from utils.networks import (
+    LOSSES,
+    NORMALIZATIONS,
+    VARIANTS,
+    Autoencoder,
+    AutoencoderConfig,
+    Checkpoint,
+    Normalization,
+    Zigzag,
+    make_loss,
+)
 
 
 @dataclass(frozen=True)
@@ -371,13 +377,6 @@ def make_checkpoint(
         "data": sample.training_data,
     }
     return Checkpoint(copy.deepcopy(result.model).cpu(), normalization, metadata)
-
-
-def pca_checkpoint(normalization: Normalization, sample: Sample, rank: int = 3) -> Checkpoint:
-    """Rank-`rank` PCA of the normalized training jets, in the form of a checkpoint."""
-    jets = normalization.normalize(feature_array(sample.train))
-    metadata = {"model": "pca", "data": sample.training_data}
-    return Checkpoint(PCABaseline(rank, jets.shape[1]).fit(jets), normalization, metadata)
 
 
 class PartOfBatches(DistributedDL):

@@ -1,6 +1,6 @@
-"""Jets in physical units through a trained model, and back, as fast as the machine allows.
+"""A model made ready to encode and decode as fast as the machine allows.
 
-On a CPU, ONNX Runtime runs the graphs of `utils.export`, each thread on batches of its own; on a GPU, where the model
+On a CPU, ONNX Runtime runs the graphs of `onnx_export`, each thread on batches of its own; on a GPU, where the model
 lies there, PyTorch runs the same steps. Memory stays bounded by the batch, whatever the number of jets.
 """
 
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from utils.checkpoint import Checkpoint
-from utils.export import decoder_onnx, decoder_steps, encoder_onnx, encoder_steps, latent_width, make_session, run_steps
 from utils.jets import FEATURES
+from utils.networks.checkpoint import Checkpoint
+from utils.networks.folding import decoder_steps, encoder_steps, latent_width, run_steps
+from utils.networks.onnx_export import decoder_onnx, encoder_onnx, make_session
 
 BATCH_SIZE = 2048
 """Jets in a batch of one CPU thread: its activations fit in the cache."""
@@ -107,32 +108,3 @@ def _on_device(steps: list, device: torch.device) -> Run:
             return run_steps(steps, torch.from_numpy(batch).to(device)).cpu().numpy()
 
     return run
-
-
-def encode_jets(
-    checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None, *, refine: int = 0
-) -> np.ndarray:
-    """Jets (GeV, rad), shape (jets, 4), to latents, float32 of shape (jets, latent).
-
-    `refine` steps of `refine_latents` improve what the encoder gives; each costs as much as several encodings.
-    Jets outside of the normalization's domain give latents without meaning. See `prepare` for many calls in a row.
-    """
-    from utils.refinement import refine_latents
-
-    latents = prepare(checkpoint).encode(jets, batch_size)
-    return refine_latents(checkpoint, jets, latents, refine) if refine else latents
-
-
-def decode_latents(checkpoint: Checkpoint, latents: np.ndarray, batch_size: int | None = None) -> np.ndarray:
-    """Latents, shape (jets, latent), to jets in GeV and rad, float32 of shape (jets, 4)."""
-    return prepare(checkpoint).decode(latents, batch_size)
-
-
-def reconstruct(
-    checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None, *, refine: int = 0
-) -> np.ndarray:
-    """Jets through encoder and decoder: what comes out, in GeV and rad, float32 of shape (jets, 4).
-
-    See `encode_jets` for `refine`.
-    """
-    return decode_latents(checkpoint, encode_jets(checkpoint, jets, batch_size, refine=refine), batch_size)

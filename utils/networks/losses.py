@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from utils.jets import FEATURES
-from utils.normalization import Normalization
+from utils.networks.normalization import Normalization
 
 M, PT, PHI, ETA = (FEATURES.index(name) for name in ("m", "pt", "phi", "eta"))
 

@@ -1,13 +1,11 @@
-"""Models as ONNX graphs, from GeV and rad to latents and back, with everything linear folded together.
+"""Models as ONNX graphs, from GeV and rad to latents and back.
 
-The graphs are what `utils.inference` runs on a CPU, and what `compressionhep export` writes for other programs. A model
-is first a list of steps; then normalization, BatchNorm and constant terms go into the Linear layers beside them.
+The graphs are what runs on a CPU, and what `compressionhep export` writes for other programs.
 """
 
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,187 +14,28 @@ import onnx
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
 
 from utils import __version__
-from utils.autoencoder import PCABaseline, Residual
-from utils.checkpoint import Checkpoint
 from utils.files import atomic_path
 from utils.jets import FEATURES, UNITS
+from utils.networks.checkpoint import Checkpoint
+from utils.networks.folding import (
+    Activation,
+    Affine,
+    Linear,
+    Logarithm,
+    Skip,
+    Step,
+    decoder_steps,
+    encoder_steps,
+    latent_width,
+)
 
 OPSET, IR_VERSION = 15, 8
 """Of 2021, so that the runtimes of older experiment software read the files."""
 
 MAX_DIFFERENCE = 1e-4
 """What `check_export` allows between ONNX and PyTorch, as a fraction of the largest value of a column."""
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """y = x * scale + shift, column by column."""
-
-    scale: np.ndarray
-    shift: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Linear:
-    """y = x @ weight.T + bias."""
-
-    weight: np.ndarray
-    bias: np.ndarray
-
-
-@dataclass(frozen=True)
-class Activation:
-    """tanh, gelu, leaky_relu with its slope, or shifted_elu: elu(x - 1) + 1 = max(x, min(exp(x - 1), 1)).
-
-    The shifts fold into the layers beside it; what is left takes a quarter fewer passes over memory than elu(x) + 1.
-    """
-
-    name: str
-    slope: float = 0.0
-
-
-@dataclass(frozen=True)
-class Logarithm:
-    """ln(x + shift) of each column whose shift is not None."""
-
-    shifts: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class Exponential:
-    """exp(x) - shift of each column whose shift is not None: the inverse of Logarithm."""
-
-    shifts: tuple[float | None, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Skip:
-    """x + f(x), f being these steps."""
-
-    steps: "tuple[Step, ...]"
-
-
-Step = Affine | Linear | Activation | Logarithm | Exponential | Skip
-
-
-def encoder_steps(checkpoint: Checkpoint) -> list[Step]:
-    """From jets in GeV and rad to latents, folded."""
-    normalization, model = checkpoint.normalization, checkpoint.model
-    scale, offset, log_scale = _normalization_arrays(checkpoint)
-    steps: list[Step] = [Logarithm(normalization.log_shift), Affine(1 / (log_scale * scale), -offset / scale)]
-    if isinstance(model, PCABaseline):
-        mean, components = _array(model.mean), _array(model.components)
-        return fold([*steps, Linear(components, -components @ mean)])
-    return fold([*steps, *_module_steps(model.encoder)])
-
-
-def decoder_steps(checkpoint: Checkpoint) -> list[Step]:
-    """From latents to jets in GeV and rad, folded."""
-    normalization, model = checkpoint.normalization, checkpoint.model
-    scale, offset, log_scale = _normalization_arrays(checkpoint)
-    steps: list[Step] = [Affine(scale * log_scale, offset * log_scale), Exponential(normalization.log_shift)]
-    if isinstance(model, PCABaseline):
-        return fold([Linear(_array(model.components).T, _array(model.mean)), *steps])
-    return fold([*_module_steps(model.decoder), *steps])
-
-
-def _normalization_arrays(checkpoint: Checkpoint) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scale and offset per column, and ln(10) where the column is a logarithm of base 10, else 1."""
-    normalization = checkpoint.normalization
-    log_scale = np.array([1.0 if shift is None else math.log(10) for shift in normalization.log_shift])
-    return np.array(normalization.scale), np.array(normalization.offset), log_scale
-
-
-def _module_steps(modules: nn.Sequential) -> list[Step]:
-    steps: list[Step] = []
-    for module in modules:
-        if isinstance(module, Residual):
-            steps.append(Skip(tuple(fold(_module_steps(module)))))
-        elif isinstance(module, nn.Linear):
-            steps.append(Linear(_array(module.weight), _array(module.bias)))
-        elif isinstance(module, nn.BatchNorm1d):
-            scale = _array(module.weight) / np.sqrt(_array(module.running_var) + module.eps)
-            steps.append(Affine(scale, _array(module.bias) - _array(module.running_mean) * scale))
-        elif isinstance(module, nn.Tanh):
-            steps.append(Activation("tanh"))
-        elif isinstance(module, nn.GELU) and module.approximate == "none":
-            steps.append(Activation("gelu"))
-        elif isinstance(module, nn.LeakyReLU):
-            steps.append(Activation("leaky_relu", module.negative_slope))
-        elif isinstance(module, nn.ELU) and module.alpha == 1:
-            one = np.array(1.0)
-            steps += [Affine(one, one), Activation("shifted_elu"), Affine(one, -one)]
-        else:
-            raise TypeError(
-                f"no ONNX form for the layer {module}; known: Linear, BatchNorm1d, Tanh, LeakyReLU, ELU, GELU, Residual"
-            )
-    return steps
-
-
-def _array(tensor: Any) -> np.ndarray:
-    return tensor.detach().cpu().double().numpy()
-
-
-def fold(steps: Sequence[Step]) -> list[Step]:
-    """The same function in fewer steps: neighbours that are linear become one, in float64."""
-    folded: list[Step] = []
-    for step in steps:
-        while folded and (merged := _merge(folded[-1], step)) is not None:
-            folded.pop()
-            step = merged
-        folded.append(step)
-    return folded
-
-
-def _merge(first: Step, second: Step) -> Step | None:
-    match first, second:
-        case Affine(), Affine():
-            return Affine(first.scale * second.scale, first.shift * second.scale + second.shift)
-        case Affine(), Linear():
-            shift = np.broadcast_to(first.shift, second.weight.shape[1])
-            return Linear(second.weight * first.scale, second.bias + second.weight @ shift)
-        case Linear(), Affine():
-            weight = first.weight * np.broadcast_to(second.scale, first.bias.shape)[:, None]
-            return Linear(weight, first.bias * second.scale + second.shift)
-        case Linear(), Linear():
-            return Linear(second.weight @ first.weight, second.weight @ first.bias + second.bias)
-    return None
-
-
-def run_steps(steps: Sequence[Step], x: torch.Tensor) -> torch.Tensor:
-    """Apply steps to a tensor of shape (jets, columns) where it lies, in its precision: how a GPU does it."""
-    for step in steps:
-        match step:
-            case Affine():
-                x = x * _tensor(step.scale, x) + _tensor(step.shift, x)
-            case Linear():
-                x = nn.functional.linear(x, _tensor(step.weight, x), _tensor(step.bias, x))
-            case Activation("tanh"):
-                x = torch.tanh(x)
-            case Activation("gelu"):
-                x = nn.functional.gelu(x)
-            case Skip():
-                x = x + run_steps(step.steps, x)
-            case Activation("leaky_relu"):
-                x = nn.functional.leaky_relu(x, step.slope)
-            case Activation():
-                x = nn.functional.elu(x - 1) + 1
-            case Logarithm() | Exponential():
-                x = torch.stack([_column(step, x[:, i], shift) for i, shift in enumerate(step.shifts)], dim=1)
-    return x
-
-
-def _column(step: Logarithm | Exponential, column: torch.Tensor, shift: float | None) -> torch.Tensor:
-    if shift is None:
-        return column
-    return torch.log(column + shift) if isinstance(step, Logarithm) else torch.exp(column) - shift
-
-
-def _tensor(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
-    return torch.as_tensor(values, dtype=like.dtype, device=like.device)
 
 
 class _Graph:
@@ -291,12 +130,6 @@ def autoencoder_onnx(checkpoint: Checkpoint) -> bytes:
     graph.append(encoder_steps(checkpoint), "jets", "latents")
     graph.append(decoder_steps(checkpoint), "latents", "reconstructed")
     return _finish(graph, checkpoint, "autoencoder", ["jets"], ["latents", "reconstructed"])
-
-
-def latent_width(checkpoint: Checkpoint) -> int:
-    """Number of latent values of a model."""
-    model = checkpoint.model
-    return model.rank if isinstance(model, PCABaseline) else model.config.latent
 
 
 def _finish(graph: _Graph, checkpoint: Checkpoint, part: str, inputs: list[str], outputs: list[str]) -> bytes:

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch.func import vjp, vmap
 
-from utils.checkpoint import Checkpoint
-from utils.inference import prepare
-from utils.losses import ResidualLoss, make_loss
 from utils.machine import torch_threads
+from utils.networks.checkpoint import Checkpoint
+from utils.networks.losses import ResidualLoss, make_loss
+from utils.networks.prepared import prepare
 
 BATCH_SIZE = 2048
 """Jets that are refined together. The last batch is filled up to it, so that a jet meets the same matrix shapes, and

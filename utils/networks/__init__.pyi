@@ -1,0 +1,52 @@
+from .autoencoder import Autoencoder as Autoencoder, PCABaseline as PCABaseline, parameter_count as parameter_count
+from .baseline import pca_checkpoint as pca_checkpoint
+from .checkpoint import (
+    Checkpoint as Checkpoint,
+    CheckpointError as CheckpointError,
+    architecture_of as architecture_of,
+    build_model as build_model,
+    load_checkpoint as load_checkpoint,
+    read_header as read_header,
+    save_checkpoint as save_checkpoint,
+)
+from .fastai_weights import (
+    PUBLISHED_MODELS as PUBLISHED_MODELS,
+    PUBLISHED_NORMALIZATION as PUBLISHED_NORMALIZATION,
+    load_model as load_model,
+    load_published as load_published,
+)
+from .folding import (
+    Activation as Activation,
+    Affine as Affine,
+    Linear as Linear,
+    decoder_steps as decoder_steps,
+    encoder_steps as encoder_steps,
+    run_steps as run_steps,
+)
+from .inference import decode_latents as decode_latents, encode_jets as encode_jets, reconstruct as reconstruct
+from .losses import LOSSES as LOSSES, ResolutionLoss as ResolutionLoss, make_loss as make_loss, resolution as resolution
+from .normalization import (
+    NORMALIZATIONS as NORMALIZATIONS,
+    CustomNormalization as CustomNormalization,
+    NoNormalization as NoNormalization,
+    Normalization as Normalization,
+    StandardNormalization as StandardNormalization,
+    closure as closure,
+)
+from .onnx_export import (
+    autoencoder_onnx as autoencoder_onnx,
+    check_export as check_export,
+    decoder_onnx as decoder_onnx,
+    encoder_onnx as encoder_onnx,
+    export_model as export_model,
+    export_paths as export_paths,
+)
+from .prepared import BATCH_SIZE as BATCH_SIZE, prepare as prepare
+from .refinement import refine_latents as refine_latents
+from .variants import (
+    VARIANT_LABELS as VARIANT_LABELS,
+    VARIANTS as VARIANTS,
+    AutoencoderConfig as AutoencoderConfig,
+    schedule_label as schedule_label,
+)
+from .zigzag import Zigzag as Zigzag

@@ -1,0 +1,35 @@
+"""Jets in physical units through a trained model, and back."""
+
+import numpy as np
+
+from utils.networks.checkpoint import Checkpoint
+from utils.networks.prepared import prepare
+from utils.networks.refinement import refine_latents
+
+
+def encode_jets(
+    checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None, *, refine: int = 0
+) -> np.ndarray:
+    """Jets (GeV, rad), shape (jets, 4), to latents, float32 of shape (jets, latent).
+
+    `refine` steps of `refine_latents` improve what the encoder gives; each costs as much as several encodings.
+    Jets outside of the normalization's domain give latents without meaning. See `prepare` for many calls in a row.
+    """
+
+    latents = prepare(checkpoint).encode(jets, batch_size)
+    return refine_latents(checkpoint, jets, latents, refine) if refine else latents
+
+
+def decode_latents(checkpoint: Checkpoint, latents: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+    """Latents, shape (jets, latent), to jets in GeV and rad, float32 of shape (jets, 4)."""
+    return prepare(checkpoint).decode(latents, batch_size)
+
+
+def reconstruct(
+    checkpoint: Checkpoint, jets: np.ndarray, batch_size: int | None = None, *, refine: int = 0
+) -> np.ndarray:
+    """Jets through encoder and decoder: what comes out, in GeV and rad, float32 of shape (jets, 4).
+
+    See `encode_jets` for `refine`.
+    """
+    return decode_latents(checkpoint, encode_jets(checkpoint, jets, batch_size, refine=refine), batch_size)
