@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from utils.jets import FEATURES, event_counts, make_table
+from utils.metrics import absolute_error
 from utils.quantize import Bounds
-from utils.schemes import absolute_error
 
 
 def make_jets(jets: int, seed: int = 0, first_event: int = 0) -> pd.DataFrame:

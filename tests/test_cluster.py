@@ -21,9 +21,10 @@ from utils import cluster
 from utils.campaign import RECORDS, is_folder, run_campaign
 from utils.cli import main
 from utils.cluster import ClusterError, connect, run_tasks
-from utils.codec import ErrorSummary, compress, inspect, read_compressed
+from utils.codec import compress, inspect, read_compressed
 from utils.files import PARTIAL, remove_leftovers, sha256_of
 from utils.jets import FEATURES, JetError, event_counts, make_table, read_jets, write_jets
+from utils.metrics import StreamingResolution
 from utils.networks import VARIANTS, Autoencoder, Checkpoint, CustomNormalization, save_checkpoint
 
 FILES, JETS = 20, 20_000
@@ -290,7 +291,7 @@ def test_leftovers_of_dead_processes_alone_are_removed(tmp_path):
 def test_an_error_summary_survives_the_wire_in_few_bytes():
     import pickle
 
-    summary = ErrorSummary("pt")
+    summary = StreamingResolution("pt")
     true = np.linspace(20, 500, 1000, dtype=np.float32)
     summary.add(true, true * np.float32(1.01))
     content = pickle.dumps(summary)

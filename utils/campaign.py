@@ -19,9 +19,9 @@ from typing import Any
 
 from utils import __version__
 from utils.cluster import connect, run_tasks
-from utils.codec import ErrorSummary
 from utils.files import remove_leftovers, sha256_of, source_sha256, write_json
 from utils.jets import FEATURES, JetError, Paths, is_remote, sample_files
+from utils.metrics import StreamingResolution
 
 RECORDS = ".compressionhep"
 
@@ -111,7 +111,7 @@ class Campaign:
 
     def resolution(self) -> dict[str, dict[str, Any]]:
         """The errors of all files of an evaluation together, by quantity."""
-        summaries = [ErrorSummary(quantity) for quantity in FEATURES]
+        summaries = [StreamingResolution(quantity) for quantity in FEATURES]
         for row in self.rows:
             for summary, more in zip(summaries, row["summaries"], strict=True):
                 summary.merge(more)
@@ -392,7 +392,7 @@ def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     from utils.networks import load_model, reconstruct
 
     checkpoint = load_model(settings["model"])
-    summaries = [ErrorSummary(quantity) for quantity in FEATURES]
+    summaries = [StreamingResolution(quantity) for quantity in FEATURES]
     jets = events = 0
     for table in iter_jets(task.source, **_reading(task, settings)):
         true = feature_array(table, dtype="float32")

@@ -12,6 +12,7 @@ import numpy as np
 
 from utils.container import PLAIN, SEARCHING
 from utils.jets import FEATURES, MASS_LIMIT
+from utils.metrics import absolute_error
 from utils.quantize import (
     BLOCK,
     GRID_LIMIT,
@@ -354,16 +355,6 @@ def find_violations(quantity: str, true: np.ndarray, reconstructed: np.ndarray, 
         if quantity in _LOWEST and len(y) and y.min() <= _LOWEST[quantity]:
             found.append(np.flatnonzero((y <= _LOWEST[quantity]) & (x > _LOWEST[quantity])) + start)
     return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
-
-
-def absolute_error(quantity: str, true: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
-    """|reconstructed - true|, float64; the shorter way round for phi. NaN where a value is not finite."""
-    with np.errstate(invalid="ignore"):
-        error = np.subtract(reconstructed, true, dtype=np.float64)
-        np.abs(error, out=error)
-        if quantity == "phi" and len(error) and not error.max() <= np.pi:
-            error = np.abs(error - 2 * np.pi * np.rint(error / (2 * np.pi)))
-    return error
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

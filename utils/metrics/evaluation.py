@@ -1,0 +1,136 @@
+"""What a model does to jets: rows of a model comparison, and what they say in sentences."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from utils.jets import FEATURES, Sample, feature_array
+from utils.metrics.errors import mean_squared_error, resolution_table
+from utils.networks import (
+    VARIANT_LABELS,
+    Checkpoint,
+    CustomNormalization,
+    decode_latents,
+    encode_jets,
+    parameter_count,
+    refine_latents,
+)
+
+
+def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> dict[str, Any]:
+    """What a model does to the jets of `table`: a JSON-safe row of a model comparison.
+
+    `mse` in the space the model was trained in, which cannot be compared between normalizations; `mse_custom` in the
+    custom-normalized space, None where an output has no place there (m <= -1 GeV or pt <= 0: counted in `unphysical`);
+    `resolution`, the rows of `resolution_table` in physical units. With `refine`, `refined` holds the same three of
+    latents that so many steps of `refine_latents` improved, `steps`, and the CPU `seconds` (of the whole process) that
+    a million jets took, to `encode` and to `refine`.
+    """
+    true = feature_array(table)
+    start = time.process_time()
+    latents = encode_jets(checkpoint, true)
+    encoded = time.process_time()
+    row = _errors(checkpoint, true, latents)
+    if refine:
+        begin = time.process_time()
+        refined = refine_latents(checkpoint, true, latents, refine)
+        done = time.process_time()
+        per_million = 1e6 / max(1, len(true))
+        seconds = {"encode": per_million * (encoded - start), "refine": per_million * (done - begin)}
+        row["refined"] = {"steps": refine, "seconds": seconds, **_errors(checkpoint, true, refined)}
+    training = checkpoint.metadata.get("training", {})
+    return {
+        "model": checkpoint.name,
+        "label": VARIANT_LABELS.get(checkpoint.name, checkpoint.name),
+        "normalization": checkpoint.normalization.kind,
+        "loss": training.get("loss", "mse"),
+        "parameters": parameter_count(checkpoint.model),
+        "epochs": training.get("epochs"),
+        "training_seconds": training.get("seconds"),
+        "training_cpu_seconds": training.get("cpu_seconds"),
+        "train_mse": training.get("train_loss"),
+        "valid_mse": training.get("valid_loss"),
+        **row,
+        "checkpoint": None,
+    }
+
+
+def _errors(checkpoint: Checkpoint, true: np.ndarray, latents: np.ndarray) -> dict[str, Any]:
+    output = decode_latents(checkpoint, latents).astype(np.float64)
+    custom, normalization = CustomNormalization(), checkpoint.normalization
+    unphysical = int(np.sum((output[:, FEATURES.index("m")] <= -1) | (output[:, FEATURES.index("pt")] <= 0)))
+    comparable = None if unphysical else mean_squared_error(custom.normalize(true), custom.normalize(output))
+    return {
+        "mse": mean_squared_error(normalization.normalize(true), normalization.normalize(output)),
+        "mse_custom": comparable,
+        "unphysical": unphysical,
+        "resolution": resolution_table(true, output).reset_index().to_dict("records"),
+    }
+
+
+def resolution_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The resolutions of several models (`evaluate`) as one table, indexed by quantity and model."""
+    frame = pd.DataFrame([{"model": row["label"], **entry} for row in rows for entry in row["resolution"]])
+    return frame.set_index(["quantity", "model"]).loc[list(FEATURES)]
+
+
+def describe(rows: list[dict[str, Any]]) -> str:
+    """What the numbers of `evaluate` say, in sentences (Markdown): the last row is the baseline."""
+    *models, baseline = rows
+    widths = {row["label"]: {entry["quantity"]: entry for entry in row["resolution"]} for row in rows}
+    lines = []
+    for row in models:
+        ratio = row["mse"] / baseline["mse"]
+        entries, others = widths[row["label"]], widths[baseline["label"]]
+        lines.append(
+            f"- **{row['label']}**: test MSE {row['mse']:.4g} in its training space, {ratio:.2f} times that of "
+            f"{baseline['label']} ({baseline['mse']:.4g}). 68% half-widths, in brackets those of {baseline['label']}: "
+            + ", ".join(
+                f"{quantity} {_readable(entries[quantity])} ({_readable(others[quantity])})" for quantity in FEATURES
+            )
+            + f". The worst 1% of the jets miss pt by more than {100 * entries['pt']['q99']:.1f}% and m by more than "
+            f"{100 * entries['m']['q99']:.0f}%."
+        )
+        if row["unphysical"]:
+            lines.append(f"  {row['unphysical']} jets come out with m <= -1 GeV or pt <= 0.")
+    return "\n".join(lines)
+
+
+def evaluate_transfer(checkpoints: dict[str, Checkpoint], samples: dict[str, Sample]) -> list[dict[str, Any]]:
+    """`evaluate` each model, by the name of its training sample, on the test jets of each sample."""
+    return [
+        {"trained_on": trained, "tested_on": tested} | evaluate(checkpoint, sample.test)
+        for tested, sample in samples.items()
+        for trained, checkpoint in checkpoints.items()
+    ]
+
+
+def transfer_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """MSE and 68% half-widths of `evaluate_transfer`, indexed by the samples tested and trained on."""
+    frame = pd.DataFrame(
+        [
+            {"tested on": row["tested_on"], "trained on": row["trained_on"], "MSE": row["mse"]}
+            | {entry["quantity"]: entry["half_width_68"] for entry in row["resolution"]}
+            for row in rows
+        ]
+    )
+    return frame.set_index(["tested on", "trained on"])
+
+
+def describe_transfer(rows: list[dict[str, Any]]) -> str:
+    """What the numbers of `evaluate_transfer` say, in sentences (Markdown)."""
+    mse = {(row["tested_on"], row["trained_on"]): row["mse"] for row in rows}
+    return "\n".join(
+        f"- Tested on **{tested}**: the model trained on {trained} has {value / mse[tested, tested]:.3g} times the MSE "
+        f"of the one trained on {tested} ({value:.3g} against {mse[tested, tested]:.3g})."
+        for (tested, trained), value in mse.items()
+        if tested != trained
+    )
+
+
+def _readable(entry: dict[str, Any]) -> str:
+    if entry["unit"] == "relative":
+        return f"{100 * entry['half_width_68']:.2g}%"
+    return f"{entry['half_width_68']:.2g} {entry['unit']}".strip()
