@@ -12,9 +12,9 @@ from utils.jets import JetError, Sample, make_table
 from utils.machine import pick_device
 from utils.networks import AutoencoderConfig, CustomNormalization, Zigzag
 from utils.training import (
+    Clip,
+    FollowZigzag,
     JetDataLoader,
-    _Clip,
-    _FollowZigzag,
     find_learning_rate,
     main,
     make_checkpoint,
@@ -224,7 +224,7 @@ def test_one_gradient_far_longer_than_the_others_is_shortened_to_their_length(ba
     learner = make_learner(CONFIG, batches, replace(TRAINING, optimizer="adam"))
     record, kicked = Record(8), 8
     with learner.no_logging():
-        learner.fit(1, cbs=[record, *([_Clip(clip)] if clip else [])])
+        learner.fit(1, cbs=[record, *([Clip(clip)] if clip else [])])
     before = np.mean(record.lengths[:kicked])
     assert (record.lengths[kicked] < 3 * before) == (clip is not None)
     assert len(record.lengths) == len(batches.train)
@@ -261,7 +261,7 @@ def test_latents_follow_the_zigzag_and_are_set_free(batches) -> None:
     for folds in (2, None):
         record = FromZigzag(2)
         learner = make_learner(CONFIG, batches, TRAINING)
-        guide = [_FollowZigzag(Zigzag(2).fit(batches.train.dataset.jets))] if folds else []
+        guide = [FollowZigzag(Zigzag(2).fit(batches.train.dataset.jets))] if folds else []
         with learner.no_logging():
             learner.fit(40, lr=1e-2, cbs=[record, *guide])
         distances[folds] = record.distances

@@ -1,0 +1,121 @@
+"""What a training does beside its steps: clipping, following a zigzag, keeping the best weights."""
+
+import copy
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+from fastai.callback.core import Callback
+from fastai.learner import Recorder
+from fastai.torch_core import num_distrib
+from torch import nn
+from tqdm import tqdm
+
+from utils.networks import Zigzag
+
+
+class Clip(Callback):
+    """Shorten gradients to `factor` times the running mean of their length, in which shortened ones count as such."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def before_fit(self) -> None:
+        self.mean: torch.Tensor | None = None
+
+    def before_step(self) -> None:
+        parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
+        length = nn.utils.get_total_norm(parameter.grad for parameter in parameters)
+        self.mean = length if self.mean is None else self.mean
+        limit = self.factor * self.mean
+        nn.utils.clip_grads_with_norm_(parameters, float(limit), length)
+        self.mean = torch.lerp(self.mean, torch.minimum(length, limit), 0.01)
+
+
+FOLLOWED = (0.4, 0.5)
+"""Fractions of a training: until the first, latents follow a zigzag with full weight; from the second, not at all."""
+
+
+class FollowZigzag(Callback):
+    """Add the mean squared distance between latents and the code of a zigzag to the loss that is minimized.
+
+    In units of the loss: times what it makes of a mean squared error of 1. With full weight until the first of
+    `FOLLOWED`, then less and less until the second. From there on the training is as without, but from a surface with
+    the folds of the zigzag: how many there are, gradient descent hardly changes.
+    """
+
+    def __init__(self, zigzag: Zigzag):
+        super().__init__()
+        self.zigzag = zigzag
+
+    def before_fit(self) -> None:
+        encoder: Any = unwrapped(self.model).encoder
+        self.hook = encoder.register_forward_hook(self._keep)
+
+    def _keep(self, encoder: nn.Module, inputs: Any, latents: torch.Tensor) -> None:
+        self.latents = latents
+
+    def after_loss(self) -> None:
+        full, free = FOLLOWED
+        weight = min(1.0, (free - self.pct_train) / (free - full))
+        if self.training and weight > 0:
+            code = torch.as_tensor(self.zigzag.encode(self.x.cpu())).to(self.x)
+            unit = self.loss.detach() / nn.functional.mse_loss(self.pred.detach(), self.y)
+            self.learn.loss_grad = self.loss_grad + weight * unit * nn.functional.mse_loss(self.latents, code)
+
+    def after_fit(self) -> None:
+        self.hook.remove()
+
+
+class History(Callback):
+    """Losses of every epoch, the best weights in memory, and one progress bar."""
+
+    order = Recorder.order + 1
+
+    def __init__(self, epochs: int, frozen_from: float, progress: bool):
+        super().__init__()
+        self.epochs, self.frozen_from, self.progress = epochs, frozen_from, progress
+        self.rows: list[dict[str, float]] = []
+        self.best_epoch, self.best_loss = -1, float("inf")
+        self.best_state: dict[str, torch.Tensor] = {}
+
+    def before_fit(self) -> None:
+        self.bar = tqdm(
+            total=self.epochs, desc="training", unit="epoch", disable=not self.progress, file=sys.stderr, mininterval=1
+        )
+
+    def before_train(self) -> None:
+        if self.epoch >= self.frozen_from:
+            for layer in self.model.modules():
+                if isinstance(layer, nn.modules.batchnorm._BatchNorm):  # also those that processes synchronize
+                    layer.eval()
+        self.train_loss = torch.zeros((), device=self.dls.device)
+
+    def after_batch(self) -> None:
+        if self.training:
+            self.train_loss += self.learn.loss.detach()
+
+    def after_epoch(self) -> None:
+        if num_distrib() > 1:
+            torch.distributed.all_reduce(self.train_loss)
+            self.train_loss /= num_distrib()
+        train = self.train_loss.item() / len(self.dls.train)
+        valid = float(self.recorder.loss.value)
+        if not np.isfinite(train):
+            raise FloatingPointError(f"the training loss became {train} in epoch {self.epoch}; lower the learning rate")
+        self.rows.append({"epoch": self.epoch, "train": train, "valid": valid})
+        if valid < self.best_loss:
+            self.best_epoch, self.best_loss = self.epoch, valid
+            self.best_state = copy.deepcopy(unwrapped(self.model).state_dict())
+        self.bar.set_postfix(train=f"{train:.3g}", valid=f"{valid:.3g}", best=f"{self.best_loss:.3g}", refresh=False)
+        self.bar.update()
+
+    def after_fit(self) -> None:
+        self.bar.close()
+
+
+def unwrapped(model: Any) -> nn.Module:
+    """The model itself, which several processes wrap."""
+    return getattr(model, "module", model)

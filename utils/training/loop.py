@@ -1,0 +1,179 @@
+"""Training an autoencoder with fastai."""
+
+import copy
+import random
+import tempfile
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from fastai.callback.core import Callback
+from fastai.callback.hook import ActivationStats
+from fastai.callback.progress import ProgressCallback
+from fastai.callback.schedule import ParamScheduler, SchedCos, SchedNo, combine_scheds, steep, valley
+from fastai.data.core import DataLoaders
+from fastai.learner import Learner
+from fastai.optimizer import Adam, OptimWrapper
+from fastai.torch_core import num_distrib, set_seed
+from pytorch_optimizer import SOAP
+from torch import nn
+
+from utils.jets import Sample
+from utils.machine import torch_threads
+from utils.networks import Autoencoder, AutoencoderConfig, Checkpoint, Normalization, Zigzag
+from utils.training.callbacks import Clip, FollowZigzag, History
+from utils.training.config import TrainingConfig
+from utils.training.processes import all_processes
+
+OPTIMIZERS: dict[str, Any] = {
+    "adam": Adam,
+    "soap": partial(OptimWrapper, opt=SOAP, betas=(0.95, 0.95), precondition_frequency=10),
+}
+"""Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
+
+
+def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int = 0) -> Learner:
+    """A fastai Learner with a freshly initialized autoencoder; the same seed gives the same weights and batches."""
+    set_seed(seed, reproducible=True)
+    for dl in dls.loaders:
+        dl.rng = random.Random(seed)
+    learner = Learner(
+        dls,
+        Autoencoder(config),
+        opt_func=OPTIMIZERS[training.optimizer],
+        lr=training.learning_rates[0],
+        wd=training.weight_decay,
+        path=Path(tempfile.gettempdir()),
+    )
+    learner.remove_cb(ProgressCallback)
+    return learner
+
+
+@dataclass(frozen=True)
+class LearningRateScan:
+    """Training loss against a learning rate that grows every step, and the rates that fastai's two rules suggest."""
+
+    learning_rates: np.ndarray
+    losses: np.ndarray
+    valley: float
+    steep: float
+
+
+def find_learning_rate(
+    config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int = 0
+) -> LearningRateScan:
+    """fastai's learning-rate finder (L. N. Smith, arXiv:1506.01186) on a throw-away model."""
+    with tempfile.TemporaryDirectory() as folder:
+        learner = make_learner(config, dls, training, seed)
+        learner.path = Path(folder)
+        with learner.no_logging(), torch_threads(1):
+            suggestions = learner.lr_find(start_lr=1e-6, end_lr=1, suggest_funcs=(valley, steep), show_plot=False)
+    return LearningRateScan(
+        np.asarray(learner.recorder.lrs), np.asarray(learner.recorder.losses), suggestions.valley, suggestions.steep
+    )
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained model with its losses (one row an epoch: epoch, train, valid) and the fastai Learner behind it.
+
+    `seconds` of wall time, `cpu_seconds` of all threads of the process: where other work ran meanwhile, the second says
+    more. `activations` has a row for each recorded step and layer: step, layer, mean, std.
+    """
+
+    learner: Learner
+    losses: pd.DataFrame
+    activations: pd.DataFrame
+    best_epoch: int
+    seconds: float
+    cpu_seconds: float
+    training: TrainingConfig = field(repr=False)
+
+    @property
+    def model(self) -> Autoencoder:
+        return self.learner.model
+
+
+def train(
+    config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int = 0, progress: bool = True
+) -> TrainingResult:
+    """Train an autoencoder and keep the weights of the epoch with the lowest validation loss.
+
+    A progress bar over the epochs goes to standard error. On a CPU it takes one thread, so that the weights do not
+    depend on the number of cores; more threads wait for each other, far longer where anything else runs.
+    The same seed on the same machine gives the same weights. Raises FloatingPointError where the losses are not finite.
+    """
+    if training.folds and config.latent != 3:
+        raise ValueError(f"a zigzag has three numbers and the network {config.latent} latents: train with folds=None")
+    learner = make_learner(config, dls, training, seed)
+    epochs = max(1, round(training.steps / len(dls.train)))
+    history = History(epochs, training.frozen_batch_norm * epochs, progress)
+    stats = ActivationStats(every=max(1, epochs * len(dls.train) // 200), modules=_activation_modules(learner.model))
+    if len(training.learning_rates) == 1:
+        peak = training.learning_rates[0]
+        schedule = combine_scheds(
+            [training.warmup, 1 - training.warmup], [SchedCos(peak / 100, peak), SchedCos(peak, 0.0)]
+        )
+    else:
+        parts = len(training.learning_rates)
+        schedule = combine_scheds([1 / parts] * parts, [SchedNo(rate, rate) for rate in training.learning_rates])
+    start, cpu_start = time.perf_counter(), time.process_time()
+    try:
+        with learner.no_logging(), torch_threads(1), all_processes(learner):
+            extra: list[Callback] = [Clip(training.clip)] if training.clip else []
+            if training.folds:
+                extra.append(FollowZigzag(Zigzag(training.folds).fit(dls.train.dataset.jets.cpu())))
+            learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history, *extra])
+    except torch.linalg.LinAlgError as error:  # SOAP decomposes gradients, which NaN has no decomposition of
+        raise FloatingPointError(f"the training diverged in epoch {learner.epoch}; lower the learning rate") from error
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    if not history.best_state:
+        raise FloatingPointError("the validation loss was finite in no epoch; lower the learning rate")
+    if num_distrib() > 1:  # several processes on GPUs trained with another class of BatchNorm
+        learner.model = Autoencoder(config).to(dls.device)
+    learner.model.load_state_dict(history.best_state)
+    losses, activations = pd.DataFrame(history.rows), _activation_table(stats)
+    return TrainingResult(learner, losses, activations, history.best_epoch, seconds, cpu_seconds, training)
+
+
+def make_checkpoint(
+    result: TrainingResult, name: str, normalization: Normalization, sample: Sample, seed: int = 0
+) -> Checkpoint:
+    """The trained model as a checkpoint on the CPU, with the training and the data that made it."""
+    losses = result.losses.to_dict("records")[result.best_epoch]
+    metadata = {
+        "model": name,
+        "training": result.training.to_dict()
+        | {
+            "seed": seed,
+            "epochs": len(result.losses),
+            "seconds": round(result.seconds, 2),
+            "cpu_seconds": round(result.cpu_seconds, 2),
+            "best_epoch": result.best_epoch,
+            "train_loss": losses["train"],
+            "valid_loss": losses["valid"],
+        },
+        "data": sample.training_data,
+    }
+    return Checkpoint(copy.deepcopy(result.model).cpu(), normalization, metadata)
+
+
+def _activation_modules(model: Autoencoder) -> list[nn.Module]:
+    """The activation functions, or the Linear layers of a network that has none."""
+    layers = [*model.encoder, *model.decoder]
+    activations = [layer for layer in layers if not isinstance(layer, nn.Linear | nn.BatchNorm1d)]
+    return activations or layers
+
+
+def _activation_table(stats: ActivationStats) -> pd.DataFrame:
+    every = stats.every or 1
+    return pd.DataFrame(
+        {"step": i * every, "layer": layer, "mean": values["mean"], "std": values["std"]}
+        for i, layers in enumerate(stats.stats)
+        for layer, values in enumerate(layers)
+    )
