@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from utils.codec import Bounds
 from utils.jets import FEATURES, event_counts, make_table
 from utils.metrics import absolute_error
-from utils.quantize import Bounds
 
 
 def make_jets(jets: int, seed: int = 0, first_event: int = 0) -> pd.DataFrame:

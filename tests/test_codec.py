@@ -21,8 +21,16 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from utils.cli import main
-from utils.codec import compress, decompress, inspect, iter_compressed, read_compressed
-from utils.container import ContainerError
+from utils.codec import (
+    Bounds,
+    ContainerError,
+    ErrorBound,
+    compress,
+    decompress,
+    inspect,
+    iter_compressed,
+    read_compressed,
+)
 from utils.jets import (
     FEATURES,
     TEST_SAMPLE,
@@ -45,7 +53,6 @@ from utils.networks import (
     load_published,
     reconstruct,
 )
-from utils.quantize import Bounds, ErrorBound
 
 DATA = Path(__file__).parent / "data"
 needs_published = pytest.mark.skipif(not has_published(TEST_SAMPLE), reason="the published files are not here")

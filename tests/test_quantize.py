@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from utils.quantize import (
+from utils.codec import (
     Bounds,
     CircularGrid,
     ErrorBound,

@@ -9,11 +9,11 @@ import pytest
 from codec_helpers import make_jets
 from matplotlib.figure import Figure
 
+from utils.codec import Bounds
 from utils.jets import event_counts, feature_array
 from utils.networks import Checkpoint, CustomNormalization, PCABaseline, save_checkpoint
 from utils.notebooks import NOTEBOOKS, run_notebooks
 from utils.plotting import plot_rate_distortion, plot_rate_resolution
-from utils.quantize import Bounds
 from utils.ratedistortion import (
     DEFAULT_SETTING,
     all_methods,

@@ -261,8 +261,7 @@ def _add_compress(commands: Any) -> None:
 
 def _run_compress(options: argparse.Namespace) -> int:
     from utils.campaign import CONTAINER, is_folder
-    from utils.codec import check_settings, compress
-    from utils.quantize import Bounds, ErrorBound
+    from utils.codec import Bounds, ErrorBound, check_settings, compress
 
     texts = {name: getattr(options, f"{name}_error") for name in ("pt", "m", "phi", "eta")}
     given = {name: ErrorBound.parse(text, name) for name, text in texts.items() if text is not None}

@@ -20,12 +20,19 @@ from numcodecs import Shuffle, Zstd
 from numcodecs.pcodec import PCodec
 from sklearn.neighbors import NearestNeighbors
 
-from utils.container import PLAIN, SEARCHING
+from utils.codec import (
+    PLAIN,
+    SEARCHING,
+    BoundedScheme,
+    Bounds,
+    ErrorBound,
+    fit_latent_steps,
+    restore_latents,
+    round_latents,
+)
 from utils.jets import FEATURES, event_counts, feature_array, wrap_phi
 from utils.metrics import mean_squared_error, residuals, resolution_table
 from utils.networks import VARIANT_LABELS, Checkpoint, CustomNormalization, decode_latents, encode_jets, load_checkpoint
-from utils.quantize import Bounds, ErrorBound
-from utils.schemes import BoundedScheme, fit_latent_steps, restore_latents, round_latents
 
 RULER = CustomNormalization()
 """The space in which the mean squared error is taken."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from utils.codec import BLOCK
 from utils.jets import MASSLESS
 from utils.metrics.errors import RESIDUAL_UNITS, absolute_error
-from utils.quantize import BLOCK
 
 _HISTOGRAM_SHIFT = 16
 

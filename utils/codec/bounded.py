@@ -1,24 +1,20 @@
-"""How each codec turns the jets of one chunk into integer arrays and back.
+"""Jets to integers on grids, every jet within its bounds.
 
 A scheme is fitted once, on the first chunk, and then a constant: `to_dict` and `weights` are all that a file must hold
 to decode. Columns are a dict of float32 arrays, one per quantity.
 """
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from utils.container import PLAIN, SEARCHING
-from utils.jets import FEATURES, MASS_LIMIT
-from utils.metrics import absolute_error
-from utils.quantize import (
+from utils.codec.bounds import Bounds, ErrorBound
+from utils.codec.container import PLAIN, SEARCHING
+from utils.codec.grids import (
     BLOCK,
     GRID_LIMIT,
-    Bounds,
     CircularGrid,
-    ErrorBound,
     Grid,
     grid_from_dict,
     grid_to_dict,
@@ -26,6 +22,8 @@ from utils.quantize import (
     to_integers,
     to_values,
 )
+from utils.jets import FEATURES, MASS_LIMIT
+from utils.metrics import absolute_error
 
 Columns = dict[str, np.ndarray]
 
@@ -34,9 +32,6 @@ Arrays = dict[str, tuple[np.ndarray, dict[str, Any]]]
 
 FIT_JETS = 2**14
 """Jets of the first chunk that settings are fitted on, evenly spaced."""
-
-MSE_GROWTH = 0.01
-"""By how much of itself the quantization of the latents may raise the mean squared error, by default."""
 
 RELATIONS = {
     "m": "integers of m = array m + floor(mass_slope_sixteenths * integers of pt / 16)",
@@ -174,170 +169,6 @@ class BoundedScheme:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class AutoencoderScheme:
-    """Latents of a trained model, rounded; with `corrections`, integers that bring every jet within bounds.
-
-    The latents are z = offset + q @ matrix with integers q, rows of steps that raise the mean squared error alike (see
-    `fit_latent_steps`). Corrections are differences of grid integers between the true jet and the decoder's, computed
-    in float64: machines differ there by 1e-12 or so, while a decoder's value within 1e-9 of the border of a cell is not
-    used, and a checksum of the decoded jets reports what might still differ.
-    """
-
-    checkpoint: Any
-    offset: np.ndarray
-    matrix: np.ndarray
-    corrections: BoundedScheme | None = None
-    refine: int = 0
-
-    @property
-    def guaranteed(self) -> bool:
-        """Whether decoded jets are the same everywhere, and within bounds."""
-        return self.corrections is not None
-
-    def encode(self, columns: Columns, counts: np.ndarray) -> tuple[Arrays, Columns]:
-        """See `BoundedScheme`."""
-        from utils.networks import encode_jets
-
-        jets = np.stack([columns[name] for name in FEATURES], axis=1)
-        latents = encode_jets(self.checkpoint, jets, refine=self.refine)
-        integers = round_latents(latents, self.offset, self.matrix)
-        arrays: Arrays = {f"latent_{i}": (np.ascontiguousarray(column), PLAIN) for i, column in enumerate(integers.T)}
-        if self.corrections is None:
-            return arrays, self._outputs(integers)
-        corrections, decoded = self.corrections.encode(columns, counts, self._predict(integers))
-        return arrays | corrections, decoded
-
-    def decode(self, arrays: Columns, counts: np.ndarray) -> Columns:
-        """See `BoundedScheme`."""
-        integers = np.stack([arrays[f"latent_{i}"] for i in range(len(self.matrix))], axis=1)
-        if self.corrections is None:
-            return self._outputs(integers)
-        return self.corrections.decode(arrays, counts, self._predict(integers))
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe description, weights apart."""
-        from utils.networks import architecture_of
-
-        return {
-            "architecture": architecture_of(self.checkpoint.model),
-            "normalization": self.checkpoint.normalization.to_dict(),
-            "model": self.checkpoint.metadata,
-            "latents": {
-                "offset": self.offset.tolist(),
-                "matrix": self.matrix.tolist(),
-                "formula": "latents = offset + integers @ matrix",
-            },
-            "refine": self.refine,
-            "corrections": self.corrections.to_dict() if self.corrections else None,
-        }
-
-    def weights(self) -> dict[str, np.ndarray]:
-        """Tensors of the decoder, by name in the model's state."""
-        state = self.checkpoint.model.state_dict()
-        return {name: tensor.cpu().numpy() for name, tensor in state.items() if not name.startswith("encoder.")}
-
-    @staticmethod
-    def from_dict(description: dict[str, Any], weights: dict[str, np.ndarray]) -> "AutoencoderScheme":
-        """Rebuild from `to_dict` and `weights`; what encodes stays untrained."""
-        import torch
-
-        from utils.networks import Checkpoint, Normalization, build_model
-
-        model = build_model(description["architecture"])
-        state = {name: torch.from_numpy(np.array(values)) for name, values in weights.items()}
-        missing = [name for name in model.state_dict() if not name.startswith("encoder.") and name not in state]
-        if missing:
-            raise ValueError(f"its decoder lacks {', '.join(missing)}")
-        model.load_state_dict(state, strict=False)
-        checkpoint = Checkpoint(model, Normalization.from_dict(description["normalization"]), description["model"])
-        corrections = description["corrections"]
-        return AutoencoderScheme(
-            checkpoint,
-            np.array(description["latents"]["offset"], np.float64),
-            np.array(description["latents"]["matrix"], np.float64),
-            BoundedScheme.from_dict(corrections) if corrections else None,
-            description.get("refine", 0),
-        )
-
-    def _outputs(self, integers: np.ndarray) -> Columns:
-        from utils.networks import decode_latents
-
-        outputs = decode_latents(self.checkpoint, restore_latents(integers, self.offset, self.matrix))
-        return _columns_of(outputs)
-
-    def _predict(self, integers: np.ndarray) -> Columns:
-        import copy
-
-        import torch
-
-        decoder = copy.deepcopy(self.checkpoint.model).double()
-        latents = torch.as_tensor(self.offset + integers.astype(np.float64) @ self.matrix)
-        with torch.inference_mode():
-            batches = [self.checkpoint.normalization.unnormalize(decoder.decode(z)) for z in latents.split(2048)]
-            return _columns_of(torch.cat(batches).numpy()) if batches else _columns_of(np.empty((0, len(FEATURES))))
-
-
-def fit_latent_steps(
-    checkpoint: Any, jets: np.ndarray, bits: float | None = None, growth: float = MSE_GROWTH, refine: int = 0
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Offset and matrix to round latents with, fitted on jets of shape (jets, 4); and the growth of the MSE there.
-
-    Transform coding with the decoder's own metric (Goyal, IEEE Signal Process. Mag. 18 (2001) 9): latents are first
-    scaled so that an error of any direction costs the same in the decoder's output, by the metric G = mean of J^T J
-    over the jets with J the Jacobian, then rotated to their principal axes, where one step for all is best. `bits` sets
-    that step to the widest axis's range divided by 2^bits; without it, the step is the widest that raises the MSE, in
-    the checkpoint's normalized space, by less than `growth`.
-    """
-    import torch
-
-    from utils.networks import encode_jets
-
-    jets = jets[:: max(1, len(jets) // FIT_JETS)]
-    latents = encode_jets(checkpoint, jets, refine=refine).astype(np.float64)
-    offset = latents.mean(axis=0)
-    model, normalized = checkpoint.model, checkpoint.normalization.normalize(jets.astype(np.float64))
-
-    def decode(values: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return model.decode(torch.as_tensor(values, dtype=torch.float32)).numpy().astype(np.float64)
-
-    spread = np.maximum(latents.std(axis=0), 1e-6)
-    reference = decode(latents)
-    shifts = np.diag(1e-2 * spread)
-    jacobian = np.stack([(decode(latents + shift) - reference) / shift.max() for shift in shifts], axis=2)
-    metric = np.einsum("noi,noj->ij", jacobian, jacobian) / len(jets)
-    values, vectors = np.linalg.eigh(metric + np.eye(len(metric)) * 1e-12 * np.trace(metric))
-    to_metric = vectors * np.sqrt(values)
-    rotation = np.linalg.eigh(np.cov((latents - offset) @ to_metric, rowvar=False).reshape(metric.shape))[1][:, ::-1]
-    unit = np.linalg.inv(to_metric @ rotation)
-    own = np.mean((reference - normalized) ** 2)
-
-    def grown(step: float) -> float:
-        rounded = restore_latents(round_latents(latents, offset, unit * step), offset, unit * step)
-        return float(np.mean((decode(rounded) - normalized) ** 2) / own - 1)
-
-    if bits is not None:
-        axes = (latents - offset) @ to_metric @ rotation
-        step = float(np.ptp(axes, axis=0).max()) / 2**bits
-    else:
-        step = math.sqrt(growth * own * len(FEATURES) * 12 / len(metric))
-        while grown(step) > 0.9 * growth:
-            step /= 1.05
-    return offset, unit * step, grown(step)
-
-
-def round_latents(latents: np.ndarray, offset: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Integers q, int32, for which offset + q @ matrix comes next to the latents."""
-    integers = np.rint((latents - offset) @ np.linalg.inv(matrix))
-    return np.clip(np.nan_to_num(integers), -GRID_LIMIT, GRID_LIMIT).astype(np.int32)
-
-
-def restore_latents(integers: np.ndarray, offset: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Latents, float32, from their integers."""
-    return (offset + integers.astype(np.float64) @ matrix).astype(np.float32)
-
-
 def find_violations(quantity: str, true: np.ndarray, reconstructed: np.ndarray, bound: ErrorBound) -> np.ndarray:
     """Positions where `reconstructed` is not within `bound` of `true`, or is no jet that the project can use.
 
@@ -401,10 +232,3 @@ def _difference(grid: Grid, integers: np.ndarray, base: np.ndarray) -> np.ndarra
 
 def _sum(grid: Grid, difference: np.ndarray, base: np.ndarray) -> np.ndarray:
     return (difference + base) % grid.count if isinstance(grid, CircularGrid) else difference + base
-
-
-def _columns_of(jets: np.ndarray) -> Columns:
-    return {name: np.ascontiguousarray(jets[:, i]) for i, name in enumerate(FEATURES)}
-
-
-Scheme = BoundedScheme | AutoencoderScheme

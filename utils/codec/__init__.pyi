@@ -1,0 +1,26 @@
+from .bounded import BoundedScheme as BoundedScheme
+from .bounds import Bounds as Bounds, ErrorBound as ErrorBound
+from .compression import (
+    compress as compress,
+    decompress as decompress,
+    inspect as inspect,
+    iter_compressed as iter_compressed,
+    read_compressed as read_compressed,
+)
+from .container import PLAIN as PLAIN, SEARCHING as SEARCHING, ContainerError as ContainerError
+from .grids import (
+    BLOCK as BLOCK,
+    CircularGrid as CircularGrid,
+    RelativeGrid as RelativeGrid,
+    UniformGrid as UniformGrid,
+    grid_from_dict as grid_from_dict,
+    grid_to_dict as grid_to_dict,
+    to_integers as to_integers,
+    to_values as to_values,
+)
+from .latents import (
+    fit_latent_steps as fit_latent_steps,
+    restore_latents as restore_latents,
+    round_latents as round_latents,
+)
+from .settings import check_settings as check_settings

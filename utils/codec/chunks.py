@@ -1,0 +1,135 @@
+"""One chunk of jets to members of a container and back, checked."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import pandas as pd
+
+from utils.codec.bounded import Columns
+from utils.codec.container import (
+    PLAIN,
+    ContainerError,
+    Member,
+    Reader,
+    array_members,
+    chunk_name,
+    decode_array,
+    group_member,
+)
+from utils.codec.latents import Scheme
+from utils.jets import FEATURES, JetError, event_counts
+from utils.metrics import StreamingResolution
+
+_EVENTS = PLAIN | {"delta_spec": "auto"}
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    members: list[Member]
+    counts: dict[str, int]
+    errors: list[StreamingResolution]
+
+
+def jet_columns(table: pd.DataFrame) -> Columns:
+    return {name: np.ascontiguousarray(table[name].to_numpy(), np.float32) for name in FEATURES}
+
+
+def refuse_nonfinite(table: pd.DataFrame, index: int) -> None:
+    for name in FEATURES:
+        bad = np.flatnonzero(~np.isfinite(table[name].to_numpy()))
+        if len(bad):
+            raise JetError(
+                f"chunk {index}: NaN or infinite {name} in {len(bad)} of {len(table)} jets, first at row {bad[0]} "
+                "of the chunk; keep_nonfinite (--keep-nonfinite) stores such values exactly"
+            )
+
+
+def encode_chunk(
+    scheme: Scheme, index: int, table: pd.DataFrame, keep_nonfinite: bool, training_range: Any
+) -> EncodedChunk:
+    """Encode a chunk, decode what was encoded, and check it; RuntimeError if the codec broke its promise."""
+    if not keep_nonfinite:
+        refuse_nonfinite(table, index)
+    columns = jet_columns(table)
+    numbers, counts = event_counts(table)
+    arrays, expected = scheme.encode(columns, counts)
+    arrays = {"event": (numbers, _EVENTS), "jets_per_event": (counts.astype(np.int32), _EVENTS)} | arrays
+    name = chunk_name(index)
+    members: list[Member] = []
+    stored: Columns = {}
+    for array, (values, settings) in arrays.items():
+        written = array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)
+        members += written
+        coded = written[1].content if len(written) > 1 else None
+        metadata = {"shape": values.shape, "data_type": str(values.dtype)}
+        stored[array] = decode_array(metadata, coded, f"{name}/{array}")
+    decoded = scheme.decode(stored, stored["jets_per_event"].astype(np.int64))
+    _check_chunk(scheme, name, expected, decoded)
+    attributes: dict[str, Any] = {"jets": len(table), "events": len(numbers), "arrays": list(arrays)}
+    if scheme.guaranteed:
+        attributes["checksum"] = _checksum(decoded)
+    members.insert(0, group_member(name, attributes))
+    errors = [StreamingResolution(quantity) for quantity in FEATURES]
+    for summary in errors:
+        true, reconstructed = columns[summary.quantity], decoded[summary.quantity]
+        finite = np.isfinite(true) if keep_nonfinite else None
+        summary.add(*(c if finite is None else c[finite] for c in (true, reconstructed)))
+    counted = {
+        "chunks": 1,
+        "jets": len(table),
+        "events": len(numbers),
+        "exact_values": sum(len(values) for array, (values, _) in arrays.items() if array.endswith("_exact")),
+    }
+    if training_range is not None:
+        inside = [(columns[q] >= training_range[q][0]) & (columns[q] <= training_range[q][1]) for q in FEATURES]
+        counted["outside_training_range"] = int(len(table) - np.logical_and.reduce(inside).sum())
+    return EncodedChunk(members, counted, errors)
+
+
+def _check_chunk(scheme: Scheme, name: str, expected: Columns, decoded: Columns) -> None:
+    """Compare bit for bit what the stored bytes decode to with the jets that `encode` found to be within the bounds."""
+    for quantity in FEATURES:
+        wrong = decoded[quantity].view(np.uint32) != expected[quantity].view(np.uint32)  # NaN differs from itself
+        if scheme.guaranteed and wrong.any():
+            raise RuntimeError(f"{name}: {quantity} of {wrong.sum()} jets does not decode to what was encoded; a bug")
+
+
+def decode_chunk(reader: Reader, scheme: Scheme, name: str) -> pd.DataFrame:
+    """The jet table of a chunk; ContainerError naming the member that is damaged, or jets that are not those stored."""
+    attributes, arrays = reader.group(name)
+    counts = arrays["jets_per_event"].astype(np.int64)
+    where = f"{reader.path}: {name}"
+    try:
+        columns = scheme.decode(arrays, counts)
+    except (KeyError, IndexError, ValueError) as error:
+        raise ContainerError(f"{where}: its arrays do not fit together ({error!r})") from error
+    lengths = {len(column) for column in columns.values()} | {int(counts.sum()), attributes["jets"]}
+    if len(lengths) > 1 or len(counts) != attributes["events"]:
+        raise ContainerError(f"{where}: holds columns of {lengths} jets in {len(counts)} events, expected {attributes}")
+    if scheme.guaranteed and _checksum(columns) != attributes.get("checksum"):
+        raise ContainerError(
+            f"{where}: decodes to other jets than when it was written; damaged, or this machine computes the decoder "
+            "differently"
+        )
+    table = pd.DataFrame({"event": np.repeat(arrays["event"], counts)} | columns)
+    empty = arrays["event"][counts == 0]
+    if len(empty):
+        table.attrs["empty_events"] = empty.tolist()
+    return table
+
+
+def _checksum(columns: Columns) -> str:
+    """CRC-32C over the float32 columns in the order of FEATURES."""
+    value = 0
+    for name in FEATURES:
+        value = google_crc32c.extend(value, np.ascontiguousarray(columns[name]))
+    return f"{value:08x}"
+
+
+def array_group(name: str, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> Iterator[Member]:
+    yield group_member(name, {"arrays": list(arrays)})
+    for array, values in arrays.items():
+        yield from array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)

@@ -1,0 +1,233 @@
+"""Jets to a small file and back: `compress`, `decompress`, `inspect`.
+
+Error bounds are checked, not believed: every chunk is decoded from the bytes that go to the file and compared with
+the jets that came in, before the file gets its name. Chunks are worked on by all cores; NumPy and PCodec let Python's
+threads run side by side.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from utils import __version__
+from utils.codec.bounds import Bounds
+from utils.codec.chunks import EncodedChunk, array_group, decode_chunk, encode_chunk
+from utils.codec.container import PLAIN, ContainerError, Reader, Writer
+from utils.codec.settings import read_scheme, scheme_maker
+from utils.files import atomic_path, source_sha256
+from utils.jets import CHUNK_JETS, FEATURES, UNITS, concat_tables, cut_table, iter_jets, write_jets
+from utils.metrics import StreamingResolution
+
+FLOAT32_BYTES = 4 * len(FEATURES)
+"""Bytes of a jet before compression."""
+
+Item = TypeVar("Item")
+
+Result = TypeVar("Result")
+
+
+def compress(
+    source: str | Path | pd.DataFrame | Iterable[pd.DataFrame],
+    path: str | Path,
+    *,
+    codec: str = "bounded",
+    bounds: Bounds | None = None,
+    model: Any = None,
+    latent_bits: float | None = None,
+    refine: int = 0,
+    keep_nonfinite: bool = False,
+    chunk_jets: int = CHUNK_JETS,
+    workers: int | None = None,
+    progress: bool = False,
+    **reading: Any,
+) -> dict[str, Any]:
+    """Write the jets of `source` to the container `path`; returns what `inspect` says of it.
+
+    `source` is a path that `iter_jets` reads (with the options `reading`), a jet table, or a stream of tables cut
+    between events. Codecs: "bounded", every jet within `bounds`; "lossless", bit for bit; "autoencoder", the latents
+    of `model` (a Checkpoint, or a path: .safetensors of this project, or published weights), rounded by `latent_bits`
+    or so that the MSE grows by less than 1% - with `bounds`, also the corrections that bring every jet within them.
+    `refine` steps of `refine_latents` come before the rounding.
+
+    NaN and infinite values raise JetError; with `keep_nonfinite` they are kept bit for bit (not by "autoencoder").
+    The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
+    """
+    scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
+    name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)
+    first = next(tables, None)
+    scheme, fit = scheme_of(first)
+    attributes = {
+        "codec": codec,
+        "keep_nonfinite": keep_nonfinite,
+        **scheme.to_dict(),
+        **fit,
+        "features": list(FEATURES),
+        "units": UNITS,
+        "arrays": [],
+        "versions": {"compression-hep": __version__} | {name: version(name) for name in ("numpy", "numcodecs")},
+    }
+    errors = [StreamingResolution(quantity) for quantity in FEATURES]
+    totals = {"chunks": 0, "jets": 0, "events": 0, "exact_values": 0, "outside_training_range": 0}
+    training_range = attributes.get("model", {}).get("data", {}).get("range")
+
+    def encode(item: tuple[int, pd.DataFrame]) -> EncodedChunk:
+        return encode_chunk(scheme, *item, keep_nonfinite=keep_nonfinite, training_range=training_range)
+
+    with atomic_path(path) as partial, Writer(partial, attributes) as writer:
+        if scheme.weights():
+            writer.add(array_group("decoder", scheme.weights(), PLAIN | {"mode_spec": "auto"}))
+        chunks = enumerate(_chain(first, tables))
+        for chunk in _ordered_map(encode, chunks, workers):
+            writer.add(chunk.members)
+            for key, count in chunk.counts.items():
+                totals[key] += count
+            for summary, more in zip(errors, chunk.errors, strict=True):
+                summary.merge(more)
+        if training_range is None:
+            del totals["outside_training_range"]
+        writer.close(
+            totals | {"source": name | _checksums(source), "errors": {e.quantity: e.to_dict() for e in errors}}
+        )
+    return inspect(path)
+
+
+def decompress(
+    path: str | Path,
+    output: str | Path,
+    *,
+    recover: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
+    seen: Callable[[pd.DataFrame], Any] = len,
+) -> list[str]:
+    """Write the jets of a container to `output`, in any format of `write_jets`; returns what was lost, one line each.
+
+    Without `recover` a damaged file raises ContainerError naming the chunk, and `output` does not appear; with it, the
+    chunks that are whole are written, and the result lists the others. `seen` is called with each table.
+    """
+    lost: list[str] = []
+    with Reader(path, recover=recover) as reader:
+        keep_nonfinite = bool(reader.attributes.get("keep_nonfinite", False))
+    tables = iter_compressed(path, recover=recover, lost=lost, workers=workers, progress=progress)
+
+    def watched() -> Iterator[pd.DataFrame]:
+        for table in tables:
+            seen(table)
+            yield table
+
+    write_jets(watched(), output, keep_nonfinite=keep_nonfinite)
+    return lost
+
+
+def read_compressed(path: str | Path) -> pd.DataFrame:
+    """The jet table that a container holds."""
+    return concat_tables(iter_compressed(path))
+
+
+def iter_compressed(
+    path: str | Path,
+    *,
+    recover: bool = False,
+    lost: list[str] | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Iterator[pd.DataFrame]:
+    """Decode a container as a stream of jet tables, one a chunk; `lost` gathers what `recover` skips."""
+    lost = [] if lost is None else lost
+    with Reader(path, recover=recover) as reader:
+        if reader.damage:
+            lost.append(reader.damage)
+        scheme = read_scheme(reader)
+
+        def decode(name: str) -> pd.DataFrame | ContainerError:
+            try:
+                return decode_chunk(reader, scheme, name)
+            except ContainerError as error:
+                return error
+
+        names = reader.chunk_names()
+        jets = 0
+        for result in tqdm(
+            _ordered_map(decode, names, workers), total=len(names), unit="chunk", disable=not progress, leave=False
+        ):
+            if isinstance(result, ContainerError):
+                if not recover:
+                    raise result
+                lost.append(str(result))
+                continue
+            jets += len(result)
+            yield result
+        if reader.summary and not recover and jets != reader.summary["jets"]:
+            raise ContainerError(f"{path}: holds {jets} jets, expected {reader.summary['jets']}")
+
+
+def inspect(path: str | Path) -> dict[str, Any]:
+    """What a container says of itself, and its size; JSON-safe.
+
+    Keys: `codec`, its settings, `jets`, `events`, `chunks`, `source`, `errors` (measured when it was written), `bytes`,
+    `bytes_per_jet` (everything in the file), `ratio` to float32, and `stream_bytes` (coded arrays by name).
+    """
+    with Reader(path) as reader:
+        assert reader.summary is not None
+        summary, streams = dict(reader.summary), reader.sizes()
+    size, jets = Path(path).stat().st_size, summary["jets"]
+    return summary | {
+        "bytes": size,
+        "bytes_per_jet": size / jets if jets else None,
+        "ratio": FLOAT32_BYTES * jets / size,
+        "stream_bytes": streams,
+    }
+
+
+def _open_source(
+    source: Any, chunk_jets: int, keep_nonfinite: bool, progress: bool, reading: dict[str, Any]
+) -> tuple[dict[str, Any], Iterator[pd.DataFrame]]:
+    if isinstance(source, str | Path):
+        reading = reading | {"keep_nonfinite": keep_nonfinite, "progress": progress}
+        name: dict[str, Any] = {"file": Path(source).name}
+        if reading.get("entries") is not None:
+            name["entries"] = list(reading["entries"])
+        return name, iter_jets(source, chunk_jets=chunk_jets, **reading)
+    if reading:
+        raise ValueError(f"{', '.join(reading)} say how to read a file, and the jets come as a table")
+    tables = cut_table(source, chunk_jets) if isinstance(source, pd.DataFrame) else iter(source)
+    return {"file": None}, iter(tables)
+
+
+def _checksums(source: Any) -> dict[str, Any]:
+    """SHA-256 of the file that was read, where it was one file."""
+    single = isinstance(source, str | Path) and Path(source).is_file()
+    return {"sha256": source_sha256(source)} if single else {}
+
+
+def _chain(first: pd.DataFrame | None, rest: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    if first is not None:
+        yield first
+        yield from rest
+
+
+def _ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None) -> Iterator[Result]:
+    """`function` of each item, in order, by `workers` threads (all cores by default), with few items in flight."""
+    workers = workers or os.cpu_count() or 1
+    if workers == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
