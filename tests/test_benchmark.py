@@ -9,13 +9,12 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from utils import benchmark
-from utils.benchmark import ORIGINAL, PROJECT
 from utils.cli import main
 from utils.jets import load_sample
 from utils.networks import save_checkpoint
 from utils.plotting import plot_batches, plot_memory, plot_scaling, plot_stage_times
 from utils.report import EXECUTION_TIME, MEMORY, execution
+from utils.study import ORIGINAL, PROJECT, benchmark
 
 MB = 1_000_000
 

@@ -8,7 +8,6 @@ import onnxruntime
 import pytest
 import torch
 
-from utils.benchmark import untrained_checkpoint
 from utils.cli import main
 from utils.networks import (
     VARIANTS,
@@ -32,6 +31,7 @@ from utils.networks import (
     run_steps,
     save_checkpoint,
 )
+from utils.study import untrained_checkpoint
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from utils.files import atomic_path, describe_content, notebook_folders, sha256_of, write_json
+from utils.files import atomic_path, describe_content, sha256_of, write_json
+from utils.study import notebook_folders
 
 
 def test_a_failure_keeps_the_old_file_and_leaves_no_half_one(tmp_path: Path) -> None:

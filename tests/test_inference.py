@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from utils.benchmark import untrained_checkpoint
 from utils.networks import (
     Autoencoder,
     Checkpoint,
@@ -14,6 +13,7 @@ from utils.networks import (
     prepare,
     reconstruct,
 )
+from utils.study import untrained_checkpoint
 
 NAMES = ["linear", "tanh", "leaky_relu_bn", "elu_bn", "residual_gelu"]
 

@@ -14,7 +14,7 @@ from utils.jets import event_counts, feature_array
 from utils.networks import Checkpoint, CustomNormalization, PCABaseline, save_checkpoint
 from utils.notebooks import NOTEBOOKS, run_notebooks
 from utils.plotting import plot_rate_distortion, plot_rate_resolution
-from utils.ratedistortion import (
+from utils.study import (
     DEFAULT_SETTING,
     all_methods,
     bounded_method,
@@ -22,7 +22,7 @@ from utils.ratedistortion import (
     bytes_at_equal_error,
     dijet_masses,
     dijet_shift,
-    find_models,
+    find_labelled_models,
     measure,
     measure_all,
     nearest_neighbour_entropy,
@@ -122,9 +122,9 @@ def test_dijet_mass_moves_by_less_than_the_bounds(jets: np.ndarray) -> None:
 
 
 def test_models_are_found_in_the_first_folder_that_has_some(tmp_path, pca: Checkpoint) -> None:
-    assert find_models(tmp_path / "none", tmp_path) == {}
+    assert find_labelled_models(tmp_path / "none", tmp_path) == {}
     save_checkpoint(tmp_path / "pca.safetensors", pca)
-    assert list(find_models(tmp_path / "none", tmp_path)) == ["rank-3 PCA"]
+    assert list(find_labelled_models(tmp_path / "none", tmp_path)) == ["rank-3 PCA"]
 
 
 def test_panels_show_a_curve_per_method_and_name_their_axes(jets: np.ndarray, points: pd.DataFrame) -> None:

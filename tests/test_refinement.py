@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from utils.benchmark import untrained_checkpoint
 from utils.cli import main
 from utils.codec import compress, inspect
 from utils.jets import make_table, write_jets
@@ -20,6 +19,7 @@ from utils.networks import (
     refine_latents,
 )
 from utils.networks.refinement import BATCH_SIZE
+from utils.study import untrained_checkpoint
 
 NAMES = ["tanh", "leaky_relu_bn", "elu_bn", "residual_gelu"]
 

@@ -27,7 +27,7 @@ from utils.report import (
     write_report,
     write_tables,
 )
-from utils.sweep import summarize
+from utils.study import summarize_seeds
 
 MACHINE = {"cpu": "A <fast> CPU", "cores": 2, "threads": 2, "gpu": None, "torch": "2.14.1", "python": "3.11.7"}
 
@@ -139,7 +139,7 @@ def test_the_model_comparison_orders_the_custom_normalized_models_and_ends_with_
 def test_seeds_replace_single_trainings_in_the_model_comparison() -> None:
     rows = runs("tanh", 0.4, 0.5, 0.6) + runs("residual_gelu", 0.25, 0.26, 0.27)
     rows += runs("residual_gelu", 0.9, max_jets=3000) + runs("residual_gelu", 0.8, loss="resolution")
-    content = metrics_of(COMPARISON, model("pca", 1e-3)) | {"summary": summarize(rows), "rows": rows}
+    content = metrics_of(COMPARISON, model("pca", 1e-3)) | {"summary": summarize_seeds(rows), "rows": rows}
     published = model("pub", 7e-4) | {"published_as": "custom norm., tanh"}
     content |= {"pca": content["models"][0], "published_models": [published]}
     metrics = {CUSTOM: metrics_of(CUSTOM, model("tanh", 5e-4), model("pca", 9.5e-4)), COMPARISON: content}

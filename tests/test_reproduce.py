@@ -9,7 +9,7 @@ from utils.cli import main
 from utils.jets import FEATURES, FOLDER_VARIABLE, TEST_SAMPLE, has_published
 from utils.metrics import published_residuals
 from utils.networks import CustomNormalization
-from utils.reproduce import LABELS, PUBLISHED_RESULTS, markdown_tables, published_custom_inverse, reproduce, text_tables
+from utils.study import LABELS, PUBLISHED_RESULTS, markdown_tables, published_custom_inverse, reproduce, text_tables
 
 needs_published = pytest.mark.skipif(
     not all(has_published(name) for name in (TEST_SAMPLE, *(result.file for result in PUBLISHED_RESULTS.values()))),

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from utils import plotting, sweep
+from utils import plotting
 from utils.cli import main
 from utils.jets import make_table, write_jets
 from utils.networks import VARIANT_LABELS, load_checkpoint
+from utils.study import sweeps as sweep
 
 
 def make_row(

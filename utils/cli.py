@@ -105,7 +105,7 @@ def _add_reproduce(commands: Any) -> None:
 
 def _run_reproduce(options: argparse.Namespace) -> int:
     from utils.files import write_json
-    from utils.reproduce import reproduce, text_tables
+    from utils.study import reproduce, text_tables
 
     rows = reproduce()
     print(text_tables(rows))
@@ -556,9 +556,9 @@ def _run_benchmark(options: argparse.Namespace) -> int:
     from dataclasses import replace
     from pathlib import Path
 
-    from utils.benchmark import EFFORTS, benchmark_text, find_models, run_benchmark
     from utils.files import write_json
     from utils.jets import load_sample
+    from utils.study import EFFORTS, benchmark_text, find_models, run_benchmark
 
     if options.jets < 1 or (options.threads is not None and options.threads < 1):
         raise ValueError(f"expected one jet and one thread at least, found {options.jets} and {options.threads}")
@@ -622,7 +622,7 @@ def _add_many_options(parser: argparse.ArgumentParser, workers: str = _WORKERS) 
 
 
 def _run_sweep(options: argparse.Namespace) -> int:
-    from utils.sweep import SweepError, sweep, write_sweep
+    from utils.study import SweepError, sweep, write_sweep
 
     try:
         rows = sweep(

@@ -17,6 +17,7 @@ from PIL import Image
 from utils.files import REPOSITORY, atomic_path, write_json
 from utils.machine import machine_line
 from utils.notebooks import Outcome
+from utils.study import largest_sample
 from utils.text import Table, decimals, spread_text
 
 BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
@@ -131,13 +132,6 @@ def _comparison_of_seeds(content: Mapping[str, Any]) -> Table:
     )
     header = ("model", "parameters", "CPU [s]", "MSE [1e-4]", "MSE / PCA", "refined / PCA", *columns)
     return Table("Model comparison", caption, header, tuple(rows))
-
-
-def largest_sample(summary: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The entries of `sweep.summarize` of the largest sample and the first loss: what can be compared in one plot."""
-    sizes = {entry["max_jets"] for entry in summary}
-    largest = None if None in sizes else max(size for size in sizes if size is not None)
-    return [entry for entry in summary if entry["max_jets"] == largest and entry["loss"] == summary[0]["loss"]]
 
 
 def execution(metrics: Metrics) -> Table | None:

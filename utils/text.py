@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.benchmark import Row
+from utils.study import Row
 
 
 def listing(names: Iterable[Any], limit: int = 40) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from fastai.torch_core import rank_distrib
 
 from utils.jets import feature_array, load_sample
-from utils.metrics import evaluate, save_model
+from utils.metrics import evaluate
 from utils.networks import LOSSES, NORMALIZATIONS, VARIANTS
+from utils.study import save_model
 from utils.training import SCHEDULES, make_checkpoint, make_dataloaders, train, training_config
 
 

@@ -1,13 +1,25 @@
-"""Errors of reconstructed jets, in the units that a physicist reads."""
+"""Where a notebook's results go, and what is written beside them."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from utils.files import write_json
+from utils.files import REPOSITORY, write_json
 from utils.jets import Sample
 from utils.machine import machine_info
 from utils.networks import Checkpoint, save_checkpoint
+
+
+def notebook_folders(notebook: str, output: str | Path | None = None) -> tuple[Path, Path]:
+    """The folders for the plots and the models of a notebook, made if needed: (plots/<notebook>, models).
+
+    They lie in `output`, or in the repository where that is None. `notebook` is the file name without its suffix.
+    """
+    base = REPOSITORY if output is None else Path(output)
+    plots, models = base / "plots" / notebook, base / "models"
+    plots.mkdir(parents=True, exist_ok=True)
+    models.mkdir(parents=True, exist_ok=True)
+    return plots, models
 
 
 def save_model(path: Path, checkpoint: Checkpoint, row: dict[str, Any]) -> None:

@@ -1,0 +1,187 @@
+"""The benchmark as a whole: which models, how much effort, all measurements, and their text."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.files import REPOSITORY
+from utils.jets import Sample, feature_array
+from utils.machine import CPU, find_devices, machine_info, torch_threads
+from utils.networks import (
+    VARIANTS,
+    Autoencoder,
+    Checkpoint,
+    CustomNormalization,
+    architecture_of,
+    load_checkpoint,
+    read_header,
+    save_checkpoint,
+)
+from utils.study.memory import trace_bounded, trace_memory
+from utils.study.timing import time_batches, time_cold_start, time_scaling, time_stages, time_throughput
+from utils.study.ways import REPEATS, Row, tile_jets
+from utils.text import text_table
+
+
+def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
+    """A variant with the custom normalization, weights drawn from a seed, and BatchNorm statistics as if trained.
+
+    It computes what a trained model of its shape does, in the same time; what comes out means nothing.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = Autoencoder(VARIANTS[name])
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            for tensor, low, high in (
+                (module.running_mean, -0.5, 0.5),
+                (module.running_var, 0.1, 1.0),
+                (module.weight, 0.5, 1.5),
+                (module.bias, -0.5, 0.5),
+            ):
+                assert tensor is not None
+                with torch.no_grad():
+                    tensor.uniform_(low, high, generator=generator)
+    return Checkpoint(model, CustomNormalization(), {"model": name, "source": f"untrained, seed {seed}"})
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much to measure: repeats, numbers of jets, and the seconds after which a measurement stops repeating.
+
+    `threads` is how many CPU threads to use, None for all cores.
+    """
+
+    repeats: int
+    cold_repeats: int
+    limit_s: float
+    turns: int
+    jets: int
+    batch_sizes: tuple[int, ...]
+    numbers: tuple[int, ...]
+    bounded: int
+    epochs: int
+    threads: int | None = None
+
+
+EFFORTS: dict[str, Effort] = {
+    "quick": Effort(3, 1, 0.2, 2, 5000, (1, 64, 4096), (2000, 10_000, 40_000), bounded=50_000, epochs=2, threads=1),
+    "reference": Effort(
+        repeats=REPEATS,
+        cold_repeats=7,
+        limit_s=8.0,
+        turns=5,
+        jets=1_000_000,
+        batch_sizes=tuple(4**i for i in range(11)),
+        numbers=(10_000, 100_000, 1_000_000, 3_000_000, 10_000_000),
+        bounded=10_000_000,
+        epochs=10,
+    ),
+}
+"""What the notebooks measure in each profile; the quick one on one thread, so that runs beside it disturb it little."""
+
+THROUGHPUT_COLUMNS = ("model", "device", "jets", "jets_per_s", "original_jets_per_s", "ratio", "efficiency")
+
+BENCHMARKED = ("tanh", "leaky_relu_bn", "elu_bn")
+"""The variants of the original table."""
+
+
+def find_models(*folders: Path) -> dict[str, Path]:
+    """A checkpoint file of each variant in BENCHMARKED with the custom normalization.
+
+    The first trained one in the folders (default: the repository's models), else one without training (see
+    `untrained_checkpoint`) in a folder that goes when this process ends.
+    """
+    trained = [path for place in folders or (REPOSITORY / "models",) for path in sorted(place.glob("*.safetensors"))]
+    headers = [(path, read_header(path)) for path in trained]
+    found: dict[str, Path] = {}
+    for name in BENCHMARKED:
+        checkpoint = untrained_checkpoint(name)
+        wanted = architecture_of(checkpoint.model), checkpoint.normalization.to_dict()
+        fitting = [path for path, header in headers if (header["architecture"], header["normalization"]) == wanted]
+        found[name] = fitting[0] if fitting else Path(_scratch_folder().name) / f"{name}.safetensors"
+        if not fitting:
+            save_checkpoint(found[name], checkpoint)
+    return found
+
+
+@lru_cache
+def _scratch_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="compressionhep-")
+
+
+def load_models(models: Mapping[str, Path], device: torch.device = CPU) -> dict[str, Checkpoint]:
+    """The checkpoints in these files, on a device."""
+    return {name: load_checkpoint(path, device) for name, path in models.items()}
+
+
+def describe_weights(models: Mapping[str, Path]) -> dict[str, str]:
+    """For each model, in words, where its weights come from."""
+    described = {}
+    for name, path in models.items():
+        source = load_checkpoint(path).metadata.get("source")
+        described[name] = source if isinstance(source, str) else path.name
+    return described
+
+
+def run_benchmark(
+    models: Mapping[str, Path],
+    sample: Sample,
+    effort: Effort,
+    device: str | None = None,
+    threads: int | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Time and memory of some models as JSON-safe rows, beside the machine; `report` is told what comes next.
+
+    `device` as in `find_devices`.
+    """
+    jets = feature_array(sample.test).astype(np.float32)
+    many = tile_jets(jets, effort.jets)
+    numbers = sorted({number for number in effort.numbers if number < effort.jets} | {effort.jets})
+    sizes = [size for size in effort.batch_sizes if size <= effort.jets]
+    rows: dict[str, list[Row]] = {
+        name: [] for name in ("cold_start", "stages", "throughput", "batches", "scaling", "memory", "bounded")
+    }
+    with torch_threads(threads) as used:
+        result = {"machine": machine_info(), "dataset": sample.source, "weights": describe_weights(models)}
+        for place in find_devices(device):
+            loaded = load_models(models, place)
+            report(f"start in fresh processes, {place}")
+            rows["cold_start"] += time_cold_start(models, effort.cold_repeats, place)
+            report(f"encoding and decoding {len(jets):,} and {len(many):,} jets, {place}")
+            rows["stages"] += time_stages(loaded, jets, effort.repeats, effort.limit_s)
+            rows["throughput"] += time_throughput(loaded, many, effort.turns)
+            report(f"calls of 1 to {sizes[-1]:,} jets, and time against their number, {place}")
+            rows["batches"] += time_batches(loaded, jets, sizes, effort.limit_s / 8)
+            rows["scaling"] += time_scaling(loaded, jets, numbers, effort.limit_s)
+            report(f"memory, {place}")
+            rows["memory"] += trace_memory(models, jets, place, used)
+        rows["bounded"] = trace_bounded(models, effort.jets, used)
+    return result | rows
+
+
+def benchmark_text(result: Mapping[str, Any]) -> str:
+    """The main numbers of `run_benchmark` for a terminal."""
+    machine = result["machine"]
+    gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
+    cores = f"{machine['cores']} cores, {machine['threads']} threads"
+    times = ("model", "device", "stage", "way", "median_s", "low_s", "high_s", "repeats", "ratio")
+    return "\n\n".join(
+        [
+            f"{machine['cpu']}, {cores}, {gpu}, torch {machine['torch']}",
+            "\n".join(f"{name}: {source}" for name, source in result["weights"].items()),
+            "Encoding and decoding; ratio to the original's way, efficiency against a matrix product\n"
+            + text_table(result["throughput"], *THROUGHPUT_COLUMNS),
+            "Stages\n" + text_table([*result["cold_start"], *result["stages"]], *times),
+            "Peak memory above input and output, MB\n"
+            + text_table(result["bounded"], "model", "jets", "encoding", "decoding", encoding=1e-6, decoding=1e-6),
+        ]
+    )

@@ -1,0 +1,175 @@
+"""Error against size: the ways to store jets, measured on the same jets in the same space."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import digamma, gammaln
+from sklearn.neighbors import NearestNeighbors
+
+from utils.jets import FEATURES, event_counts, feature_array
+from utils.metrics import mean_squared_error, residuals, resolution_table
+from utils.networks import VARIANT_LABELS, Checkpoint, load_checkpoint
+from utils.study.methods import COMMON_SPACE, Method
+
+CMS_JET_RESOLUTION = ((30.0, 0.15, 0.20), (100.0, 0.10, 0.10), (1000.0, 0.05, 0.05))
+"""Relative resolution of jet pt in CMS, lowest and highest at a pt in GeV (arXiv:1607.03663)."""
+
+_NORMALIZATION_LABELS = {"none": ", no norm.", "standard": ", standard norm."}
+
+
+def measure(method: Method, jets: np.ndarray, repeats: int = 3) -> dict[str, Any]:
+    """Size, errors and speeds of a method; one row, JSON-safe.
+
+    Columns: `method`, `setting`, `named`, `bytes_per_jet`, `weight_bytes`, `mse` (in custom-normalized space),
+    <quantity>_half_width_68, <quantity>_q99 and <quantity>_max of the residuals, and `encode_mjets`, `decode_mjets`,
+    the fastest of `repeats` in millions of jets per second.
+    """
+    jets = np.ascontiguousarray(jets, np.float32)
+    encode_time, streams = _timed(lambda: method.encode(jets), repeats)
+    decode_time, found = _timed(lambda: method.decode(streams), repeats)
+    with np.errstate(divide="ignore"):
+        table = resolution_table(jets, found)
+    errors = {
+        f"{quantity}_{column}": float(table[column][quantity])
+        for quantity in FEATURES
+        for column in ("half_width_68", "q99", "max")
+    }
+    return {
+        "method": method.name,
+        "setting": method.setting,
+        "named": method.named,
+        "bytes_per_jet": sum(map(len, streams)) / len(jets),
+        "weight_bytes": method.weight_bytes,
+        "mse": _ruler_mse(jets, found),
+        **errors,
+        "encode_mjets": len(jets) / encode_time / 1e6,
+        "decode_mjets": len(jets) / decode_time / 1e6,
+    }
+
+
+def measure_all(methods: Iterable[Method], jets: np.ndarray, repeats: int = 3) -> pd.DataFrame:
+    """`measure` for each method, one row each."""
+    return pd.DataFrame([measure(method, jets, repeats) for method in methods])
+
+
+def find_labelled_models(*folders: Path) -> dict[str, Checkpoint]:
+    """The project's checkpoints in the first of `folders` that has some, by a label; none is no error."""
+    for folder in folders:
+        models = {}
+        for path in sorted(Path(folder).glob("*.safetensors")):
+            checkpoint = load_checkpoint(path)
+            kind = checkpoint.normalization.kind
+            label = VARIANT_LABELS.get(checkpoint.name, checkpoint.name)
+            models[label + _NORMALIZATION_LABELS.get(kind, "")] = checkpoint
+        if models:
+            return models
+    return {}
+
+
+def nearest_neighbour_entropy(values: np.ndarray, neighbours: int = 3) -> float:
+    """Differential entropy in bits per jet of rows of shape (jets, dimensions).
+
+    The estimator of Kozachenko and Leonenko (Probl. Inf. Transm. 23 (1987) 9) with the k-th neighbour, as in Kraskov
+    et al., Phys. Rev. E 69 (2004) 066138, eq. 20: psi(N) - psi(k) + ln V_d + d <ln r_k>. Rows that have k equals are
+    left out: a density does not describe them.
+    """
+
+    values = np.asarray(values, np.float64)
+    jets, dimensions = values.shape
+    distances = NearestNeighbors(n_neighbors=neighbours + 1).fit(values).kneighbors(values)[0][:, -1]
+    ball = dimensions / 2 * math.log(math.pi) - gammaln(dimensions / 2 + 1)
+    radius = np.log(distances[distances > 0]).mean()
+    return float(digamma(jets) - digamma(neighbours) + ball + dimensions * radius) / math.log(2)
+
+
+def shannon_lower_bound(jets: np.ndarray, mses: Iterable[float], neighbours: int = 3) -> pd.DataFrame:
+    """Bytes per jet that no code of single jets can beat at a custom-normalized MSE; columns `mse`, `bytes_per_jet`.
+
+    R(D) >= h - d/2 log2(2 pi e D) (Shannon 1959), with h from `nearest_neighbour_entropy` and D the mean over the d = 4
+    quantities; tight where D is small. Codes that use a jet's event may do better.
+    """
+    entropy = nearest_neighbour_entropy(COMMON_SPACE.normalize(np.asarray(jets, np.float64)), neighbours)
+    rows = []
+    for mse in mses:
+        bits = entropy - len(FEATURES) / 2 * math.log2(2 * math.pi * math.e * mse)
+        rows.append({"mse": float(mse), "bytes_per_jet": max(bits, 0.0) / 8})
+    return pd.DataFrame(rows)
+
+
+def bytes_at_equal_error(points: pd.DataFrame, bound: pd.DataFrame, mses: Sequence[float]) -> pd.DataFrame:
+    """Bytes per jet of each method at given MSEs, one column each, interpolated in log(MSE); NaN where out of reach.
+
+    The Shannon lower bound is the last row. A lossless coder costs the same at any MSE.
+    """
+    rows = {}
+    for name, group in points[~points["named"]].groupby("method", sort=False):
+        curve = group.sort_values("bytes_per_jet")
+        if (curve["mse"] == 0).all():
+            rows[name] = [float(curve["bytes_per_jet"].min())] * len(mses)
+            continue
+        curve = curve[curve["mse"] < curve["mse"].cummin().shift(fill_value=np.inf)]
+        logs = np.log(curve["mse"].to_numpy())[::-1]
+        sizes = curve["bytes_per_jet"].to_numpy()[::-1]
+        rows[name] = [float(np.interp(math.log(mse), logs, sizes, left=np.nan, right=np.nan)) for mse in mses]
+    limit = bound.sort_values("mse")
+    rows["Shannon lower bound"] = [
+        float(np.interp(math.log(mse), np.log(limit["mse"]), limit["bytes_per_jet"], left=np.nan, right=np.nan))
+        for mse in mses
+    ]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(mses)).rename_axis("method")
+
+
+def dijet_masses(jets: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Invariant mass in GeV of the first two jets of each event that has two.
+
+    `jets` has shape (jets, 4), `counts` are the jets per event; jets stand in order of the true pt.
+    """
+    starts = (np.cumsum(counts) - counts)[counts >= 2]
+    return np.sqrt(np.maximum(_invariant_square(jets[starts], jets[starts + 1]), 0))
+
+
+def dijet_shift(table: pd.DataFrame, method: Method) -> dict[str, float]:
+    """What a method does to the mass of the leading two jets: relative shift (median) and width (68%), and events."""
+    _, counts = event_counts(table)
+    jets = feature_array(table, np.float32)
+    order = np.lexsort((-jets[:, FEATURES.index("pt")], np.repeat(np.arange(len(counts)), counts)))
+    jets = np.ascontiguousarray(jets[order])
+    true = dijet_masses(jets.astype(np.float64), counts)
+    found = dijet_masses(method.decode(method.encode(jets)).astype(np.float64), counts)
+    low, median, high = np.quantile(found / true - 1, [0.16, 0.5, 0.84])
+    return {"events": len(true), "median": float(median), "half_width_68": float((high - low) / 2)}
+
+
+def _ruler_mse(jets: np.ndarray, found: np.ndarray) -> float:
+    """MSE in custom-normalized space, phi taken the shorter way round; reconstructed masses are held above -1 GeV."""
+    m, phi = FEATURES.index("m"), FEATURES.index("phi")
+    true, found = jets.astype(np.float64), found.astype(np.float64)
+    found[:, phi] = true[:, phi] + residuals(true, found)["phi"].to_numpy()
+    found[:, m] = np.maximum(found[:, m], -1 + 1e-6)
+    found[:, FEATURES.index("pt")] = np.maximum(found[:, FEATURES.index("pt")], 1e-6)
+    return mean_squared_error(COMMON_SPACE.normalize(true), COMMON_SPACE.normalize(found))
+
+
+def _invariant_square(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    total = _four_vectors(first) + _four_vectors(second)
+    return total[:, 0] ** 2 - (total[:, 1:] ** 2).sum(axis=1)
+
+
+def _four_vectors(jets: np.ndarray) -> np.ndarray:
+    m, pt, phi, eta = jets.T
+    momentum = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], axis=1)
+    return np.column_stack([np.sqrt((momentum**2).sum(axis=1) + np.sign(m) * m**2), momentum])
+
+
+def _timed(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+    times = []
+    for _ in range(max(repeats, 1)):
+        start = time.perf_counter()
+        result = work()
+        times.append(time.perf_counter() - start)
+    return min(times), result

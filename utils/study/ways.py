@@ -1,0 +1,123 @@
+"""The two ways to encode, this project's and that of the original notebooks, and how a call is timed."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from utils.machine import CPU
+from utils.networks import Checkpoint, PCABaseline, prepare
+
+PROJECT, ORIGINAL = "project", "original"
+"""The two ways to encode: `utils.inference`, and that of the original notebooks (see `original_encode`)."""
+
+REPEATS = 20
+
+ORIGINAL_BYTES = 5000
+"""Memory that a jet takes in the original's way, with some reserve."""
+
+Row = dict[str, Any]
+
+Encode = Callable[[np.ndarray], np.ndarray]
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for what a GPU still has to do; a CPU is done when a call returns."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def time_once(function: Callable[[], Any], device: torch.device = CPU) -> float:
+    """Seconds of one call, the device synchronized before and after."""
+    synchronize(device)
+    start = time.perf_counter()
+    function()
+    synchronize(device)
+    return time.perf_counter() - start
+
+
+def time_call(
+    function: Callable[[], Any], repeats: int = REPEATS, device: torch.device = CPU, limit_s: float = math.inf
+) -> dict[str, Any]:
+    """Median and 16-84% spread in seconds of `repeats` calls after one that warms up; see `summarize_times`.
+
+    After three calls no more are made once all together took `limit_s`.
+    """
+    time_once(function, device)
+    seconds: list[float] = []
+    while len(seconds) < repeats and (len(seconds) < 3 or sum(seconds) < limit_s):
+        seconds.append(time_once(function, device))
+    return summarize_times(seconds)
+
+
+def summarize_times(seconds: Sequence[float]) -> dict[str, Any]:
+    """Median, 16% and 84% quantile and number of some measured times, JSON-safe."""
+    low, median, high = np.quantile(seconds, [0.16, 0.5, 0.84]).tolist()
+    return {"median_s": median, "low_s": low, "high_s": high, "repeats": len(seconds)}
+
+
+def original_encode(checkpoint: Checkpoint, jets: np.ndarray) -> np.ndarray:
+    """Jets to latents the original's way: eager PyTorch that records gradients, all jets in one batch."""
+    x = torch.as_tensor(jets, dtype=torch.float32, device=device_of(checkpoint))
+    return checkpoint.model.encode(checkpoint.normalization.normalize(x)).detach().cpu().numpy()
+
+
+def original_decode(checkpoint: Checkpoint, latents: np.ndarray) -> np.ndarray:
+    """Latents to jets the original's way, see `original_encode`."""
+    z = torch.as_tensor(latents, dtype=torch.float32, device=device_of(checkpoint))
+    return checkpoint.normalization.unnormalize(checkpoint.model.decode(z)).detach().cpu().numpy()
+
+
+def device_of(checkpoint: Checkpoint) -> torch.device:
+    """Where the weights of a model lie."""
+    return next(iter(checkpoint.model.state_dict().values())).device
+
+
+def both_ways(checkpoint: Checkpoint) -> dict[str, tuple[Encode, Encode]]:
+    """Encoder and decoder, each a function of an array: this project's and the original's, with the same weights."""
+    model = prepare(checkpoint)
+    return {
+        PROJECT: (model.encode, model.decode),
+        ORIGINAL: (partial(original_encode, checkpoint), partial(original_decode, checkpoint)),
+    }
+
+
+def time_in_turns(
+    calls: Mapping[str, Callable[[], Any]], repeats: int, device: torch.device, limit_s: float
+) -> dict[str, dict[str, Any]]:
+    """Like `time_call` for several calls that take turns, so that a slow moment of the machine hits all alike."""
+    for call in calls.values():
+        time_once(call, device)
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for done in range(repeats):
+        if done >= 3 and sum(map(sum, seconds.values())) > limit_s:
+            break
+        for name, call in calls.items():
+            seconds[name].append(time_once(call, device))
+    return {name: summarize_times(values) for name, values in seconds.items()}
+
+
+def original_limit(device: torch.device = CPU) -> int:
+    """Jets that the original's way encodes in half of the memory that is free: it keeps every activation."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    return max(1, free // 2 // ORIGINAL_BYTES)
+
+
+def flop_per_jet(checkpoint: Checkpoint) -> int:
+    """Multiplications and additions of the matrices of a model, encoder and decoder."""
+    matrices = [t for t in checkpoint.model.state_dict().values() if t.ndim == 2]
+    return 2 * sum(matrix.numel() for matrix in matrices) * (2 if isinstance(checkpoint.model, PCABaseline) else 1)
+
+
+def there_and_back(encode: Encode, decode: Encode, jets: np.ndarray) -> np.ndarray:
+    return decode(encode(jets))
+
+
+def tile_jets(jets: np.ndarray, number: int) -> np.ndarray:
+    """So many jets, the given ones over and over, float32 of shape (number, 4)."""
+    return np.resize(np.asarray(jets, dtype=np.float32), (number, jets.shape[1]))
