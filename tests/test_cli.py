@@ -89,7 +89,7 @@ def test_tables_refuses_a_file_without_markers(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from utils import notebooks, report
+    from utils.report import notebooks, summary as report
 
     asked: dict = {}
     monkeypatch.setattr(notebooks, "run_notebooks", lambda chosen, *folders: asked.update(chosen) or [])

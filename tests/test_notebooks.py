@@ -16,7 +16,7 @@ from utils.files import REPOSITORY
 from utils.jets import load_sample, missing_published
 from utils.metrics import evaluate
 from utils.networks import load_checkpoint
-from utils.notebooks import NOTEBOOKS, declared_parameters, find_notebooks, run_notebooks, share_parameters
+from utils.report import NOTEBOOKS, declared_parameters, find_notebooks, run_notebooks, share_parameters
 from utils.study import COMPARED
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)

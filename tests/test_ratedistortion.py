@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from utils.codec import Bounds
 from utils.jets import event_counts, feature_array
 from utils.networks import Checkpoint, CustomNormalization, PCABaseline, save_checkpoint
-from utils.notebooks import NOTEBOOKS, run_notebooks
 from utils.plotting import plot_rate_distortion, plot_rate_resolution
+from utils.report import NOTEBOOKS, run_notebooks
 from utils.study import (
     DEFAULT_SETTING,
     all_methods,

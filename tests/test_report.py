@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from utils.files import REPOSITORY
-from utils.notebooks import Outcome
 from utils.report import (
     BEGIN,
     COMPARISON,
@@ -20,6 +19,7 @@ from utils.report import (
     LEAKY_RELU,
     NO_NORMALIZATION,
     RESIDUAL,
+    Outcome,
     reference_metrics,
     result_tables,
     tables_in,

@@ -158,8 +158,7 @@ def _run_run(options: argparse.Namespace) -> int:
 
     from utils.files import REPOSITORY
     from utils.machine import machine_info
-    from utils.notebooks import find_notebooks, run_notebooks, share_parameters
-    from utils.report import summary_text, write_report
+    from utils.report import find_notebooks, run_notebooks, share_parameters, summary_text, write_report
 
     asked = {name: _parameter_value(value) for name, value in options.parameter}
     for name in ("dataset", "device"):

@@ -1,4 +1,4 @@
-"""Running notebooks in batch: parameters go in; executed copies, HTML pages and outcomes come out."""
+"""Running notebooks in batch with papermill."""
 
 import difflib
 import sys
@@ -11,19 +11,16 @@ from types import TracebackType
 from typing import Any
 
 import nbformat
-from jinja2 import pass_context
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
-from latex2mathml.converter import convert as mathml_of
-from nbconvert import HTMLExporter
 from nbconvert.filters import strip_ansi
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from papermill import execute_notebook
 from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 from tqdm import tqdm
 
-from utils.files import REPOSITORY, atomic_path
+from utils.files import REPOSITORY
+from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
 
@@ -229,44 +226,3 @@ class _Progress:
     def _say(self, text: str) -> None:
         tqdm.write(f"[{self.started}/{self.notebooks}] {self.name}: {text}", file=sys.stderr)
         sys.stderr.flush()
-
-
-class _MathRenderer(IPythonRenderer):
-    """Formulas become MathML, which a browser shows without a script from the network."""
-
-    def block_math(self, body: str) -> str:
-        return self._mathml(body, "block") or super().block_math(body)
-
-    def inline_math(self, body: str) -> str:
-        return self._mathml(body, "inline") or super().inline_math(body)
-
-    def _mathml(self, body: str, display: str) -> str | None:
-        try:
-            return mathml_of(body, display=display)
-        except Exception:  # latex2mathml has no error class of its own; the formula is then shown as its source
-            return None
-
-
-OFFLINE_TEMPLATE = """{% extends 'lab/index.html.j2' %}
-{% block html_head_js_requirejs %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
-{% block html_head_js_mermaidjs %}{% endblock %}
-"""
-
-
-class _OfflineExporter(HTMLExporter):
-    """HTML without the scripts that nbconvert's template takes from the network."""
-
-    @pass_context
-    def markdown2html(self, context: Any, source: str) -> str:
-        """Markdown as HTML, attachments included."""
-        attachments = context.get("cell", {}).get("attachments", {})
-        renderer = _MathRenderer(escape=False, attachments=attachments, exclude_anchor_links=True)
-        return MarkdownWithMath(renderer=renderer).render(source)
-
-
-def write_page(notebook: Path, page: Path) -> None:
-    """Write an executed notebook as one HTML file that needs no network."""
-    html, _ = _OfflineExporter(raw_template=OFFLINE_TEMPLATE).from_filename(str(notebook))
-    with atomic_path(page) as partial:
-        partial.write_text(html, encoding="utf-8")

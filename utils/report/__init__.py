@@ -1,0 +1,5 @@
+"""Running notebooks in batch; executed pages; the tables and the index page of a run."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
