@@ -18,8 +18,7 @@ import uproot
 from distributed import LocalCluster
 
 from utils import cluster
-from utils.campaign import RECORDS, is_folder, run_campaign
-from utils.cli import main
+from utils.cli import RECORDS, is_folder, main, run_campaign
 from utils.cluster import ClusterError, connect, run_tasks
 from utils.codec import compress, inspect, read_compressed
 from utils.files import PARTIAL, remove_leftovers, sha256_of

@@ -1,0 +1,170 @@
+"""What a worker does with one file of a campaign."""
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from utils import __version__
+from utils.files import sha256_of, source_sha256, write_json
+from utils.jets import FEATURES, is_remote
+from utils.metrics import StreamingResolution
+
+REMOTE_STATES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "Content-MD5", "Digest", "checksum", "md5")
+"""What servers call that which changes with the content of a file; of a file without any, nothing is known."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file, or a range of its entries, and what becomes of it; `name` is what messages call it.
+
+    `share` is the part of the file's bytes that the entries stand for, `unit` that of the file where it is known.
+    """
+
+    name: str
+    source: str
+    entries: tuple[int, int] | None
+    share: float
+    unit: str | None
+    output: Path | None
+    record: Path | None
+
+
+def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    """One task of a campaign, unless its output is there already."""
+    start = time.perf_counter()
+    identity = {
+        "operation": operation,
+        "settings": _identify(settings),
+        "source": _identity_of(task.source),
+        "entries": list(task.entries) if task.entries else None,
+        "version": __version__,
+    }
+    if (report := _finished(task, identity)) is not None:
+        return report | {"state": "kept"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        report = OPERATIONS[operation](task, settings)
+    notices = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+    report = {
+        "name": task.name,
+        "source": task.source,
+        "output": None if task.output is None else str(task.output),
+        "state": "done",
+        "bytes_out": 0 if task.output is None else task.output.stat().st_size,
+        "errors": None,
+        "notices": list(dict.fromkeys(notices)),
+        **report,
+    }
+    size = remote_info(task.source).get("size") if is_remote(task.source) else os.path.getsize(task.source)
+    report["bytes_in"] = None if size is None else round(int(size) * task.share)
+    report["seconds"] = time.perf_counter() - start
+    if task.output is not None and task.record is not None:
+        write_json(task.record, {"identity": identity, "output_sha256": sha256_of(task.output), "report": report})
+    return report
+
+
+def _finished(task: Task, identity: dict[str, Any]) -> dict[str, Any] | None:
+    if task.record is None or task.output is None:
+        return None
+    try:
+        record = json.loads(task.record.read_text(encoding="utf-8"))
+        whole = record["identity"] == identity and record["output_sha256"] == sha256_of(task.output)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return record["report"] if whole else None
+
+
+def _identity_of(source: str) -> dict[str, Any]:
+    """What tells a file from a later one of the same name: its SHA-256, or what a server says of it."""
+    if not is_remote(source):
+        return {"sha256": source_sha256(source)}
+    told = remote_info(source)
+    known = {key: str(told[key]) for key in REMOTE_STATES if told.get(key) is not None}
+    return {"size": str(told.get("size"))} | known if known else {"unknown": time.time_ns()}
+
+
+def remote_info(source: str) -> dict[str, Any]:
+    """What a server says of a file."""
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(source)
+    return dict(system.info(path))
+
+
+def _identify(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as JSON; a model stands for its bytes."""
+    shown = {key: str(value) for key, value in settings.items() if value is not None}
+    if settings.get("model") is not None:
+        shown["model"] = sha256_of(settings["model"])
+    return shown
+
+
+def _reading(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
+    given = {key: settings.get(key) for key in ("tree", "collection")} | {"unit": task.unit, "entries": task.entries}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _compress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    from utils.codec import compress
+
+    assert task.output is not None
+    keys = ("codec", "bounds", "model", "latent_bits", "refine", "keep_nonfinite")
+    chosen = {key: settings[key] for key in keys if settings.get(key) is not None}
+    report = compress(task.source, task.output, workers=1, **chosen, **_reading(task, settings))
+    return {key: report[key] for key in ("jets", "events", "errors")}
+
+
+def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    from utils.codec import decompress, inspect
+    from utils.jets import number_of_events
+
+    assert task.output is not None
+    sizes: list[tuple[int, int]] = []
+    lost = decompress(
+        task.source,
+        task.output,
+        workers=1,
+        recover=bool(settings.get("recover")),
+        seen=lambda table: sizes.append((len(table), number_of_events(table))),
+    )
+    jets, events = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    return {"jets": jets, "events": events, "errors": None if lost else inspect(task.source)["errors"], "lost": lost}
+
+
+def _convert(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    from utils.jets import convert_jets
+
+    assert task.output is not None
+    cuts: dict[str, Any] = {key: settings.get(key) for key in ("pt_min", "eta_max")}
+    _, kept, events = convert_jets(task.source, task.output, **cuts, **_reading(task, settings))
+    return {"jets": kept, "events": events}
+
+
+def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    from utils.jets import feature_array, iter_jets, number_of_events
+    from utils.networks import load_model, reconstruct
+
+    checkpoint = load_model(settings["model"])
+    summaries = [StreamingResolution(quantity) for quantity in FEATURES]
+    jets = events = 0
+    for table in iter_jets(task.source, **_reading(task, settings)):
+        true = feature_array(table, dtype="float32")
+        output = reconstruct(checkpoint, true, refine=settings.get("refine") or 0)
+        for summary, x, y in zip(summaries, true.T, output.T, strict=True):
+            summary.add(x, y)
+        jets, events = jets + len(table), events + number_of_events(table)
+    errors = {summary.quantity: summary.to_dict() for summary in summaries}
+    return {"jets": jets, "events": events, "errors": errors, "summaries": summaries}
+
+
+OPERATIONS: dict[str, Callable[[Task, dict[str, Any]], dict[str, Any]]] = {
+    "compress": _compress,
+    "decompress": _decompress,
+    "convert": _convert,
+    "evaluate": _evaluate,
+}
