@@ -1,12 +1,10 @@
 """Text for a terminal and for Markdown: listings, tables, numbers with their spread."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from utils.study import Row
 
 
 def listing(names: Iterable[Any], limit: int = 40) -> str:
@@ -81,7 +79,7 @@ def as_markdown(table: TitledTable) -> str:
     return "\n".join([f"*{table.title}*", "", *rows])
 
 
-def text_table(rows: Sequence[Row], *columns: str, **factors: float) -> str:
+def text_table(rows: Sequence[Mapping[str, Any]], *columns: str, **factors: float) -> str:
     """Some columns of some rows as text to four digits; `factors` multiply those that they name, for another unit."""
     cells = [list(columns)]
     cells += [[_cell(row.get(column), factors.get(column)) for column in columns] for row in rows]

@@ -20,7 +20,7 @@ from utils import __version__
 from utils.codec.bounds import Bounds
 from utils.codec.chunks import EncodedChunk, array_group, decode_chunk, encode_chunk
 from utils.codec.container import PLAIN, ContainerError, Reader, Writer
-from utils.codec.settings import read_scheme, scheme_maker
+from utils.codec.schemes import read_scheme, scheme_maker
 from utils.files import atomic_path, source_sha256
 from utils.jets import CHUNK_JETS, FEATURES, UNITS, concat_tables, cut_table, iter_jets, write_jets
 from utils.metrics import StreamingResolution

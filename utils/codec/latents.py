@@ -1,18 +1,19 @@
 """Latents of a trained model as integers, with or without corrections that hold the bounds."""
 
-import copy
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
+from utils import networks
 from utils.codec.bounded import FIT_JETS, Arrays, BoundedScheme, Columns
 from utils.codec.container import PLAIN
 from utils.codec.grids import GRID_LIMIT
 from utils.jets import FEATURES
-from utils.networks import Checkpoint, Normalization, architecture_of, build_model, decode_latents, encode_jets
+
+if TYPE_CHECKING:
+    from utils.networks import Checkpoint
 
 MSE_GROWTH = 0.01
 """By how much of itself the quantization of the latents may raise the mean squared error, by default."""
@@ -28,7 +29,7 @@ class AutoencoderScheme:
     used, and a checksum of the decoded jets reports what might still differ.
     """
 
-    checkpoint: Any
+    checkpoint: "Checkpoint"
     offset: np.ndarray
     matrix: np.ndarray
     corrections: BoundedScheme | None = None
@@ -41,9 +42,8 @@ class AutoencoderScheme:
 
     def encode(self, columns: Columns, counts: np.ndarray) -> tuple[Arrays, Columns]:
         """See `BoundedScheme`."""
-
         jets = np.stack([columns[name] for name in FEATURES], axis=1)
-        latents = encode_jets(self.checkpoint, jets, refine=self.refine)
+        latents = networks.encode_jets(self.checkpoint, jets, refine=self.refine)
         integers = round_latents(latents, self.offset, self.matrix)
         arrays: Arrays = {f"latent_{i}": (np.ascontiguousarray(column), PLAIN) for i, column in enumerate(integers.T)}
         if self.corrections is None:
@@ -60,9 +60,8 @@ class AutoencoderScheme:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe description, weights apart."""
-
         return {
-            "architecture": architecture_of(self.checkpoint.model),
+            "architecture": networks.architecture_of(self.checkpoint.model),
             "normalization": self.checkpoint.normalization.to_dict(),
             "model": self.checkpoint.metadata,
             "latents": {
@@ -76,20 +75,14 @@ class AutoencoderScheme:
 
     def weights(self) -> dict[str, np.ndarray]:
         """Tensors of the decoder, by name in the model's state."""
-        state = self.checkpoint.model.state_dict()
-        return {name: tensor.cpu().numpy() for name, tensor in state.items() if not name.startswith("encoder.")}
+        return networks.decoder_weights(self.checkpoint)
 
     @staticmethod
     def from_dict(description: dict[str, Any], weights: dict[str, np.ndarray]) -> "AutoencoderScheme":
         """Rebuild from `to_dict` and `weights`; what encodes stays untrained."""
-
-        model = build_model(description["architecture"])
-        state = {name: torch.from_numpy(np.array(values)) for name, values in weights.items()}
-        missing = [name for name in model.state_dict() if not name.startswith("encoder.") and name not in state]
-        if missing:
-            raise ValueError(f"its decoder lacks {', '.join(missing)}")
-        model.load_state_dict(state, strict=False)
-        checkpoint = Checkpoint(model, Normalization.from_dict(description["normalization"]), description["model"])
+        checkpoint = networks.load_decoder(
+            description["architecture"], description["normalization"], weights, description["model"]
+        )
         corrections = description["corrections"]
         return AutoencoderScheme(
             checkpoint,
@@ -100,19 +93,16 @@ class AutoencoderScheme:
         )
 
     def _outputs(self, integers: np.ndarray) -> Columns:
-        outputs = decode_latents(self.checkpoint, restore_latents(integers, self.offset, self.matrix))
-        return columns_of(outputs)
+        latents = restore_latents(integers, self.offset, self.matrix)
+        return columns_of(networks.decode_latents(self.checkpoint, latents))
 
     def _predict(self, integers: np.ndarray) -> Columns:
-        decoder = copy.deepcopy(self.checkpoint.model).double()
-        latents = torch.as_tensor(self.offset + integers.astype(np.float64) @ self.matrix)
-        with torch.inference_mode():
-            batches = [self.checkpoint.normalization.unnormalize(decoder.decode(z)) for z in latents.split(2048)]
-            return columns_of(torch.cat(batches).numpy()) if batches else columns_of(np.empty((0, len(FEATURES))))
+        latents = self.offset + integers.astype(np.float64) @ self.matrix
+        return columns_of(networks.decode_in_float64(self.checkpoint, latents))
 
 
 def fit_latent_steps(
-    checkpoint: Any, jets: np.ndarray, bits: float | None = None, growth: float = MSE_GROWTH, refine: int = 0
+    checkpoint: "Checkpoint", jets: np.ndarray, bits: float | None = None, growth: float = MSE_GROWTH, refine: int = 0
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Offset and matrix to round latents with, fitted on jets of shape (jets, 4); and the growth of the MSE there.
 
@@ -122,20 +112,18 @@ def fit_latent_steps(
     that step to the widest axis's range divided by 2^bits; without it, the step is the widest that raises the MSE, in
     the checkpoint's normalized space, by less than `growth`.
     """
-
     jets = jets[:: max(1, len(jets) // FIT_JETS)]
-    latents = encode_jets(checkpoint, jets, refine=refine).astype(np.float64)
+    latents = networks.encode_jets(checkpoint, jets, refine=refine).astype(np.float64)
     offset = latents.mean(axis=0)
-    model, normalized = checkpoint.model, checkpoint.normalization.normalize(jets.astype(np.float64))
-
-    def decode(values: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return model.decode(torch.as_tensor(values, dtype=torch.float32)).numpy().astype(np.float64)
+    normalized = checkpoint.normalization.normalize(jets.astype(np.float64))
 
     spread = np.maximum(latents.std(axis=0), 1e-6)
-    reference = decode(latents)
+    reference = networks.decode_normalized(checkpoint, latents)
     shifts = np.diag(1e-2 * spread)
-    jacobian = np.stack([(decode(latents + shift) - reference) / shift.max() for shift in shifts], axis=2)
+    jacobian = np.stack(
+        [(networks.decode_normalized(checkpoint, latents + shift) - reference) / shift.max() for shift in shifts],
+        axis=2,
+    )
     metric = np.einsum("noi,noj->ij", jacobian, jacobian) / len(jets)
     values, vectors = np.linalg.eigh(metric + np.eye(len(metric)) * 1e-12 * np.trace(metric))
     to_metric = vectors * np.sqrt(values)
@@ -145,7 +133,7 @@ def fit_latent_steps(
 
     def grown(step: float) -> float:
         rounded = restore_latents(round_latents(latents, offset, unit * step), offset, unit * step)
-        return float(np.mean((decode(rounded) - normalized) ** 2) / own - 1)
+        return float(np.mean((networks.decode_normalized(checkpoint, rounded) - normalized) ** 2) / own - 1)
 
     if bits is not None:
         axes = (latents - offset) @ to_metric @ rotation

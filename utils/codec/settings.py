@@ -1,25 +1,18 @@
-"""Which codecs there are, which settings belong together, and the scheme that they make."""
+"""Which codecs there are, and which settings belong together."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
+from utils import networks
 
-from utils.codec.bounded import BoundedScheme
-from utils.codec.bounds import EXACT, Bounds
-from utils.codec.chunks import jet_columns, refuse_nonfinite
-from utils.codec.container import ContainerError, Reader
-from utils.codec.latents import AutoencoderScheme, Scheme, fit_latent_steps
-from utils.jets import JetError, event_counts
-from utils.networks import load_model
+if TYPE_CHECKING:
+    from utils.codec.bounds import Bounds
 
 CODECS = ("bounded", "autoencoder", "lossless")
 
 
 def check_settings(
     codec: str,
-    bounds: Bounds | None = None,
+    bounds: "Bounds | None" = None,
     model: Any = None,
     latent_bits: float | None = None,
     refine: int = 0,
@@ -42,42 +35,4 @@ def check_settings(
         raise ValueError(f"refinement takes a number of steps, none or more, found {refine}")
     if latent_bits is not None and not 1 <= latent_bits <= 24:
         raise ValueError(f"latent bits must lie in 1..24, found {latent_bits:g}")
-    load_model(model)
-
-
-def scheme_maker(
-    codec: str, bounds: Bounds | None, model: Any, latent_bits: float | None, refine: int, keep_nonfinite: bool
-) -> Callable[[pd.DataFrame | None], tuple[Scheme, dict[str, Any]]]:
-    """What fits the scheme of a codec to the first chunk; ValueError for settings that do not belong together."""
-    check_settings(codec, bounds, model, latent_bits, refine, keep_nonfinite)
-    if codec != "autoencoder":
-        scheme = BoundedScheme.of(EXACT if codec == "lossless" else bounds or Bounds())
-        return lambda table: (
-            scheme if table is None else scheme.fitted(jet_columns(table), event_counts(table)[1]),
-            {},
-        )
-    checkpoint = load_model(model)
-
-    def fitted(table: pd.DataFrame | None) -> tuple[Scheme, dict[str, Any]]:
-        if table is None or len(table) < 2:
-            raise JetError("the codec autoencoder needs at least two jets to fit its steps to")
-        refuse_nonfinite(table, 0)
-        jets = np.stack(list(jet_columns(table).values()), axis=1)
-        offset, matrix, growth = fit_latent_steps(checkpoint, jets, latent_bits, refine=refine)
-        corrections = None if bounds is None else BoundedScheme.of(bounds)
-        return AutoencoderScheme(checkpoint, offset, matrix, corrections, refine), {"latent_mse_growth": growth}
-
-    return fitted
-
-
-def read_scheme(reader: Reader) -> Scheme:
-    codec = reader.attributes.get("codec")
-    if codec not in CODECS:
-        raise ContainerError(f"{reader.path}: codec {codec!r}; this version knows {', '.join(CODECS)}")
-    weights = reader.group("decoder")[1] if codec == "autoencoder" else {}
-    try:
-        if codec == "autoencoder":
-            return AutoencoderScheme.from_dict(reader.attributes, weights)
-        return BoundedScheme.from_dict(reader.attributes)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ContainerError(f"{reader.path}: describes no codec that this version can use ({error})") from error
+    networks.load_model(model)

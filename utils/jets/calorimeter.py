@@ -155,7 +155,6 @@ def cluster_jets(
     calorimeter: Calorimeter,
 ) -> tuple[np.ndarray, ...]:
     """Cluster the towers above threshold and keep the jets of the events that pass the trigger."""
-
     _, fastjet = simulation_modules()
     fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
     vector.register_awkward()

@@ -1,9 +1,7 @@
 """What kind of file it is, by its first bytes, and opening it with the reader of its format."""
 
-from collections.abc import Callable
-
 from utils.files import describe_head
-from utils.jets.formats import arrays as table_files, root as root_files, text as text_files
+from utils.jets import formats
 from utils.jets.formats.source import Options, Source, open_binary, reading
 from utils.jets.table import JetError
 from utils.text import listing
@@ -60,18 +58,19 @@ def _is_text(head: bytes) -> bool:
 
 def open_source(name: str, tree: str | None = None, collection: str | None = None) -> Source:
     """Open one file and find the jets in it."""
-
     kind, compression = kind_of_file(name)
     options: Options = (tree, collection)
     if kind == "text":
-        return text_files.open_text(name, options, compression)
+        return formats.open_text(name, options, compression)
     if compression:
         raise JetError(f"{name}: a compressed {kind} file; uncompress it first (only text is read through gzip)")
-    openers: dict[str, Callable[[str, Options], Source]] = {
-        "ROOT": root_files.open_root,
-        "Parquet": table_files.open_parquet,
-        "HDF5": table_files.open_hdf5,
-        "NumPy archive": table_files.open_npz,
-        "pickle": table_files.open_pickle,
-    }
-    return openers[kind](name, options)
+    match kind:
+        case "ROOT":
+            return formats.open_root(name, options)
+        case "Parquet":
+            return formats.open_parquet(name, options)
+        case "HDF5":
+            return formats.open_hdf5(name, options)
+        case "NumPy archive":
+            return formats.open_npz(name, options)
+    return formats.open_pickle(name, options)

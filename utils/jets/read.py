@@ -21,6 +21,56 @@ from utils.jets.table import CHUNK_JETS, JetError, JetWarning, Paths, concat_tab
 from utils.text import listing
 
 
+def read_jets(
+    path: Paths,
+    *,
+    tree: str | None = None,
+    collection: str | None = None,
+    unit: str | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Read the jet table of a file, of several files, or of a glob pattern, as one sample.
+
+    Raises JetError naming the file and the cause where the jets cannot be used.
+    """
+    return concat_tables(iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress))
+
+
+def iter_jets(
+    path: Paths,
+    *,
+    chunk_jets: int = CHUNK_JETS,
+    tree: str | None = None,
+    collection: str | None = None,
+    unit: str | None = None,
+    keep_nonfinite: bool = False,
+    entries: tuple[int, int] | None = None,
+    progress: bool = False,
+) -> Iterator[pd.DataFrame]:
+    """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
+
+    See `read_jets` for the arguments. Events without jets are in `attrs["empty_events"]` of the table that holds
+    their neighbours. Every value of a table is checked before it is yielded, NaN and infinite ones being refused
+    unless they are to be kept (`keep_nonfinite`); what needs the whole file (no jets at all,
+    an event number that turns up again) is raised at the end of the stream. `entries` (first, last + 1) limits one
+    ROOT file with an entry an event to those.
+    """
+    if unit is not None and unit not in PER_GEV:
+        raise JetError(f"unknown unit {unit!r}; known: {', '.join(PER_GEV)}")
+    if chunk_jets < 1:
+        raise ValueError(f"chunk_jets must be positive, found {chunk_jets}")
+    sources = [open_source(name, tree, collection) for name in sample_files(path)]
+    keep_numbers = _numbers_are_distinct(sources)
+    if entries is not None:
+        sources = [source.part(*entries) for source in sources]
+    totals = [source.total for source in sources]
+    total = None if None in totals else sum(filter(None, totals))
+    with tqdm(total=total, desc="reading", unit_scale=True, disable=not progress) as bar:
+        first = entries[0] if entries else 0
+        blocks = _checked_blocks(sources, keep_numbers, unit, keep_nonfinite, bar.update, first)
+        yield from _chunks(blocks, chunk_jets, listing((source.name for source in sources), 3))
+
+
 def sample_files(path: Paths) -> list[str]:
     """The files of a sample: a file, several, or what a glob pattern matches, sorted; JetError where there is none."""
     if not isinstance(path, str | Path):
@@ -53,35 +103,6 @@ def _remote_files(name: str) -> list[str]:
     return sorted(files)
 
 
-def stream_tables(
-    path: Paths,
-    chunk_jets: int = CHUNK_JETS,
-    *,
-    tree: str | None = None,
-    collection: str | None = None,
-    unit: str | None = None,
-    keep_nonfinite: bool = False,
-    entries: tuple[int, int] | None = None,
-    progress: bool = False,
-) -> Iterator[pd.DataFrame]:
-    """What `utils.jets.iter_jets` promises."""
-
-    if unit is not None and unit not in PER_GEV:
-        raise JetError(f"unknown unit {unit!r}; known: {', '.join(PER_GEV)}")
-    if chunk_jets < 1:
-        raise ValueError(f"chunk_jets must be positive, found {chunk_jets}")
-    sources = [open_source(name, tree, collection) for name in sample_files(path)]
-    keep_numbers = _numbers_are_distinct(sources)
-    if entries is not None:
-        sources = [source.part(*entries) for source in sources]
-    totals = [source.total for source in sources]
-    total = None if None in totals else sum(filter(None, totals))
-    with tqdm(total=total, desc="reading", unit_scale=True, disable=not progress) as bar:
-        first = entries[0] if entries else 0
-        blocks = _checked_blocks(sources, keep_numbers, unit, keep_nonfinite, bar.update, first)
-        yield from _chunks(blocks, chunk_jets, listing((source.name for source in sources), 3))
-
-
 def _numbers_are_distinct(sources: list[Source]) -> bool:
     """Whether event numbers can be taken from the files; where not, because they repeat, that is said."""
     if any(source.event_column is None for source in sources):
@@ -93,7 +114,7 @@ def _numbers_are_distinct(sources: list[Source]) -> bool:
     distinct = bool(np.all(every[1:] > every[:-1])) or len(np.unique(every)) == len(every)
     if not distinct:
         names = listing((source.name for source in sources), 3)
-        warnings.warn(f"{names}: event numbers repeat, so events are counted from 0", JetWarning, stacklevel=4)
+        warnings.warn(f"{names}: event numbers repeat, so events are counted from 0", JetWarning, stacklevel=3)
     return distinct
 
 
@@ -164,42 +185,3 @@ def _table(block: EventBlock) -> pd.DataFrame:
     empty = block.numbers[block.counts == 0]
     m, pt, phi, eta = block.features
     return make_table(m, pt, phi, eta, np.repeat(block.numbers, block.counts), empty)
-
-
-def iter_jets(
-    path: Paths,
-    *,
-    chunk_jets: int = CHUNK_JETS,
-    tree: str | None = None,
-    collection: str | None = None,
-    unit: str | None = None,
-    keep_nonfinite: bool = False,
-    entries: tuple[int, int] | None = None,
-    progress: bool = False,
-) -> Iterator[pd.DataFrame]:
-    """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
-
-    See `read_jets` for the arguments. Events without jets are in `attrs["empty_events"]` of the table that holds
-    their neighbours. Every value of a table is checked before it is yielded, NaN and infinite ones being refused
-    unless they are to be kept (`keep_nonfinite`); what needs the whole file (no jets at all,
-    an event number that turns up again) is raised at the end of the stream. `entries` (first, last + 1) limits one
-    ROOT file with an entry an event to those.
-    """
-
-    options: dict[str, Any] = {"tree": tree, "collection": collection, "unit": unit, "progress": progress}
-    yield from stream_tables(path, chunk_jets, keep_nonfinite=keep_nonfinite, entries=entries, **options)
-
-
-def read_jets(
-    path: Paths,
-    *,
-    tree: str | None = None,
-    collection: str | None = None,
-    unit: str | None = None,
-    progress: bool = False,
-) -> pd.DataFrame:
-    """Read the jet table of a file, of several files, or of a glob pattern, as one sample.
-
-    Raises JetError naming the file and the cause where the jets cannot be used.
-    """
-    return concat_tables(iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress))

@@ -122,7 +122,6 @@ def select_jets(sample: Sample, pt_min: float, eta_max: float) -> Sample:
 
 def load_published_jets(name: str = TEST_SAMPLE, folder: str | Path | None = None) -> pd.DataFrame:
     """The jet table of a published sample, from MeV to GeV; it holds no event numbers, so each jet is an event."""
-
     jets = read_pickled_table(find_published(name, folder))
     return make_table(jets["m"] / 1e3, jets["pt"] / 1e3, jets["phi"], jets["eta"])
 

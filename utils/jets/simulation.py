@@ -105,7 +105,6 @@ def write_embedded_sample(directory: str | Path, workers: int = 1, progress: boo
 
 def _write_compact(table: pd.DataFrame, path: Path) -> None:
     """Parquet with split float bytes and event differences under Zstandard: the smallest of the lossless choices."""
-
     columns = pyarrow.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     with atomic_path(path) as partial:
         pyarrow.parquet.write_table(
@@ -181,7 +180,6 @@ def _pythia(process: str, seed: tuple[int, str, int], settings: SimulationSettin
 
 def _generate(pythia: Any, n_events: int, eta_max: float) -> Iterator[TowerLists]:
     """Visible final particles of `n_events` events as fine towers, a batch at a time; failed events are empty."""
-
     for start in range(0, n_events, BATCH_EVENTS):
         size = min(BATCH_EVENTS, n_events - start)
         particles = awkward.fill_none(pythia.nextBatch(size, "none").prt, [], axis=0)

@@ -1,6 +1,6 @@
 """Jet tables to a file, checked; and from file to file with cuts."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,56 +8,14 @@ import numpy as np
 import pandas as pd
 
 from utils.files import atomic_path
+from utils.jets import formats
 from utils.jets.checks import require_columns, require_usable
-from utils.jets.formats.hdf5 import write_hdf5
 from utils.jets.formats.note import NoteBuilder
-from utils.jets.formats.parquet import write_parquet
-from utils.jets.formats.root import write_root
-from utils.jets.formats.text import write_csv
 from utils.jets.read import iter_jets
 from utils.jets.table import FEATURES, JetError, Paths, event_counts, number_of_events, select_jets, wrap_phi
 
-
-def write_tables(tables: Iterable[pd.DataFrame], path: str | Path, keep_nonfinite: bool = False) -> None:
-    """What `utils.jets.write_jets` promises."""
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in WRITERS:
-        raise JetError(
-            f"{path}: no jets can be written as {suffix or 'a file without suffix'!r}; {', '.join(WRITERS)} can"
-        )
-    if path.is_dir():
-        raise JetError(f"{path}: a directory, expected the name of a file to write")
-    log = NoteBuilder(str(path))
-    with atomic_path(path) as partial:
-        WRITERS[suffix](partial, log, _checked(tables, log, keep_nonfinite))
-
-
-def _checked(tables: Iterable[pd.DataFrame], log: NoteBuilder, keep_nonfinite: bool) -> Iterator[pd.DataFrame]:
-    """Chunks that can be written, with phi within +-pi; at the end, whether they make a table together."""
-    source = f"jets for {log.name}"
-    for table in tables:
-        require_columns(table, source)
-        require_usable(table, source, log.digest.jets, keep_nonfinite)
-        phi = wrap_phi(table["phi"].to_numpy())
-        if not np.array_equal(phi, table["phi"].to_numpy()):
-            table = table.assign(phi=phi)
-        numbers, counts = event_counts(table)
-        log.digest.update([table[name].to_numpy() for name in FEATURES], numbers, counts)
-        log.numbers.add(numbers)
-        yield table
-    if log.digest.jets == 0:
-        raise JetError(f"{source}: no jets")
-    log.numbers.require_distinct(source)
-
-
-WRITERS: dict[str, Callable[[Path, NoteBuilder, Iterator[pd.DataFrame]], None]] = {
-    ".root": write_root,
-    ".parquet": write_parquet,
-    ".h5": write_hdf5,
-    ".hdf5": write_hdf5,
-    ".csv": write_csv,
-}
+WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
+"""Suffixes of the files that can be written."""
 
 
 def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *, keep_nonfinite: bool = False) -> None:
@@ -66,8 +24,44 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *
     The file appears whole or not at all, and reads back bit for bit. JetError where the jets cannot be used, for NaN
     and infinite values too unless they are to be kept (`keep_nonfinite`).
     """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in WRITTEN:
+        raise JetError(
+            f"{path}: no jets can be written as {suffix or 'a file without suffix'!r}; {', '.join(WRITTEN)} can"
+        )
+    if path.is_dir():
+        raise JetError(f"{path}: a directory, expected the name of a file to write")
+    note = NoteBuilder(str(path))
+    tables = _checked([table] if isinstance(table, pd.DataFrame) else table, note, keep_nonfinite)
+    with atomic_path(path) as partial:
+        match suffix:
+            case ".root":
+                formats.write_root(partial, note, tables)
+            case ".parquet":
+                formats.write_parquet(partial, note, tables)
+            case ".csv":
+                formats.write_csv(partial, note, tables)
+            case _:
+                formats.write_hdf5(partial, note, tables)
 
-    write_tables([table] if isinstance(table, pd.DataFrame) else table, path, keep_nonfinite)
+
+def _checked(tables: Iterable[pd.DataFrame], note: NoteBuilder, keep_nonfinite: bool) -> Iterator[pd.DataFrame]:
+    """Chunks that can be written, with phi within +-pi; at the end, whether they make a table together."""
+    source = f"jets for {note.name}"
+    for table in tables:
+        require_columns(table, source)
+        require_usable(table, source, note.digest.jets, keep_nonfinite)
+        phi = wrap_phi(table["phi"].to_numpy())
+        if not np.array_equal(phi, table["phi"].to_numpy()):
+            table = table.assign(phi=phi)
+        numbers, counts = event_counts(table)
+        note.digest.update([table[name].to_numpy() for name in FEATURES], numbers, counts)
+        note.numbers.add(numbers)
+        yield table
+    if note.digest.jets == 0:
+        raise JetError(f"{source}: no jets")
+    note.numbers.require_distinct(source)
 
 
 def convert_jets(

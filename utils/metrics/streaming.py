@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from utils.codec import BLOCK
 from utils.jets import MASSLESS
 from utils.metrics.errors import RESIDUAL_UNITS, absolute_error
+
+BLOCK = 2**14
+"""Values worked on at a time, so that intermediate results stay in the cache."""
 
 _HISTOGRAM_SHIFT = 16
 

@@ -9,6 +9,12 @@ from .checkpoint import (
     read_header as read_header,
     save_checkpoint as save_checkpoint,
 )
+from .decoder import (
+    decode_in_float64 as decode_in_float64,
+    decode_normalized as decode_normalized,
+    decoder_weights as decoder_weights,
+    load_decoder as load_decoder,
+)
 from .fastai_weights import (
     PUBLISHED_MODELS as PUBLISHED_MODELS,
     PUBLISHED_NORMALIZATION as PUBLISHED_NORMALIZATION,
@@ -44,9 +50,14 @@ from .onnx_export import (
 from .prepared import BATCH_SIZE as BATCH_SIZE, prepare as prepare
 from .refinement import refine_latents as refine_latents
 from .variants import (
+    ACTIVATIONS as ACTIVATIONS,
+    LOSS_KINDS as LOSS_KINDS,
+    MAX_FOLDS as MAX_FOLDS,
+    NORMALIZATION_KINDS as NORMALIZATION_KINDS,
     VARIANT_LABELS as VARIANT_LABELS,
     VARIANTS as VARIANTS,
     AutoencoderConfig as AutoencoderConfig,
+    check_folds as check_folds,
     schedule_label as schedule_label,
 )
 from .zigzag import Zigzag as Zigzag

@@ -12,10 +12,10 @@ from numpy._core.multiarray import scalar as numpy_scalar
 
 from utils.files import describe_content
 from utils.jets import COMMIT, FEATURES, FILES, REPOSITORY, git_blob_id
-from utils.networks.autoencoder import ACTIVATIONS, Autoencoder
+from utils.networks.autoencoder import Autoencoder
 from utils.networks.checkpoint import Checkpoint, CheckpointError, load_checkpoint, require_fit, tensor_shapes
 from utils.networks.normalization import CustomNormalization, NoNormalization, Normalization, StandardNormalization
-from utils.networks.variants import AutoencoderConfig
+from utils.networks.variants import ACTIVATIONS, AutoencoderConfig
 
 
 @dataclass(frozen=True)

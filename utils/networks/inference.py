@@ -15,7 +15,6 @@ def encode_jets(
     `refine` steps of `refine_latents` improve what the encoder gives; each costs as much as several encodings.
     Jets outside of the normalization's domain give latents without meaning. See `prepare` for many calls in a row.
     """
-
     latents = prepare(checkpoint).encode(jets, batch_size)
     return refine_latents(checkpoint, jets, latents, refine) if refine else latents
 

@@ -3,7 +3,14 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from utils.networks.autoencoder import ACTIVATIONS
+ACTIVATIONS = ("tanh", "leaky_relu", "elu", "gelu")
+"""What an autoencoder's layers may apply; None stands for a linear network."""
+
+NORMALIZATION_KINDS = ("none", "standard", "custom")
+"""Keys of `NORMALIZATIONS`."""
+
+LOSS_KINDS = ("mse", "resolution")
+"""Keys of `LOSSES`."""
 
 
 @dataclass(frozen=True)
@@ -73,3 +80,13 @@ VARIANT_LABELS: dict[str, str] = {
 def schedule_label(variant: str, schedule: str) -> str:
     """What tables and legends call a variant trained with a schedule; the project's own goes without saying."""
     return VARIANT_LABELS[variant] + ("" if schedule == "project" else f", {schedule}")
+
+
+MAX_FOLDS = 100_000
+"""With more, a float32 tells fewer than a hundred places along a stripe of a `Zigzag`."""
+
+
+def check_folds(folds: int) -> None:
+    """Raise ValueError for what is no number of folds of a `Zigzag`."""
+    if not 1 <= folds <= MAX_FOLDS:
+        raise ValueError(f"a zigzag has 1 to {MAX_FOLDS:,} folds, found {folds}")

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from utils.jets import FEATURES
+from utils.networks.variants import check_folds
 
 M, PT, PHI, ETA = (FEATURES.index(name) for name in ("m", "pt", "phi", "eta"))
 
@@ -17,9 +18,6 @@ BINS = 100
 
 WINDOW = 9
 """Bins that are taken together, for the table to be smooth."""
-
-MAX_FOLDS = 100_000
-"""With more, a float32 tells fewer than a hundred places along a stripe."""
 
 
 class Zigzag:
@@ -33,8 +31,7 @@ class Zigzag:
     """
 
     def __init__(self, folds: int):
-        if not 1 <= folds <= MAX_FOLDS:
-            raise ValueError(f"a zigzag has 1 to {MAX_FOLDS:,} folds, found {folds}")
+        check_folds(folds)
         self.folds = folds
 
     def fit(self, jets: Any) -> Self:

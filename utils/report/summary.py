@@ -69,7 +69,7 @@ def _index_page(
         ("machine", machine_line(machine)),
         ("time", f"{sum(outcome.seconds for outcome in outcomes):.0f} s"),
     ]
-    environment = Environment(loader=PackageLoader("utils"), autoescape=True)
+    environment = Environment(loader=PackageLoader("utils.report"), autoescape=True)
     return environment.get_template("index.html.j2").render(
         profile=profile,
         facts=facts,

@@ -78,7 +78,6 @@ def nearest_neighbour_entropy(values: np.ndarray, neighbours: int = 3) -> float:
     et al., Phys. Rev. E 69 (2004) 066138, eq. 20: psi(N) - psi(k) + ln V_d + d <ln r_k>. Rows that have k equals are
     left out: a density does not describe them.
     """
-
     values = np.asarray(values, np.float64)
     jets, dimensions = values.shape
     distances = NearestNeighbors(n_neighbors=neighbours + 1).fit(values).kneighbors(values)[0][:, -1]

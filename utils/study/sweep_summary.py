@@ -143,7 +143,6 @@ def describe_seeds(summary: Sequence[dict[str, Any]]) -> str:
 
 def write_sweep(folder: str | Path, rows: Sequence[dict[str, Any]]) -> str:
     """Write sweep.json, sweep.md and sweep.png of some rows to `folder`; returns the text of sweep.md."""
-
     folder, summary = Path(folder), summarize_seeds(rows)
     frame, largest = summary_frame(summary), largest_sample(summary)
     rows_of_text = tuple(tuple(map(str, row)) for row in frame.itertuples(index=False))

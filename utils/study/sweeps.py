@@ -124,7 +124,6 @@ def sweep(
 
 def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> None:
     """Find settings without sense before hours of training do."""
-
     if not runs:
         raise ValueError("a sweep needs a variant, a loss, a size and a seed at least")
     for run in runs:
@@ -152,7 +151,6 @@ def _source_of(dataset: Paths) -> dict[str, Any]:
 
 def train_run(run: Run, source: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Train and evaluate one model of a sweep, and write its row and its weights to `folder`."""
-
     if (row := _finished(folder, run, source)) is not None:
         return row
     sample = load_sample(run.dataset, seed=run.seed)
@@ -189,7 +187,6 @@ def _row_path(folder: Path, run: Run) -> Path:
 
 def _identity(run: Run, source: dict[str, Any]) -> dict[str, Any]:
     """All that a row depends on, as JSON gives it back."""
-
     config = training_config(run.profile, run.schedule, run.steps, run.loss, run.variant).to_dict()
     everything = {
         "run": asdict(run) | {"dataset": None},

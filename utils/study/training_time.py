@@ -23,7 +23,6 @@ def time_training(
     `epoch_s` the seconds of an epoch in both ways and their ratio; `reached_s` the seconds until the validation error
     was at most that of the original's last epoch (`target_mse`), None where it never was.
     """
-
     normalization = CustomNormalization()
     x, valid = (
         torch.as_tensor(normalization.normalize(feature_array(table)), dtype=torch.float32, device=device)

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from utils.networks import LOSSES, Zigzag
-from utils.training.loop import OPTIMIZERS
+from utils.networks import LOSS_KINDS, check_folds
+
+OPTIMIZERS = ("adam", "soap")
+"""Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class TrainingConfig:
     times their running mean are shortened to that (None: as they are): where an encoder folds four dimensions into
     three, a few jets give gradients far longer than all others. `symmetries` moves the jets by
     `apply_symmetries`. `loss` is a key of `losses.LOSSES`. With `folds`, the latents follow the code of a `Zigzag` of
-    so many folds at first, as `_FollowZigzag` says.
+    so many folds at first, as `FollowZigzag` says.
     """
 
     optimizer: str
@@ -38,13 +40,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"unknown optimizer {self.optimizer!r}; known: {sorted(OPTIMIZERS)}")
-        if self.loss not in LOSSES:
-            raise ValueError(f"unknown loss {self.loss!r}; known: {', '.join(LOSSES)}")
+            raise ValueError(f"unknown optimizer {self.optimizer!r}; known: {', '.join(OPTIMIZERS)}")
+        if self.loss not in LOSS_KINDS:
+            raise ValueError(f"unknown loss {self.loss!r}; known: {', '.join(LOSS_KINDS)}")
         if self.steps < 1 or self.batch_size < 2 or not self.learning_rates:
             raise ValueError(f"training needs steps, batches of two or more and a learning rate, found {self}")
         if self.folds is not None:
-            Zigzag(self.folds)  # refuses what is no number of folds
+            check_folds(self.folds)
         if self.clip is not None and self.clip <= 1:
             raise ValueError(f"gradients are clipped at more than their running mean, found {self.clip} times it")
 

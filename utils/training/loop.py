@@ -30,11 +30,11 @@ from utils.training.callbacks import Clip, FollowZigzag, History
 from utils.training.config import TrainingConfig
 from utils.training.processes import all_processes
 
-OPTIMIZERS: dict[str, Any] = {
+OPTIMIZER_FUNCTIONS: dict[str, Any] = {
     "adam": Adam,
     "soap": partial(OptimWrapper, opt=SOAP, betas=(0.95, 0.95), precondition_frequency=10),
 }
-"""Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
+"""What makes each of `OPTIMIZERS`."""
 
 
 def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int = 0) -> Learner:
@@ -45,7 +45,7 @@ def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: Training
     learner = Learner(
         dls,
         Autoencoder(config),
-        opt_func=OPTIMIZERS[training.optimizer],
+        opt_func=OPTIMIZER_FUNCTIONS[training.optimizer],
         lr=training.learning_rates[0],
         wd=training.weight_decay,
         path=Path(tempfile.gettempdir()),

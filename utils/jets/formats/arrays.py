@@ -95,7 +95,6 @@ def open_npz(name: str, options: Options) -> Source:
 
 def open_pickle(name: str, options: Options) -> Source:
     """A pickled pandas DataFrame of numbers, such as the published samples; nothing that it brings is run."""
-
     frame = read_pickled_table(name)
     table = {str(key): slice_of(frame[key].to_numpy(), len(frame)) for key in frame.columns}
     return columns_source(name, "pandas pickle", table, options)

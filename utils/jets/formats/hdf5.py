@@ -18,7 +18,6 @@ from utils.text import listing
 
 def open_hdf5(name: str, options: Options) -> Source:
     """Datasets of numbers, compound datasets, and tables that pandas wrote through PyTables (nothing is unpickled)."""
-
     table: dict[str, Column] = {}
     others: list[str] = []
     with reading(name, "HDF5"):
@@ -50,7 +49,6 @@ def _datasets(file: Any) -> list[tuple[str, Any]]:
 
 def _groups(file: Any) -> list[tuple[str, str]]:
     """Groups, and what pandas calls them: frame, frame_table, or nothing."""
-
     found: list[tuple[str, str]] = []
     file.visititems(
         lambda path, item: (
@@ -93,9 +91,8 @@ def _pandas_columns(name: str, group: Any, path: str, kind: str) -> dict[str, Co
 HDF5_CHUNK = 2**14
 
 
-def write_hdf5(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
+def write_hdf5(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
     """One dataset per column and one for the events without jets; every chunk has a Fletcher checksum."""
-
     with h5py.File(path, "w", libver=("v108", "v108")) as file:
 
         def append(name: str, values: np.ndarray) -> None:
@@ -112,4 +109,4 @@ def write_hdf5(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) -> 
             for name in COLUMNS:
                 append(name, table[name].to_numpy())
             append("empty_events", np.asarray(table.attrs.get("empty_events", []), np.int64))
-        file.attrs[NOTE_KEY] = log.note(ascending=log.numbers.ascending)
+        file.attrs[NOTE_KEY] = note.format(ascending=note.numbers.ascending)

@@ -75,5 +75,5 @@ class NoteBuilder:
         self.empty: list[int] = []
         self.digest = Digest()
 
-    def note(self, **more: Any) -> str:
+    def format(self, **more: Any) -> str:
         return format_note(self.digest, **more)

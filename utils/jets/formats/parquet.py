@@ -30,7 +30,6 @@ from utils.jets.table import COLUMNS, JetError
 
 def open_parquet(name: str, options: Options) -> Source:
     """A Parquet file: a jet a row, or an event a row with lists of numbers or of records."""
-
     with reading(name, "Parquet"), open_binary(name) as stream:
         file = pq.ParquetFile(stream)
         schema, rows = file.schema_arrow, file.metadata.num_rows
@@ -88,7 +87,6 @@ def _is_list(kind: Any) -> bool:
 
 def _arrow_column(batch: Any, name: str) -> Any:
     """A column of a record batch; `Jet.pt` out of records, or lists of records, called `Jet`."""
-
     if name in batch.schema.names:
         return batch.column(name)
     top = max((top for top in batch.schema.names if name.startswith(top + ".")), key=len)
@@ -101,17 +99,15 @@ def _arrow_column(batch: Any, name: str) -> Any:
 
 def _list_lengths(lists: Any) -> np.ndarray:
     """Length of each list, 0 where it is null."""
-
     return np.asarray(pc.fill_null(pc.list_value_length(lists), 0)).astype(np.int64)
 
 
-def write_parquet(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
+def write_parquet(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
     """A jet a row; the events without jets are in the note, and every page has a checksum.
 
     Event numbers are stored as differences. The others are not compressed: their mantissas are noise, of which zstd
     takes a tenth away for twice the time.
     """
-
     schema = pa.schema([(name, pa.int64() if name == "event" else pa.float32()) for name in COLUMNS])
     options: dict[str, Any] = {
         "compression": {name: "zstd" if name == "event" else "none" for name in COLUMNS},
@@ -120,6 +116,6 @@ def write_parquet(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) 
     }
     with pq.ParquetWriter(path, schema, write_page_checksum=True, **options) as file:
         for table in tables:
-            log.empty += table.attrs.get("empty_events", [])
+            note.empty += table.attrs.get("empty_events", [])
             file.write_table(pa.table({name: table[name].to_numpy() for name in COLUMNS}, schema=schema))
-        file.add_key_value_metadata({NOTE_KEY: log.note(empty_events=log.empty, ascending=log.numbers.ascending)})
+        file.add_key_value_metadata({NOTE_KEY: note.format(empty_events=note.empty, ascending=note.numbers.ascending)})

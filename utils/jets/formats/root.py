@@ -36,7 +36,6 @@ BLOCK_BYTES = 2**25
 
 def open_root(name: str, options: Options) -> Source:
     """A TTree or RNTuple: NanoAOD, DAOD_PHYSLITE, trigger-level xAOD, Cartesian branches, or flat columns."""
-
     with reading(name, "ROOT"):
         file = uproot.open({name: None} if is_remote(name) else Path(name))
         with open_binary(name) as stream:
@@ -147,9 +146,8 @@ class _RootBlocks:
 BASKET_EVENTS = 2**15
 
 
-def write_root(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
+def write_root(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
     """NanoAOD-like: a TTree `Events` with `event`, `nJet` and jagged `Jet_pt, Jet_eta, Jet_phi, Jet_mass`."""
-
     names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "m"}
     jets = ak.types.ListType(ak.types.RecordType([ak.types.NumpyType("float32")] * 4, list(names)))
     with uproot.recreate(path, compression=uproot.ZLIB(4)) as file:
@@ -161,4 +159,4 @@ def write_root(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) -> 
             for start in range(0, len(numbers), BASKET_EVENTS):
                 stop = start + BASKET_EVENTS
                 tree.extend({"event": numbers[start:stop], "Jet": lists[start:stop]})
-        file[NOTE_KEY] = log.note()
+        file[NOTE_KEY] = note.format()

@@ -98,7 +98,6 @@ def is_remote(name: str) -> bool:
 
 def open_binary(name: str, compression: str | None = None) -> BinaryIO:
     """Open a local or remote file for reading."""
-
     if is_remote(name):
         return fsspec.open(name, "rb", compression=compression).open()
     return (

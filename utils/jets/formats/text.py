@@ -201,12 +201,11 @@ def _finite(text: str, place: str) -> float:
     return value
 
 
-def write_csv(path: Path, log: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
+def write_csv(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
     """A jet a row in the fewest digits that give float32 back; an event without jets has a row with its number alone.
 
     The header is `event,m,pt,phi,eta`; where a reader could take the jets for MeV, it is `event,m_GeV,pt_GeV,phi,eta`.
     """
-
     schema = pa.schema([(name, pa.int64() if name == "event" else pa.float32()) for name in COLUMNS])
     options = pa_csv.WriteOptions(include_header=False)
     first = next(tables)
