@@ -21,14 +21,7 @@ from .fastai_weights import (
     load_model as load_model,
     load_published as load_published,
 )
-from .folding import (
-    Activation as Activation,
-    Affine as Affine,
-    Linear as Linear,
-    decoder_steps as decoder_steps,
-    encoder_steps as encoder_steps,
-    run_steps as run_steps,
-)
+from .folding import decoder_steps as decoder_steps, encoder_steps as encoder_steps
 from .inference import decode_latents as decode_latents, encode_jets as encode_jets, reconstruct as reconstruct
 from .losses import LOSSES as LOSSES, ResolutionLoss as ResolutionLoss, make_loss as make_loss, resolution as resolution
 from .normalization import (
@@ -49,6 +42,7 @@ from .onnx_export import (
 )
 from .prepared import BATCH_SIZE as BATCH_SIZE, prepare as prepare
 from .refinement import refine_latents as refine_latents
+from .steps import Affine as Affine, Linear as Linear, ShiftedElu as ShiftedElu, run_steps as run_steps
 from .variants import (
     ACTIVATIONS as ACTIVATIONS,
     LOSS_KINDS as LOSS_KINDS,

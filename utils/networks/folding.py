@@ -5,66 +5,14 @@ Normalization, BatchNorm and constant terms go into the Linear layers beside the
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from utils.networks.autoencoder import PCABaseline, Residual
 from utils.networks.checkpoint import Checkpoint
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """y = x * scale + shift, column by column."""
-
-    scale: np.ndarray
-    shift: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Linear:
-    """y = x @ weight.T + bias."""
-
-    weight: np.ndarray
-    bias: np.ndarray
-
-
-@dataclass(frozen=True)
-class Activation:
-    """tanh, gelu, leaky_relu with its slope, or shifted_elu: elu(x - 1) + 1 = max(x, min(exp(x - 1), 1)).
-
-    The shifts fold into the layers beside it; what is left takes a quarter fewer passes over memory than elu(x) + 1.
-    """
-
-    name: str
-    slope: float = 0.0
-
-
-@dataclass(frozen=True)
-class Logarithm:
-    """ln(x + shift) of each column whose shift is not None."""
-
-    shifts: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class Exponential:
-    """exp(x) - shift of each column whose shift is not None: the inverse of Logarithm."""
-
-    shifts: tuple[float | None, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Skip:
-    """x + f(x), f being these steps."""
-
-    steps: "tuple[Step, ...]"
-
-
-Step = Affine | Linear | Activation | Logarithm | Exponential | Skip
+from utils.networks.steps import Affine, Exponential, Gelu, LeakyRelu, Linear, Logarithm, ShiftedElu, Skip, Step, Tanh
 
 
 def encoder_steps(checkpoint: Checkpoint) -> list[Step]:
@@ -106,14 +54,14 @@ def _module_steps(modules: nn.Sequential) -> list[Step]:
             scale = _array(module.weight) / np.sqrt(_array(module.running_var) + module.eps)
             steps.append(Affine(scale, _array(module.bias) - _array(module.running_mean) * scale))
         elif isinstance(module, nn.Tanh):
-            steps.append(Activation("tanh"))
+            steps.append(Tanh())
         elif isinstance(module, nn.GELU) and module.approximate == "none":
-            steps.append(Activation("gelu"))
+            steps.append(Gelu())
         elif isinstance(module, nn.LeakyReLU):
-            steps.append(Activation("leaky_relu", module.negative_slope))
+            steps.append(LeakyRelu(module.negative_slope))
         elif isinstance(module, nn.ELU) and module.alpha == 1:
             one = np.array(1.0)
-            steps += [Affine(one, one), Activation("shifted_elu"), Affine(one, -one)]
+            steps += [Affine(one, one), ShiftedElu(), Affine(one, -one)]
         else:
             raise TypeError(
                 f"no ONNX form for the layer {module}; known: Linear, BatchNorm1d, Tanh, LeakyReLU, ELU, GELU, Residual"
@@ -149,39 +97,6 @@ def _merge(first: Step, second: Step) -> Step | None:
         case Linear(), Linear():
             return Linear(second.weight @ first.weight, second.weight @ first.bias + second.bias)
     return None
-
-
-def run_steps(steps: Sequence[Step], x: torch.Tensor) -> torch.Tensor:
-    """Apply steps to a tensor of shape (jets, columns) where it lies, in its precision: how a GPU does it."""
-    for step in steps:
-        match step:
-            case Affine():
-                x = x * _tensor(step.scale, x) + _tensor(step.shift, x)
-            case Linear():
-                x = nn.functional.linear(x, _tensor(step.weight, x), _tensor(step.bias, x))
-            case Activation("tanh"):
-                x = torch.tanh(x)
-            case Activation("gelu"):
-                x = nn.functional.gelu(x)
-            case Skip():
-                x = x + run_steps(step.steps, x)
-            case Activation("leaky_relu"):
-                x = nn.functional.leaky_relu(x, step.slope)
-            case Activation():
-                x = nn.functional.elu(x - 1) + 1
-            case Logarithm() | Exponential():
-                x = torch.stack([_column(step, x[:, i], shift) for i, shift in enumerate(step.shifts)], dim=1)
-    return x
-
-
-def _column(step: Logarithm | Exponential, column: torch.Tensor, shift: float | None) -> torch.Tensor:
-    if shift is None:
-        return column
-    return torch.log(column + shift) if isinstance(step, Logarithm) else torch.exp(column) - shift
-
-
-def _tensor(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
-    return torch.as_tensor(values, dtype=like.dtype, device=like.device)
 
 
 def latent_width(checkpoint: Checkpoint) -> int:

@@ -4,8 +4,6 @@ The graphs are what runs on a CPU, and what `compressionhep export` writes for o
 """
 
 import json
-import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +11,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from utils import __version__
 from utils.files import atomic_path
 from utils.jets import FEATURES, UNITS
 from utils.networks.checkpoint import Checkpoint
-from utils.networks.folding import (
-    Activation,
-    Affine,
-    Linear,
-    Logarithm,
-    Skip,
-    Step,
-    decoder_steps,
-    encoder_steps,
-    latent_width,
-)
+from utils.networks.folding import decoder_steps, encoder_steps, latent_width
+from utils.networks.onnx_graph import Graph
 
 OPSET, IR_VERSION = 15, 8
 """Of 2021, so that the runtimes of older experiment software read the files."""
@@ -38,101 +27,29 @@ MAX_DIFFERENCE = 1e-4
 """What `check_export` allows between ONNX and PyTorch, as a fraction of the largest value of a column."""
 
 
-class _Graph:
-    """An ONNX graph that grows node by node; weights are float32."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.weights: dict[str, Any] = {}
-
-    def add(self, operator: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any) -> list[str]:
-        """Append a node; returns the names of its outputs."""
-        names = [f"{operator.lower()}_{len(self.nodes)}_{i}" for i in range(outputs)]
-        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
-        return names
-
-    def constant(self, values: Any, dtype: Any = np.float32) -> str:
-        """A weight with these values; returns its name."""
-        name = f"weight_{len(self.weights)}"
-        self.weights[name] = numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
-        return name
-
-    def append(self, steps: Sequence[Step], x: str, output: str) -> None:
-        """Append steps that lead from the value called `x` to the one called `output`."""
-        for step in steps:
-            x = self._append_step(step, x)
-        self.nodes.append(helper.make_node("Identity", [x], [output]))
-
-    def _append_step(self, step: Step, x: str) -> str:
-        match step:
-            case Affine() if step.shift.ndim == 0:  # no Linear layer beside it to fold into, and of unknown width
-                scaled = self.add("Mul", [x, self.constant(step.scale)])
-                return self.add("Add", [*scaled, self.constant(step.shift)])[0]
-            case Affine():
-                weight = self.constant(np.diag(np.broadcast_to(step.scale, step.shift.shape)))
-                return self.add("Gemm", [x, weight, self.constant(step.shift)])[0]
-            case Linear():
-                return self.add("Gemm", [x, self.constant(step.weight.T), self.constant(step.bias)])[0]
-            case Activation("tanh"):
-                return self.add("Tanh", [x])[0]
-            case Activation("gelu"):
-                grown = self.add("Erf", self.add("Mul", [x, self.constant(math.sqrt(0.5))]))
-                product = self.add("Mul", [x, *self.add("Add", [*grown, self.constant(1.0)])])
-                return self.add("Mul", [*product, self.constant(0.5)])[0]
-            case Skip():
-                inner = x
-                for part in step.steps:
-                    inner = self._append_step(part, inner)
-                return self.add("Add", [x, inner])[0]
-            case Activation("leaky_relu"):
-                return self.add("LeakyRelu", [x], alpha=step.slope)[0]
-            case Activation():
-                below = self.add("HardSigmoid", self.add("Exp", [x]), alpha=1 / math.e, beta=0.0)
-                return self.add("Max", [x, *below])[0]
-        if all(shift is None for shift in step.shifts):
-            return x
-        columns = self.add("Split", [x], outputs=len(step.shifts), axis=1)
-        for i, shift in enumerate(step.shifts):
-            if shift is None:
-                continue
-            if isinstance(step, Logarithm):
-                columns[i] = self.add("Log", [self._shifted(columns[i], shift)])[0]
-            else:
-                columns[i] = self._shifted(self.add("Exp", [columns[i]])[0], -shift)
-        return self.add("Concat", columns, axis=1)[0]
-
-    def _shifted(self, column: str, shift: float) -> str:
-        """A column plus a number; in one dimension, where ONNX Runtime adds it without a loop over the rows."""
-        if not shift:
-            return column
-        axes = self.constant([1], np.int64)
-        flat = self.add("Add", [*self.add("Squeeze", [column, axes]), self.constant([shift])])
-        return self.add("Unsqueeze", [*flat, axes])[0]
-
-
 def encoder_onnx(checkpoint: Checkpoint) -> bytes:
     """ONNX model with the input `jets` (GeV, rad; shape (n, 4)) and the output `latents` (n, latent)."""
-    graph = _Graph()
+    graph = Graph()
     graph.append(encoder_steps(checkpoint), "jets", "latents")
     return _finish(graph, checkpoint, "encoder", ["jets"], ["latents"])
 
 
 def decoder_onnx(checkpoint: Checkpoint) -> bytes:
     """ONNX model with the input `latents` (n, latent) and the output `reconstructed` (GeV, rad; shape (n, 4))."""
-    graph = _Graph()
+    graph = Graph()
     graph.append(decoder_steps(checkpoint), "latents", "reconstructed")
     return _finish(graph, checkpoint, "decoder", ["latents"], ["reconstructed"])
 
 
 def autoencoder_onnx(checkpoint: Checkpoint) -> bytes:
     """ONNX model with the input `jets` and the outputs `latents` and `reconstructed`."""
-    graph = _Graph()
+    graph = Graph()
     graph.append(encoder_steps(checkpoint), "jets", "latents")
     graph.append(decoder_steps(checkpoint), "latents", "reconstructed")
     return _finish(graph, checkpoint, "autoencoder", ["jets"], ["latents", "reconstructed"])
 
 
-def _finish(graph: _Graph, checkpoint: Checkpoint, part: str, inputs: list[str], outputs: list[str]) -> bytes:
+def _finish(graph: Graph, checkpoint: Checkpoint, part: str, inputs: list[str], outputs: list[str]) -> bytes:
     columns = ", ".join(f"{name} [{UNITS[name]}]" if UNITS[name] else name for name in FEATURES)
     latent = latent_width(checkpoint)
     values = {

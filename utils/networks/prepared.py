@@ -4,9 +4,11 @@ On a CPU, ONNX Runtime runs the graphs of `onnx_export`, each thread on batches 
 lies there, PyTorch runs the same steps. Memory stays bounded by the batch, whatever the number of jets.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -14,9 +16,10 @@ import numpy as np
 import torch
 
 from utils.jets import FEATURES
-from utils.networks.checkpoint import Checkpoint
-from utils.networks.folding import decoder_steps, encoder_steps, latent_width, run_steps
+from utils.networks.checkpoint import Checkpoint, architecture_of
+from utils.networks.folding import decoder_steps, encoder_steps, latent_width
 from utils.networks.onnx_export import decoder_onnx, encoder_onnx, make_session
+from utils.networks.steps import run_steps
 
 BATCH_SIZE = 2048
 """Jets in a batch of one CPU thread: its activations fit in the cache."""
@@ -91,15 +94,34 @@ def prepare(checkpoint: Checkpoint, threads: int | None = None) -> PreparedModel
     if device.type != "cpu":
         encoder, decoder = (_on_device(steps(checkpoint), device) for steps in (encoder_steps, decoder_steps))
         return PreparedModel(encoder, decoder, latent, GPU_BATCH_SIZE, threads=1)
-    encoder, decoder = (_on_cpu(content(checkpoint)) for content in (encoder_onnx, decoder_onnx))
+    encoder, decoder = _on_cpu(_Snapshot(_digest(checkpoint), checkpoint))
     return PreparedModel(encoder, decoder, latent, BATCH_SIZE, threads or torch.get_num_threads())
 
 
+@dataclass(frozen=True)
+class _Snapshot:
+    """A model as it is now: equal to another where normalization, architecture and weights are the same."""
+
+    digest: bytes
+    checkpoint: Checkpoint = field(compare=False)
+
+
+def _digest(checkpoint: Checkpoint) -> bytes:
+    described = {"model": architecture_of(checkpoint.model), "normalization": checkpoint.normalization.to_dict()}
+    digest = hashlib.sha256(json.dumps(described).encode())
+    for tensor in checkpoint.model.state_dict().values():
+        digest.update(np.ascontiguousarray(tensor.numpy()))
+    return digest.digest()
+
+
 @lru_cache(maxsize=16)
-def _on_cpu(model: bytes) -> Run:
-    session = make_session(model)
-    name = session.get_inputs()[0].name
-    return lambda batch: session.run(None, {name: batch})[0]
+def _on_cpu(snapshot: _Snapshot) -> tuple[Run, Run]:
+    """Encoder and decoder in ONNX Runtime; made once, since a model is often asked for call by call."""
+    encoder, decoder = (make_session(content(snapshot.checkpoint)) for content in (encoder_onnx, decoder_onnx))
+    return (
+        lambda jets: encoder.run(None, {"jets": jets})[0],
+        lambda latents: decoder.run(None, {"latents": latents})[0],
+    )
 
 
 def _on_device(steps: list, device: torch.device) -> Run:

@@ -38,8 +38,7 @@ COLD_START = """
 import json, sys, time
 clock = [time.perf_counter()]
 import numpy
-from utils.checkpoint import build_model, load_checkpoint, read_header
-from utils.inference import prepare
+from utils.networks import build_model, load_checkpoint, prepare, read_header
 from utils.jets import feature_array
 clock.append(time.perf_counter())
 build_model(read_header(sys.argv[1])["architecture"])

@@ -10,7 +10,7 @@ from utils import plotting
 from utils.cli import main
 from utils.jets import make_table, write_jets
 from utils.networks import VARIANT_LABELS, load_checkpoint
-from utils.study import sweeps as sweep
+from utils.study import sweep_summary, sweeps
 
 
 def make_row(
@@ -45,7 +45,7 @@ def three(variant: str, *ratios: float, **more):
 
 
 def test_mean_and_standard_deviation_over_the_seeds():
-    tanh, elu = sweep.summarize(three("tanh", 0.4, 0.5, 0.6, refined=0.3) + three("elu_bn", 0.5))
+    tanh, elu = sweep_summary.summarize_seeds(three("tanh", 0.4, 0.5, 0.6, refined=0.3) + three("elu_bn", 0.5))
     assert tanh["mse_over_pca"] == pytest.approx((0.5, 0.1))
     assert tanh["refined_over_pca"] == pytest.approx((0.3, 0), abs=1e-12)
     assert tanh["refine_seconds"][0] == 50
@@ -53,17 +53,19 @@ def test_mean_and_standard_deviation_over_the_seeds():
     assert tanh["resolution"]["pt"]["half_width_68"] == pytest.approx((0.051, 0.011))
     assert elu["mse_over_pca"] == (pytest.approx(0.5), None)
     assert elu["refined_mse"] is None
-    frame = sweep.summary_frame([tanh, elu])
+    frame = sweep_summary.summary_frame([tanh, elu])
     assert frame["/ PCA"].tolist() == ["0.5 ± 0.1", "0.5"]
     json.dumps([tanh, elu], allow_nan=False)
 
 
 def test_only_differences_beyond_the_spread_count():
     rows = three("tanh", 0.4, 0.42, 0.44) + three("elu_bn", 0.41, 0.43, 0.45) + three("residual_gelu", 0.2, 0.21, 0.22)
-    text = sweep.describe(sweep.summarize(rows))
+    text = sweep_summary.describe_seeds(sweep_summary.summarize_seeds(rows))
     assert "residual GELU and tanh: apart by 0.21, more than the two spreads together" in text
     assert "tanh and ELU + BN: apart by 0.01, no more than the two spreads together: not distinguished" in text
-    assert "nothing can be said" in sweep.describe(sweep.summarize(three("tanh", 0.4) + three("elu_bn", 0.9)))
+    assert "nothing can be said" in sweep_summary.describe_seeds(
+        sweep_summary.summarize_seeds(three("tanh", 0.4) + three("elu_bn", 0.9))
+    )
 
 
 def xy(line) -> np.ndarray:
@@ -89,7 +91,7 @@ def test_plots_show_every_seed_and_the_baseline():
 
 
 def test_unknown_variants_are_refused(tmp_path, capsys):
-    assert sweep.parse_variants(["all"]) == list(sweep.COMPARED)
+    assert sweeps.parse_variants(["all"]) == list(sweeps.COMPARED)
     assert main(["sweep", "--variants", "tahn", "--output", str(tmp_path)]) == 2
     assert "unknown variant 'tahn'; known: all, linear, tanh" in capsys.readouterr().err
 

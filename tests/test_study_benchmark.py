@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from utils.cli import main
 from utils.jets import load_sample
+from utils.machine import machine_info, torch_threads
 from utils.networks import save_checkpoint
 from utils.plotting import plot_batches, plot_memory, plot_scaling, plot_stage_times
 from utils.report import EXECUTION_TIME, MEMORY, execution
-from utils.study import ORIGINAL, PROJECT, benchmark
+from utils.study import ORIGINAL, PROJECT, benchmark, memory, timing, training_time, ways
 
 MB = 1_000_000
 
@@ -22,8 +23,8 @@ MB = 1_000_000
 @pytest.fixture(autouse=True)
 def one_thread_and_small_matrices(monkeypatch):
     """Tests beside this one slow threads that wait for each other far more than one alone."""
-    monkeypatch.setattr(benchmark, "MATRIX", 128)
-    with benchmark.torch_threads(1):
+    monkeypatch.setattr(timing, "MATRIX", 128)
+    with torch_threads(1):
         yield
 
 
@@ -47,7 +48,7 @@ def models(files):
 
 
 def test_machine_is_described_in_json():
-    machine = json.loads(json.dumps(benchmark.machine_info(), allow_nan=False))
+    machine = json.loads(json.dumps(machine_info(), allow_nan=False))
     assert machine["torch"] == torch.__version__
     assert machine["threads"] == torch.get_num_threads()
     assert machine["memory_bytes"] == psutil.virtual_memory().total
@@ -55,20 +56,20 @@ def test_machine_is_described_in_json():
 
 
 def test_a_timing_is_at_least_a_known_sleep():
-    timing = benchmark.time_call(lambda: time.sleep(0.02), repeats=3)
+    timing = ways.time_call(lambda: time.sleep(0.02), repeats=3)
     assert timing["repeats"] == 3
     assert 0.02 <= timing["low_s"] <= timing["median_s"] <= timing["high_s"]
 
 
 def test_a_timing_warms_up_once_and_stops_after_its_limit():
     calls: list[None] = []
-    timing = benchmark.time_call(lambda: calls.append(time.sleep(0.01)), repeats=1000, limit_s=0.0)  # type: ignore
+    timing = ways.time_call(lambda: calls.append(time.sleep(0.01)), repeats=1000, limit_s=0.0)  # type: ignore
     assert timing["repeats"] == 3
     assert len(calls) == 4
 
 
 def test_summary_of_times_is_median_and_spread():
-    assert benchmark.summarize([float(i) for i in range(101)]) == {
+    assert ways.summarize_times([float(i) for i in range(101)]) == {
         "median_s": 50.0,
         "low_s": 16.0,
         "high_s": 84.0,
@@ -77,34 +78,34 @@ def test_summary_of_times_is_median_and_spread():
 
 
 def test_tensor_meter_sees_a_tensor_of_known_size_and_what_was_freed_meanwhile():
-    assert 8 * MB <= benchmark.tensor_peak(lambda: torch.ones(2 * MB)) < 9 * MB
-    assert 16 * MB <= benchmark.tensor_peak(lambda: (torch.ones(2 * MB) + 1).sum()) < 17 * MB
+    assert 8 * MB <= memory.tensor_peak(lambda: torch.ones(2 * MB)) < 9 * MB
+    assert 16 * MB <= memory.tensor_peak(lambda: (torch.ones(2 * MB) + 1).sum()) < 17 * MB
 
 
 def test_resident_meter_sees_a_tensor_of_known_size_in_a_fresh_process():
-    seen = benchmark.in_fresh_process(_resident_of_a_tensor)
+    seen = memory.in_fresh_process(_resident_of_a_tensor)
     assert 400 * MB <= seen < 600 * MB  # code that is paged in by its first use counts too
 
 
 def _resident_of_a_tensor():
-    return benchmark.resident_peak(lambda: torch.ones(100 * MB))
+    return memory.resident_peak(lambda: torch.ones(100 * MB))
 
 
 def test_resident_meter_works_where_the_system_keeps_no_peak(monkeypatch):
-    monkeypatch.setattr(benchmark, "_reset_resident_peak", lambda: False)
-    assert benchmark.resident_peak(lambda: np.ones(20 * MB)) > 100 * MB
+    monkeypatch.setattr(memory, "_reset_resident_peak", lambda: False)
+    assert memory.resident_peak(lambda: np.ones(20 * MB)) > 100 * MB
 
 
 def test_the_published_memory_meter_sees_arrays_but_no_tensors():
-    assert benchmark.heap_peak(lambda: np.ones(2 * MB)) >= 16 * MB
-    assert benchmark.heap_peak(lambda: torch.ones(2 * MB)) < MB
+    assert memory.heap_peak(lambda: np.ones(2 * MB)) >= 16 * MB
+    assert memory.heap_peak(lambda: torch.ones(2 * MB)) < MB
 
 
 def test_threads_are_restored_after_an_error():
     before = torch.get_num_threads()
 
     def fail():
-        with benchmark.torch_threads(before + 1) as used:
+        with torch_threads(before + 1) as used:
             raise RuntimeError(used)
 
     with pytest.raises(RuntimeError, match=str(before + 1)):
@@ -113,14 +114,14 @@ def test_threads_are_restored_after_an_error():
 
 
 def test_both_ways_give_the_same_latents_and_jets(models, jets):
-    both = benchmark.ways(models["elu_bn"])
+    both = ways.both_ways(models["elu_bn"])
     latents = both[ORIGINAL][0](jets)
     np.testing.assert_allclose(both[PROJECT][0](jets), latents, atol=1e-5)
     np.testing.assert_allclose(both[PROJECT][1](latents), both[ORIGINAL][1](latents), rtol=1e-4, atol=1e-4)
 
 
 def test_arithmetic_of_a_jet_is_that_of_the_matrices():
-    assert benchmark.flop_per_jet(benchmark.untrained_checkpoint("tanh")) == 103_800
+    assert ways.flop_per_jet(benchmark.untrained_checkpoint("tanh")) == 103_800
 
 
 def test_untrained_models_are_the_same_for_the_same_seed_and_leave_the_random_state_alone():
@@ -148,20 +149,20 @@ def test_trained_models_are_preferred_and_others_are_made(tmp_path):
 
 
 def test_cold_start_runs_in_a_process_of_its_own(files):
-    rows = benchmark.time_cold_start(files, repeats=1)
-    assert [row["stage"] for row in rows] == list(benchmark.COLD_STAGES)
+    rows = timing.time_cold_start(files, repeats=1)
+    assert [row["stage"] for row in rows] == list(timing.COLD_STAGES)
     assert all(row["median_s"] > 0 and row["repeats"] == 1 for row in rows)
 
 
 def test_stages_throughput_and_calls_give_rows_that_the_plots_draw(models, jets):
-    stages = benchmark.time_stages(models, jets, repeats=3)
+    stages = timing.time_stages(models, jets, repeats=3)
     assert {(row["stage"], row["way"], "ratio" in row) for row in stages} == {
         ("encoding", PROJECT, True),
         ("encoding", ORIGINAL, False),
         ("decoding", PROJECT, True),
         ("decoding", ORIGINAL, False),
     }
-    (row,) = benchmark.time_throughput(models, jets, turns=3)
+    (row,) = timing.time_throughput(models, jets, turns=3)
     assert row["ratio"] == pytest.approx(row["jets_per_s"] / row["original_jets_per_s"])
     assert row["efficiency"] == pytest.approx(103_800 * row["jets_per_s"] / 1e9 / row["matrix_gflops"])
     figure = Figure()
@@ -169,25 +170,25 @@ def test_stages_throughput_and_calls_give_rows_that_the_plots_draw(models, jets)
     bars = plot_stage_times(first, stages, ("encoding", "decoding"))
     assert [len(container) for container in bars] == [2, 2]
     assert first.get_ylabel() == "time [ms]"
-    lines = plot_batches(second, benchmark.time_batches(models, jets, (1, 100), limit_s=0.0))
+    lines = plot_batches(second, timing.time_batches(models, jets, (1, 100), limit_s=0.0))
     assert [np.asarray(line.get_xdata()).tolist() for line in lines] == [[1, 100], [1, 100]]
-    scaling = benchmark.time_scaling(models, jets, (100, 1000, 3000), limit_s=0.0)
+    scaling = timing.time_scaling(models, jets, (100, 1000, 3000), limit_s=0.0)
     assert [row["jets"] for row in scaling] == [100, 1000, 3000]
     assert len(plot_scaling(third, scaling)) == 1
     assert third.get_xlabel() == "number of jets"
 
 
 def test_the_original_way_is_kept_within_the_memory_that_is_free(models, jets, monkeypatch):
-    monkeypatch.setattr(benchmark, "original_limit", lambda device: 50)
-    (row,) = benchmark.time_throughput(models, jets, turns=3)
+    monkeypatch.setattr(timing, "original_limit", lambda device: 50)
+    (row,) = timing.time_throughput(models, jets, turns=3)
     assert (row["jets"], row["original_jets"]) == (300, 50)
-    rows = benchmark.time_batches(models, jets, (10, 100), limit_s=0.0)
+    rows = timing.time_batches(models, jets, (10, 100), limit_s=0.0)
     assert [(row["way"], row["jets"]) for row in rows] == [(PROJECT, 10), (PROJECT, 100), (ORIGINAL, 10)]
 
 
 def test_memory_of_the_original_way_grows_with_the_jets_and_this_one_stays(files, jets):
-    many = benchmark.tile_jets(jets, 20_000)
-    rows = {(row["way"], row["stage"]): row for row in benchmark.trace_memory(files, many, threads=1)}
+    many = ways.tile_jets(jets, 20_000)
+    rows = {(row["way"], row["stage"]): row for row in memory.trace_memory(files, many, threads=1)}
     original, project = rows[ORIGINAL, "encoding"], rows[PROJECT, "encoding"]
     activations = 20_000 * 2 * (200 + 100 + 50 + 3) * 4
     assert original["tensors"] > activations
@@ -205,12 +206,12 @@ def test_memory_of_the_original_way_grows_with_the_jets_and_this_one_stays(files
 
 
 def test_memory_above_input_and_output_does_not_grow_with_the_jets(files):
-    for row in benchmark.trace_bounded(files, 400_000, threads=2):
+    for row in memory.trace_bounded(files, 400_000, threads=2):
         assert max(row["encoding"], row["decoding"]) < 64 * MB
 
 
 def test_training_is_timed_in_both_ways():
-    result = benchmark.time_training(load_sample(max_jets=2000), epochs=3)
+    result = training_time.time_training(load_sample(max_jets=2000), epochs=3)
     assert set(result["epoch_s"]) == {PROJECT, ORIGINAL, "ratio"}
     assert result["reached_s"][ORIGINAL] > 0
     assert [row["epoch"] for row in result["rows"] if row["way"] == ORIGINAL] == [1, 2, 3]
@@ -241,7 +242,7 @@ def test_third_table_of_readme_takes_its_numbers_from_both_notebooks():
     stages = ("import", "initialization", "load", "preparation", "encoding", "decoding")
     row = {"model": "tanh", "label": "tanh", "device": "cpu", "jets": 1_000_000}
     times = {
-        "machine": benchmark.machine_info(),
+        "machine": machine_info(),
         "weights": {"tanh": "untrained, seed 0"},
         "stages": [row | {"stage": s, "way": PROJECT, "median_s": (i + 1) / 1e3} for i, s in enumerate(stages)],
         "throughput": [row | {"jets_per_s": 1.234e6, "ratio": 5.04, "efficiency": 0.62}],

@@ -11,7 +11,6 @@ import torch
 from utils.cli import main
 from utils.networks import (
     VARIANTS,
-    Activation,
     Affine,
     Autoencoder,
     AutoencoderConfig,
@@ -31,6 +30,7 @@ from utils.networks import (
     run_steps,
     save_checkpoint,
 )
+from utils.networks.steps import LeakyRelu, ShiftedElu
 from utils.study import untrained_checkpoint
 
 
@@ -66,7 +66,7 @@ def test_folded_steps_equal_the_unfolded_model_in_double_precision(jets):
 def test_no_batch_norm_is_left_between_linear_layers(name):
     kinds = [type(step) for step in encoder_steps(untrained_checkpoint(name))]
     assert kinds.count(Linear) == 4
-    assert kinds.count(Activation) == 4
+    assert kinds.count(LeakyRelu) + kinds.count(ShiftedElu) == 4
     assert kinds.count(Affine) == 1  # BatchNorm of the latent itself, after which no Linear layer comes
     assert kinds[-1] is Affine
 
@@ -91,7 +91,7 @@ def test_onnx_equals_pytorch_for_every_variant(jets):
 
 def test_an_export_that_differs_is_refused_and_nothing_is_written(jets, tmp_path, monkeypatch):
     wrong = decoder_onnx(untrained_checkpoint("tanh", seed=1))
-    monkeypatch.setattr("utils.export.decoder_onnx", lambda checkpoint: wrong)
+    monkeypatch.setattr("utils.networks.onnx_export.decoder_onnx", lambda checkpoint: wrong)
     with pytest.raises(ValueError, match="ONNX and PyTorch differ in reconstructed"):
         export_model(untrained_checkpoint("tanh"), tmp_path / "tanh.onnx", jets)
     assert not list(tmp_path.iterdir())

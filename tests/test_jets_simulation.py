@@ -22,6 +22,7 @@ from utils.jets import (
     simulate_jets,
     simulation,
 )
+from utils.jets.calorimeter import cluster_jets, fine_tower, make_calorimeter
 
 DATASETS = Path(__file__).resolve().parent.parent / "datasets"
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999)
@@ -92,14 +93,14 @@ def test_unusable_arguments_are_named(name: str, value: int) -> None:
 def test_regions_of_broken_towers_are_refused() -> None:
     settings = SimulationSettings(regions=(CalorimeterRegion(2.5, 2, 1.0),))
     with pytest.raises(JetError, match=r"up to \|eta\| = 2.5: expected a positive whole number of towers of 2 x 2"):
-        simulation._calorimeter(settings)
+        make_calorimeter(settings)
 
 
 def test_a_particle_falls_into_the_tower_around_it() -> None:
-    calorimeter = simulation._calorimeter(SimulationSettings())
+    calorimeter = make_calorimeter(SimulationSettings())
     random = np.random.default_rng(0)
     eta, phi = random.uniform(-4.9, 4.9, 2000), random.uniform(-np.pi, np.pi, 2000)
-    tower = calorimeter.tower_of[simulation._fine_tower(eta, phi, 4.9)]
+    tower = calorimeter.tower_of[fine_tower(eta, phi, 4.9)]
     half_width = np.where(np.abs(eta) < 2.5, 0.05, 0.1)
     assert np.all(np.abs(calorimeter.eta[tower] - eta) <= half_width + 1e-9)
     assert np.all(np.abs(calorimeter.phi[tower] - phi) <= half_width * np.pi / 3.2 + 1e-9)
@@ -109,14 +110,14 @@ def test_a_single_tower_makes_a_massless_jet_and_two_towers_a_massive_one() -> N
     pytest.importorskip("pythia8mc", reason="the extra compression-hep[simulation] is not installed")
     pytest.importorskip("fastjet", reason="the extra compression-hep[simulation] is not installed")
     settings = SimulationSettings()
-    calorimeter = simulation._calorimeter(settings)
+    calorimeter = make_calorimeter(settings)
     energy = np.zeros((2, len(calorimeter.eta)))
     alone, beside, forward = calorimeter.tower_of[
-        simulation._fine_tower(np.array([0.05, 0.15, 4.05]), np.array([0.3, 0.3, 2.0]), 4.9)
+        fine_tower(np.array([0.05, 0.15, 4.05]), np.array([0.3, 0.3, 2.0]), 4.9)
     ]
     energy[0, [alone, forward]] = 200.0, 30.0
     energy[1, [alone, beside]] = 200.0, 100.0
-    event, m, pt, _, eta = simulation._jets(energy, np.array([7, 8]), np.ones(2), settings, calorimeter)
+    event, m, pt, _, eta = cluster_jets(energy, np.array([7, 8]), np.ones(2), settings, calorimeter)
     assert event.tolist() == [7, 7, 8]
     assert pt == pytest.approx([200, 30, 300], rel=1e-2)
     assert eta[1] == pytest.approx(4.0)

@@ -1,0 +1,54 @@
+"""An ONNX graph that grows step by step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from onnx import helper, numpy_helper
+
+from utils.networks.steps import Step
+
+
+class Graph:
+    """An ONNX graph that grows node by node; weights are float32."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.weights: dict[str, Any] = {}
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node; returns the name of its output."""
+        return self._node(operator, inputs, 1, attributes)[0]
+
+    def split(self, x: str, columns: int) -> list[str]:
+        """The names of the columns of the value called `x`, each of shape (n, 1)."""
+        return self._node("Split", [x], columns, {"axis": 1})
+
+    def shifted(self, column: str, shift: float) -> str:
+        """A column plus a number; in one dimension, where ONNX Runtime adds it without a loop over the rows."""
+        if not shift:
+            return column
+        axes = self.constant([1], np.int64)
+        flat = self.add("Add", self.add("Squeeze", column, axes), self.constant([shift]))
+        return self.add("Unsqueeze", flat, axes)
+
+    def constant(self, values: Any, dtype: Any = np.float32) -> str:
+        """A weight with these values; returns its name."""
+        name = f"weight_{len(self.weights)}"
+        self.weights[name] = numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
+        return name
+
+    def add_steps(self, steps: Sequence[Step], x: str) -> str:
+        """Append steps from the value called `x` on; returns the name of the result."""
+        for step in steps:
+            x = step.add_to(self, x)
+        return x
+
+    def append(self, steps: Sequence[Step], x: str, output: str) -> None:
+        """Append steps that lead from the value called `x` to the one called `output`."""
+        self.nodes.append(helper.make_node("Identity", [self.add_steps(steps, x)], [output]))
+
+    def _node(self, operator: str, inputs: Sequence[str], outputs: int, attributes: dict[str, Any]) -> list[str]:
+        names = [f"{operator.lower()}_{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
+        return names
