@@ -22,6 +22,7 @@ from .published import (
 )
 from .read import iter_jets as iter_jets, read_jets as read_jets, sample_files as sample_files
 from .samples import (
+    EMBEDDED_FILES as EMBEDDED_FILES,
     Sample as Sample,
     first_events as first_events,
     load_contrasting_samples as load_contrasting_samples,

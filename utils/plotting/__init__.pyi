@@ -4,6 +4,25 @@ from .benchmark import (
     plot_scaling as plot_scaling,
     plot_stage_times as plot_stage_times,
 )
-from .jets import plot_samples as plot_samples
+from .errors import (
+    plot_corner as plot_corner,
+    plot_overlays as plot_overlays,
+    plot_plane as plot_plane,
+    plot_residuals as plot_residuals,
+)
+from .jets import (
+    plot_correlations as plot_correlations,
+    plot_distributions as plot_distributions,
+    plot_samples as plot_samples,
+)
 from .rates import plot_rate_distortion as plot_rate_distortion, plot_rate_resolution as plot_rate_resolution
-from .training import plot_transfer as plot_transfer
+from .style import SYMBOLS as SYMBOLS, axis_label as axis_label, save_figure as save_figure
+from .training import (
+    plot_activations as plot_activations,
+    plot_comparison as plot_comparison,
+    plot_learning_rate as plot_learning_rate,
+    plot_losses as plot_losses,
+    plot_sample_size as plot_sample_size,
+    plot_training_time as plot_training_time,
+    plot_transfer as plot_transfer,
+)

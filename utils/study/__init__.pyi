@@ -1,15 +1,22 @@
 from .benchmark import (
     EFFORTS as EFFORTS,
+    THROUGHPUT_COLUMNS as THROUGHPUT_COLUMNS,
     benchmark_text as benchmark_text,
+    describe_weights as describe_weights,
     find_models as find_models,
+    load_models as load_models,
     run_benchmark as run_benchmark,
     untrained_checkpoint as untrained_checkpoint,
 )
+from .memory import trace_bounded as trace_bounded, trace_memory as trace_memory
 from .methods import (
     DEFAULT_SETTING as DEFAULT_SETTING,
+    LATENT_BITS as LATENT_BITS,
+    MSE_STEPS as MSE_STEPS,
     all_methods as all_methods,
     bounded_method as bounded_method,
     bounds_for_mse as bounds_for_mse,
+    missing_methods as missing_methods,
     round_mantissa as round_mantissa,
 )
 from .ratedistortion import (
@@ -22,19 +29,34 @@ from .ratedistortion import (
     nearest_neighbour_entropy as nearest_neighbour_entropy,
     shannon_lower_bound as shannon_lower_bound,
 )
-from .record import notebook_folders as notebook_folders, save_model as save_model
+from .record import notebook_folders as notebook_folders, save_model as save_model, write_metrics as write_metrics
 from .reproduction import (
     LABELS as LABELS,
     PUBLISHED_RESULTS as PUBLISHED_RESULTS,
+    evaluate_published as evaluate_published,
+    load_result as load_result,
     markdown_tables as markdown_tables,
     published_custom_inverse as published_custom_inverse,
     reproduce as reproduce,
     text_tables as text_tables,
 )
 from .sweep_summary import (
+    describe_seeds as describe_seeds,
     largest_sample as largest_sample,
+    seeds_frame as seeds_frame,
     summarize_seeds as summarize_seeds,
+    summary_frame as summary_frame,
     write_sweep as write_sweep,
 )
 from .sweeps import COMPARED as COMPARED, SweepError as SweepError, sweep as sweep
-from .ways import ORIGINAL as ORIGINAL, PROJECT as PROJECT, Row as Row
+from .timing import (
+    COLD_STAGES as COLD_STAGES,
+    time_batches as time_batches,
+    time_cold_start as time_cold_start,
+    time_data as time_data,
+    time_scaling as time_scaling,
+    time_stages as time_stages,
+    time_throughput as time_throughput,
+)
+from .training_time import time_training as time_training
+from .ways import ORIGINAL as ORIGINAL, PROJECT as PROJECT, Row as Row, tile_jets as tile_jets

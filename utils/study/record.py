@@ -6,7 +6,7 @@ from typing import Any
 
 from utils.files import REPOSITORY, write_json
 from utils.jets import Sample
-from utils.machine import machine_info
+from utils.machine import machine_info, pick_device
 from utils.networks import Checkpoint, save_checkpoint
 
 
@@ -37,7 +37,7 @@ def write_metrics(
         "profile": profile,
         "dataset": sample.source,
         "seed": seed,
-        "device": str(device),
+        "device": str(pick_device(device)),
         "machine": machine_info(),
         **results,
     }
