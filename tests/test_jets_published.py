@@ -207,7 +207,7 @@ def test_a_download_that_is_killed_leaves_no_file_of_that_name(server, tmp_path)
     name = published.TEST_SAMPLE
     server.answers[f"/datasets/{name}"] = [(b"x" * 10_000, 5_000)]
     server.hold.set()
-    code = f"from utils.published import *; fetch_published({str(tmp_path)!r}, base_url={server.url!r})"
+    code = f"from utils.jets import fetch_published; fetch_published({str(tmp_path)!r}, base_url={server.url!r})"
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not server.requested and process.poll() is None and time.monotonic() < deadline:
@@ -438,7 +438,9 @@ def test_a_payload_in_a_plain_pickle_is_refused_by_name_and_not_run(tmp_path):
 
 def test_a_whole_model_or_an_exported_learner_is_refused_with_advice(tmp_path):
     torch.save(small_model("tanh"), tmp_path / "model.pth")
-    with pytest.raises(CheckpointError, match=r"asks for utils\.autoencoder\.Autoencoder.* save the weights alone"):
+    with pytest.raises(
+        CheckpointError, match=r"asks for utils\.networks\.autoencoder\.Autoencoder.* the weights alone"
+    ):
         load_published(tmp_path / "model.pth")
     torch.save(Learner.__new__(Learner), tmp_path / "export.pkl")
     with pytest.raises(

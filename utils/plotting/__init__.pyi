@@ -6,6 +6,7 @@ from .benchmark import (
 )
 from .errors import (
     plot_corner as plot_corner,
+    plot_overlay as plot_overlay,
     plot_overlays as plot_overlays,
     plot_plane as plot_plane,
     plot_residuals as plot_residuals,
@@ -16,7 +17,12 @@ from .jets import (
     plot_samples as plot_samples,
 )
 from .rates import plot_rate_distortion as plot_rate_distortion, plot_rate_resolution as plot_rate_resolution
-from .style import SYMBOLS as SYMBOLS, axis_label as axis_label, save_figure as save_figure
+from .style import (
+    SYMBOLS as SYMBOLS,
+    axis_label as axis_label,
+    residual_label as residual_label,
+    save_figure as save_figure,
+)
 from .training import (
     plot_activations as plot_activations,
     plot_comparison as plot_comparison,
