@@ -16,7 +16,6 @@ from utils.jets import (
     number_of_events,
     samples as datasets,
 )
-from utils.jets.samples import select_jets
 from utils.metrics import describe_transfer, evaluate_transfer, transfer_frame
 from utils.networks import StandardNormalization, pca_checkpoint
 from utils.plotting import plot_samples, plot_transfer
@@ -47,24 +46,24 @@ def transfer():
 
 
 def test_a_selection_keeps_jets_by_pt_and_eta_and_says_so():
-    chosen = select_jets(sample(), pt_min=40, eta_max=2.1)
+    chosen = sample().select(pt_min=40, eta_max=2.1)
     for part in (chosen.train, chosen.valid, chosen.test):
         assert part["pt"].min() > 40
         assert part["eta"].abs().max() < 2.1
         assert (len(part), number_of_events(part)) == (40, 40)
-    assert chosen.source["selection"] == "pt > 40 GeV, |eta| < 2.1"
+    assert chosen.source["selection"] == "pt >= 40 GeV, |eta| <= 2.1"
     assert chosen.source["jets"] == {"train": 40, "valid": 40, "test": 40}
 
 
 def test_events_that_lose_all_their_jets_to_a_selection_are_empty_events():
-    chosen = select_jets(sample(), pt_min=75, eta_max=2.1)
+    chosen = sample().select(pt_min=75, eta_max=2.1)
     assert 0 < len(chosen.test) < 40
     assert number_of_events(chosen.test) == 40
 
 
 def test_a_selection_that_keeps_nothing_is_an_error():
-    with pytest.raises(JetError, match=r"none of the 80 train jets has pt > 500 GeV and \|eta\| < 1$"):
-        select_jets(sample(), pt_min=500, eta_max=1)
+    with pytest.raises(JetError, match=r"none of the 80 train jets has pt >= 500 GeV and \|eta\| <= 1$"):
+        sample().select(pt_min=500, eta_max=1)
 
 
 def test_without_the_published_jets_there_are_a_sample_and_a_selection_of_it(tmp_path, monkeypatch):

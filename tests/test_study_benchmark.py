@@ -251,7 +251,7 @@ def test_third_table_of_readme_takes_its_numbers_from_both_notebooks():
     assert execution({EXECUTION_TIME: times | source}) is None
     table = execution({EXECUTION_TIME: times | source, MEMORY: memory | source})
     assert table is not None
-    assert table.rows == (("tanh", "cpu", "2.0", "3.0", "4.0", "5.0", "6.0", "1.23", "5.0", "62%", "9"),)
+    assert list(table.rows) == [("tanh", "cpu", "2.0", "3.0", "4.0", "5.0", "6.0", "1.23", "5.0", "62%", "9")]
     assert len(table.header) == len(table.rows[0])
     assert "Weights are random" in table.caption
     assert "10,000,000 jets" in table.caption

@@ -17,7 +17,7 @@ def make_row(
     variant: str, seed: int, ratio: float, refined: float | None = None, max_jets=None, loss="mse", schedule="project"
 ):
     resolution = [
-        {"quantity": name, "half_width_68": ratio / 10 + seed / 1000, "q99": ratio}
+        {"quantity": name, "unit": "", "jets": 9, "masked": 0, "half_width_68": ratio / 10 + seed / 1000, "q99": ratio}
         for name in ("m", "pt", "phi", "eta")
     ]
     row = {

@@ -21,6 +21,7 @@ from utils.cluster import connect, run_tasks
 from utils.files import remove_leftovers
 from utils.jets import FEATURES, JetError, Paths, is_remote, sample_files
 from utils.metrics import StreamingResolution
+from utils.text import Table
 
 RECORDS = ".compressionhep"
 
@@ -34,8 +35,6 @@ CONTAINER = ".zarr.zip"
 
 PART = re.compile(r"\.part-\d+-of-\d+")
 """What the names of the outputs of one large file differ in."""
-
-COLUMN_WIDTHS = {"median": 10, "half_width_68": 14, "q99": 10, "max": 10}
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Campaign:
         for row in self.rows:
             for summary, more in zip(summaries, row["summaries"], strict=True):
                 summary.merge(more)
-        return {summary.quantity: summary.to_dict() for summary in summaries}
+        return {summary.quantity: summary.result().to_dict() for summary in summaries}
 
 
 def is_folder(output: str | Path) -> bool:
@@ -281,10 +280,10 @@ def campaign_text(campaign: Campaign) -> str:
 
 def resolution_text(resolution: Mapping[str, Mapping[str, Any]]) -> str:
     """The errors of `Campaign.resolution` as lines of text."""
-    header = "     " + " ".join(f"{key:>{width}}" for key, width in COLUMN_WIDTHS.items()) + " unit"
-    lines = []
-    for name, row in resolution.items():
-        if "median" in row:
-            numbers = (f"{row[key]:{width}.3g}" for key, width in COLUMN_WIDTHS.items())
-            lines.append(f"{name:4} {' '.join(numbers)} {row['unit']}")
-    return "\n".join([header, *lines])
+    columns = ("median", "half_width_68", "q99", "max")
+    rows = [
+        [name, *(f"{row[column]:.3g}" for column in columns), row["unit"]]
+        for name, row in resolution.items()
+        if "median" in row
+    ]
+    return Table("", ("", *columns, "unit"), rows).grid("plain")

@@ -158,7 +158,7 @@ def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
         for summary, x, y in zip(summaries, true.T, output.T, strict=True):
             summary.add(x, y)
         jets, events = jets + len(table), events + number_of_events(table)
-    errors = {summary.quantity: summary.to_dict() for summary in summaries}
+    errors = {summary.quantity: summary.result().to_dict() for summary in summaries}
     return {"jets": jets, "events": events, "errors": errors, "summaries": summaries}
 
 

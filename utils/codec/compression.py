@@ -93,7 +93,7 @@ def compress(
         if training_range is None:
             del totals["outside_training_range"]
         writer.close(
-            totals | {"source": name | _checksums(source), "errors": {e.quantity: e.to_dict() for e in errors}}
+            totals | {"source": name | _checksums(source), "errors": {e.quantity: e.result().to_dict() for e in errors}}
         )
     return inspect(path)
 

@@ -49,6 +49,7 @@ from .table import (
     make_table as make_table,
     number_of_events as number_of_events,
     select_jets as select_jets,
+    wrap_angle as wrap_angle,
     wrap_phi as wrap_phi,
 )
 from .write import convert_jets as convert_jets, write_jets as write_jets

@@ -12,7 +12,7 @@ from utils.jets.formats.pickles import read_pickled_table
 from utils.jets.formats.source import is_remote
 from utils.jets.published import TEST_SAMPLE, TRAIN_SAMPLE, find_published, has_published
 from utils.jets.read import read_jets, sample_files
-from utils.jets.table import FEATURES, JetError, Paths, event_counts, make_table, run_lengths
+from utils.jets.table import FEATURES, JetError, Paths, event_counts, make_table, run_lengths, select_jets
 
 EMBEDDED = REPOSITORY / "datasets"
 
@@ -39,6 +39,16 @@ class Sample:
         train, valid = (first_events(table, round(share * len(table))) for table in (self.train, self.valid))
         counts = {"train": len(train), "valid": len(valid), "test": len(self.test)}
         return Sample(train, valid, self.test, self.source | {"jets": counts})
+
+    def select(self, pt_min: float | None = None, eta_max: float | None = None) -> "Sample":
+        """The jets with pt >= `pt_min` GeV and |eta| <= `eta_max`; JetError where a part would have none."""
+        parts = {name: select_jets(getattr(self, name), pt_min, eta_max) for name in ("train", "valid", "test")}
+        cuts = [f"pt >= {pt_min:g} GeV"] * (pt_min is not None) + [f"|eta| <= {eta_max:g}"] * (eta_max is not None)
+        for name, table in parts.items():
+            if len(table) == 0:
+                raise JetError(f"none of the {len(getattr(self, name))} {name} jets has {' and '.join(cuts)}")
+        counts = {name: len(table) for name, table in parts.items()}
+        return Sample(**parts, source=self.source | {"selection": ", ".join(cuts), "jets": counts})
 
     @property
     def training_data(self) -> dict[str, Any]:
@@ -94,30 +104,14 @@ def load_contrasting_samples(
     """Samples by name, to see what a model that was trained on one makes of another.
 
     The first is `dataset`; then the published one, if it is at hand (the embedded one, where the first is the
-    published); and the jets of the first with pt > 40 GeV and |eta| < 2.1 alone, a deliberately different selection.
+    published); and the jets of the first with pt >= 40 GeV and |eta| <= 2.1 alone, a deliberately different selection.
     """
     first = load_sample(dataset, max_jets=max_jets, seed=seed)
     samples = {Path(dataset).stem: first}
     other = "embedded" if str(dataset) == "published" else "published"
     if other == "embedded" or has_published(TEST_SAMPLE):
         samples[other] = load_sample(other, max_jets=max_jets, seed=seed)
-    return samples | {"central, high pt": select_jets(first, pt_min=40.0, eta_max=2.1)}
-
-
-def select_jets(sample: Sample, pt_min: float, eta_max: float) -> Sample:
-    """The jets of a sample with pt > `pt_min` (GeV) and |eta| < `eta_max`; JetError where a part would have none."""
-    parts = {}
-    for name in ("train", "valid", "test"):
-        table = getattr(sample, name)
-        rows = table[(table["pt"] > pt_min) & (table["eta"].abs() < eta_max)]
-        if len(rows) == 0:
-            raise JetError(f"none of the {len(table)} {name} jets has pt > {pt_min:g} GeV and |eta| < {eta_max:g}")
-        parts[name] = _with_events(rows, np.setdiff1d(event_counts(table)[0], rows["event"]))
-    source = sample.source | {
-        "selection": f"pt > {pt_min:g} GeV, |eta| < {eta_max:g}",
-        "jets": {name: len(table) for name, table in parts.items()},
-    }
-    return Sample(**parts, source=source)
+    return samples | {"central, high pt": first.select(pt_min=40.0, eta_max=2.1)}
 
 
 def load_published_jets(name: str = TEST_SAMPLE, folder: str | Path | None = None) -> pd.DataFrame:

@@ -7,7 +7,7 @@ one event stand together. Events without a jet have no row: their numbers are li
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,7 @@ MEV_FROM = 2000.0
 PHI_TOLERANCE = 1e-4
 """|phi| may exceed pi by this much, in rad, from rounding; it is then wrapped."""
 
+Angles = TypeVar("Angles", bound=Any)
 Paths = str | Path | Iterable[str | Path]
 
 
@@ -115,6 +116,14 @@ def merge_empty(numbers: np.ndarray, counts: np.ndarray, empty: Any) -> tuple[np
 def number_of_events(table: pd.DataFrame) -> int:
     """Number of events, those without jets included."""
     return len(event_counts(table)[0])
+
+
+def wrap_angle(angle: Angles) -> Angles:
+    """Angles, or differences of angles, in rad, as NumPy array or torch tensor, brought within +-pi by whole turns.
+
+    What lies within +-pi already stays bit for bit.
+    """
+    return angle - 2 * np.pi * (angle / (2 * np.pi)).round()
 
 
 def wrap_phi(phi: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ from .errors import (
     mean_squared_error as mean_squared_error,
     published_residuals as published_residuals,
     residuals as residuals,
-    resolution_table as resolution_table,
 )
 from .evaluation import (
     describe as describe,
@@ -15,5 +14,13 @@ from .evaluation import (
     evaluate_transfer as evaluate_transfer,
     resolution_frame as resolution_frame,
     transfer_frame as transfer_frame,
+)
+from .resolution import (
+    Resolution as Resolution,
+    central_68 as central_68,
+    median_and_width as median_and_width,
+    read_resolutions as read_resolutions,
+    resolution_table as resolution_table,
+    resolutions as resolutions,
 )
 from .streaming import StreamingResolution as StreamingResolution

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from utils.jets import FEATURES, MASSLESS, JetError
+from utils.jets import FEATURES, MASSLESS, wrap_angle
 
 RESIDUAL_UNITS = {"m": "relative", "pt": "relative", "phi": "rad", "eta": ""}
 
 
 def delta_phi(reconstructed: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """reconstructed - true, wrapped into [-pi, pi), in rad."""
-    return (np.asarray(reconstructed, np.float64) - true + np.pi) % (2 * np.pi) - np.pi
+    """reconstructed - true the shorter way round, within +-pi, in rad, float64."""
+    return wrap_angle(np.asarray(reconstructed, np.float64) - true)
 
 
 def residuals(true: np.ndarray, reconstructed: np.ndarray) -> pd.DataFrame:
@@ -32,32 +32,6 @@ def residuals(true: np.ndarray, reconstructed: np.ndarray) -> pd.DataFrame:
     massive = np.abs(true[:, m]) >= MASSLESS
     difference[:, m] = np.divide(difference[:, m], true[:, m], out=np.full(len(true), np.nan), where=massive)
     return pd.DataFrame(difference, columns=list(FEATURES))
-
-
-def resolution_table(true: np.ndarray, reconstructed: np.ndarray) -> pd.DataFrame:
-    """Bias, width and tails of the residuals, one row per feature.
-
-    Columns: `unit`; `jets` counted and jets `masked` for being massless; `mean` and `median` (bias);
-    `half_width_68`, half the distance between the 16% and 84% quantiles; `q99` and `max` of the absolute residual.
-    Raises JetError where a quantity has no residual: no jets, or massless ones alone.
-    """
-    rows = {}
-    for name, column in residuals(true, reconstructed).items():
-        values = column.dropna().to_numpy()
-        if not len(values):
-            raise JetError(f"no {name} residual in {len(column)} jets (massless jets have no relative mass residual)")
-        low, median, high = np.quantile(values, [0.16, 0.5, 0.84])
-        rows[name] = {
-            "unit": RESIDUAL_UNITS[str(name)],
-            "jets": len(values),
-            "masked": len(column) - len(values),
-            "mean": values.mean(),
-            "median": median,
-            "half_width_68": (high - low) / 2,
-            "q99": np.quantile(np.abs(values), 0.99),
-            "max": np.abs(values).max(),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("quantity")
 
 
 def mean_squared_error(true: np.ndarray, reconstructed: np.ndarray) -> float:
@@ -94,5 +68,5 @@ def absolute_error(quantity: str, true: np.ndarray, reconstructed: np.ndarray) -
         error = np.subtract(reconstructed, true, dtype=np.float64)
         np.abs(error, out=error)
         if quantity == "phi" and len(error) and not error.max() <= np.pi:
-            error = np.abs(error - 2 * np.pi * np.rint(error / (2 * np.pi)))
+            error = np.abs(wrap_angle(error))
     return error

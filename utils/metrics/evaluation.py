@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from utils.jets import FEATURES, Sample, feature_array
-from utils.metrics.errors import mean_squared_error, resolution_table
+from utils.metrics.errors import mean_squared_error
+from utils.metrics.resolution import Resolution, read_resolutions, resolutions
 from utils.networks import (
     VARIANT_LABELS,
     Checkpoint,
@@ -24,9 +25,9 @@ def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> di
 
     `mse` in the space the model was trained in, which cannot be compared between normalizations; `mse_custom` in the
     custom-normalized space, None where an output has no place there (m <= -1 GeV or pt <= 0: counted in `unphysical`);
-    `resolution`, the rows of `resolution_table` in physical units. With `refine`, `refined` holds the same three of
-    latents that so many steps of `refine_latents` improved, `steps`, and the CPU `seconds` (of the whole process) that
-    a million jets took, to `encode` and to `refine`.
+    `resolution`, rows of `resolutions` in physical units. With `refine`, `refined` holds the same three of latents that
+    so many steps of `refine_latents` improved, `steps`, and the CPU `seconds` (of the whole process) that a million
+    jets took, to `encode` and to `refine`.
     """
     true = feature_array(table)
     start = time.process_time()
@@ -66,7 +67,7 @@ def _errors(checkpoint: Checkpoint, true: np.ndarray, latents: np.ndarray) -> di
         "mse": mean_squared_error(normalization.normalize(true), normalization.normalize(output)),
         "mse_custom": comparable,
         "unphysical": unphysical,
-        "resolution": resolution_table(true, output).reset_index().to_dict("records"),
+        "resolution": [{"quantity": name} | found.to_dict() for name, found in resolutions(true, output).items()],
     }
 
 
@@ -79,7 +80,7 @@ def resolution_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def describe(rows: list[dict[str, Any]]) -> str:
     """What the numbers of `evaluate` say, in sentences (Markdown): the last row is the baseline."""
     *models, baseline = rows
-    widths = {row["label"]: {entry["quantity"]: entry for entry in row["resolution"]} for row in rows}
+    widths = {row["label"]: read_resolutions(row["resolution"]) for row in rows}
     lines = []
     for row in models:
         ratio = row["mse"] / baseline["mse"]
@@ -90,8 +91,8 @@ def describe(rows: list[dict[str, Any]]) -> str:
             + ", ".join(
                 f"{quantity} {_readable(entries[quantity])} ({_readable(others[quantity])})" for quantity in FEATURES
             )
-            + f". The worst 1% of the jets miss pt by more than {100 * entries['pt']['q99']:.1f}% and m by more than "
-            f"{100 * entries['m']['q99']:.0f}%."
+            + f". The worst 1% of the jets miss pt by more than {100 * entries['pt'].q99:.1f}% and m by more than "
+            f"{100 * entries['m'].q99:.0f}%."
         )
         if row["unphysical"]:
             lines.append(f"  {row['unphysical']} jets come out with m <= -1 GeV or pt <= 0.")
@@ -112,7 +113,7 @@ def transfer_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(
         [
             {"tested on": row["tested_on"], "trained on": row["trained_on"], "MSE": row["mse"]}
-            | {entry["quantity"]: entry["half_width_68"] for entry in row["resolution"]}
+            | {name: found.half_width_68 for name, found in read_resolutions(row["resolution"]).items()}
             for row in rows
         ]
     )
@@ -130,7 +131,7 @@ def describe_transfer(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def _readable(entry: dict[str, Any]) -> str:
-    if entry["unit"] == "relative":
-        return f"{100 * entry['half_width_68']:.2g}%"
-    return f"{entry['half_width_68']:.2g} {entry['unit']}".strip()
+def _readable(resolution: Resolution) -> str:
+    if resolution.unit == "relative":
+        return f"{100 * resolution.half_width_68:.2g}%"
+    return f"{resolution.half_width_68:.2g} {resolution.unit}".strip()

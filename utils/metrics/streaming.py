@@ -1,13 +1,15 @@
 """The resolution of a stream of jets, in bounded memory."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from utils.jets import MASSLESS
-from utils.metrics.errors import RESIDUAL_UNITS, absolute_error
+from utils.jets import MASSLESS, wrap_angle
+from utils.metrics.errors import RESIDUAL_UNITS
+from utils.metrics.resolution import CENTRAL_68, Resolution
 
 BLOCK = 2**14
 """Values worked on at a time, so that intermediate results stay in the cache."""
@@ -51,10 +53,7 @@ class StreamingResolution:
     def _residuals(self, true: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
         error = reconstructed - true
         if self.quantity == "phi":
-            largest = absolute_error("phi", true, reconstructed)
-            if len(error) and largest.max() < np.abs(error).max():
-                error -= 2 * np.pi * np.rint(error / (2 * np.pi))
-            return error
+            return wrap_angle(error)
         size = np.abs(error)
         self.largest_absolute = max(self.largest_absolute, float(size.max(initial=0.0)))
         if self.quantity == "eta":
@@ -99,21 +98,25 @@ class StreamingResolution:
         found = _histogram_quantiles(edges_of_all, counts, probabilities)
         return np.clip(found, -self.largest, self.largest).tolist()
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: the columns of `metrics.resolution_table`, and the largest absolute error of m and pt."""
-        row: dict[str, Any] = {"unit": RESIDUAL_UNITS[self.quantity], "jets": self.jets, "masked": self.masked}
-        if self.jets:
-            low, median, high = self.quantiles((0.16, 0.5, 0.84))
-            row |= {
-                "mean": self.total / self.jets,
-                "median": median,
-                "half_width_68": (high - low) / 2,
-                "q99": self.quantiles((0.99,), absolute=True)[0],
-                "max": self.largest,
-            }
-        if self.quantity in ("m", "pt"):
-            row["max_absolute"] = self.largest_absolute
-        return row
+    def result(self) -> Resolution:
+        """What the jets say so far, with the largest absolute error of m and pt."""
+        known = Resolution(
+            RESIDUAL_UNITS[self.quantity],
+            self.jets,
+            self.masked,
+            max_absolute=self.largest_absolute if self.quantity in ("m", "pt") else math.nan,
+        )
+        if not self.jets:
+            return known
+        low, median, high = self.quantiles(CENTRAL_68)
+        return replace(
+            known,
+            mean=self.total / self.jets,
+            median=median,
+            half_width_68=(high - low) / 2,
+            q99=self.quantiles((0.99,), absolute=True)[0],
+            max=self.largest,
+        )
 
 
 def _histogram_quantiles(edges: np.ndarray, counts: np.ndarray, probabilities: Iterable[float]) -> list[float]:

@@ -1,12 +1,11 @@
 """What training and latent refinement make small: squared residuals of normalized jets."""
 
-import math
 from typing import ClassVar
 
 import torch
 from torch import nn
 
-from utils.jets import FEATURES
+from utils.jets import FEATURES, wrap_angle
 from utils.networks.normalization import Normalization
 
 M, PT, PHI, ETA = (FEATURES.index(name) for name in ("m", "pt", "phi", "eta"))
@@ -49,9 +48,9 @@ class ResolutionLoss(ResidualLoss):
 
     def residuals(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         jets = self.normalization.unnormalize(target)
-        turn = 2 * math.pi / self.normalization.scale[PHI]
+        scale = self.normalization.scale[PHI]
         difference = list((output - target).unbind(dim=1))
-        difference[PHI] = torch.remainder(difference[PHI] + turn / 2, turn) - turn / 2
+        difference[PHI] = wrap_angle(difference[PHI] * scale) / scale
         return torch.stack(difference, dim=1) * self.normalization.slopes(jets) / resolution(jets)
 
 

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 
 from utils.jets import FEATURES
-from utils.metrics import residuals
+from utils.metrics import central_68, residuals
 from utils.plotting.style import (
     FALLING,
     INPUT_COLOR,
@@ -96,7 +96,7 @@ def plot_residuals(axes: np.ndarray, true: np.ndarray, reconstructed: np.ndarray
     drawn = []
     for ax, (quantity, column) in zip(axes.flat, residuals(true, reconstructed).items(), strict=True):
         values = column.dropna().to_numpy()
-        low, median, high = np.quantile(values, [0.16, 0.5, 0.84])
+        low, median, high = central_68(values)
         reach = 6 * max((high - low) / 2, 1e-9)
         edges = np.linspace(median - reach, median + reach, 81)
         histogram = draw_histogram(ax, values, edges, color=OUTPUT_COLOR, fill=True)

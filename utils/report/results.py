@@ -11,6 +11,7 @@ from typing import Any
 
 from utils.files import REPOSITORY, atomic_path
 from utils.machine import machine_line
+from utils.metrics import read_resolutions
 from utils.study import largest_sample
 from utils.text import Table, decimals, spread_text
 
@@ -108,10 +109,9 @@ def _comparison_of_seeds(content: Mapping[str, Any]) -> Table:
         label = model.get("published_as", model["label"])
         cells = [f"published, {label}" if "published_as" in model else label, f"{model['parameters']:,}", "-"]
         cells += [f"{1e4 * model['mse']:.3g}", f"{model['mse'] / pca['mse']:.2f}", "-"]
-        found = {row["quantity"]: row for row in model["resolution"]}
+        found = read_resolutions(model["resolution"])
         for quantity, (_, factor) in ERROR_COLUMNS.items():
-            width, tail = (found[quantity][key] * factor for key in ("half_width_68", "q99"))
-            cells.append(f"{width:.3g} ({tail:.3g})")
+            cells.append(f"{factor * found[quantity].half_width_68:.3g} ({factor * found[quantity].q99:.3g})")
         rows.append(tuple(cells))
     steps = next((row["refined"]["steps"] for row in content["rows"] if "refined" in row), 0)
     columns = tuple(name for name, _ in ERROR_COLUMNS.values())
@@ -123,7 +123,7 @@ def _comparison_of_seeds(content: Mapping[str, Any]) -> Table:
         f"{provenance([content])}"
     )
     header = ("model", "parameters", "CPU [s]", "MSE [1e-4]", "MSE / PCA", "refined / PCA", *columns)
-    return Table("Model comparison", caption, header, tuple(rows))
+    return Table("Model comparison", header, rows, caption)
 
 
 def execution(metrics: Metrics) -> Table | None:
@@ -158,9 +158,7 @@ def execution(metrics: Metrics) -> Table | None:
         + ("" if trained else " Weights are random, which takes the same time.")
         + f" {provenance([times, memory])}"
     )
-    return Table(
-        "Execution time and memory", caption, ("model", "device", *milliseconds, *rates), tuple(rows), labels=2
-    )
+    return Table("Execution time and memory", ("model", "device", *milliseconds, *rates), rows, caption, labels=2)
 
 
 RESULT_TABLES: tuple[Callable[[Metrics], Table | None], ...] = (normalization_comparison, model_comparison, execution)
@@ -188,7 +186,7 @@ def _comparison(
         f"{note} Errors on the test jets: median ± half of the central 68%, and in brackets the 99% quantile of the "
         f"absolute error; pt and m relative, the {masked:,} massless jets left out of m. {provenance(sources)}"
     )
-    return Table(title, caption, columns, tuple(rows), labels)
+    return Table(title, columns, rows, caption, labels)
 
 
 def provenance(sources: Iterable[Mapping[str, Any]]) -> str:
@@ -226,10 +224,11 @@ def _ratio(model: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> str
 
 
 def _errors(model: Mapping[str, Any]) -> tuple[str, ...]:
-    rows = {row["quantity"]: row for row in model["resolution"]}
+    found = read_resolutions(model["resolution"])
     cells = []
     for quantity, (_, factor) in ERROR_COLUMNS.items():
-        median, width, tail = (factor * rows[quantity][key] for key in ("median", "half_width_68", "q99"))
+        resolution = found[quantity]
+        median, width, tail = (factor * x for x in (resolution.median, resolution.half_width_68, resolution.q99))
         digits = decimals(width)
         bias = f"{round(median, digits) or 0.0:.{digits}f}".replace("-", "−")
         cells.append(f"{bias} ± {width:.{digits}f} ({tail:.{decimals(tail)}f})")

@@ -56,7 +56,7 @@ def summary_text(profile: str, outcomes: Sequence[Outcome]) -> str:
     errors = [f"{outcome.name}: {outcome.error}" for outcome in outcomes if outcome.error is not None]
     ran = sum(outcome.error is None for outcome in outcomes)
     caption = "\n\n".join([f"{ran} of {len(outcomes)} notebooks ran to their end.", *errors])
-    table = Table(f"Notebooks, {profile} profile", caption, ("notebook", "status", "time [s]"), rows, labels=2)
+    table = Table(f"Notebooks, {profile} profile", ("notebook", "status", "time [s]"), rows, caption, labels=2)
     return "\n\n".join([table.markdown(), *(t.markdown() for t in result_tables(read_outcome_metrics(outcomes)))])
 
 

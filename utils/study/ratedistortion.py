@@ -12,7 +12,7 @@ from scipy.special import digamma, gammaln
 from sklearn.neighbors import NearestNeighbors
 
 from utils.jets import FEATURES, event_counts, feature_array
-from utils.metrics import mean_squared_error, residuals, resolution_table
+from utils.metrics import mean_squared_error, median_and_width, residuals, resolutions
 from utils.networks import VARIANT_LABELS, Checkpoint, load_checkpoint
 from utils.study.methods import COMMON_SPACE, Method
 
@@ -33,10 +33,10 @@ def measure(method: Method, jets: np.ndarray, repeats: int = 3) -> dict[str, Any
     encode_time, streams = _timed(lambda: method.encode(jets), repeats)
     decode_time, found = _timed(lambda: method.decode(streams), repeats)
     with np.errstate(divide="ignore"):
-        table = resolution_table(jets, found)
+        by_quantity = resolutions(jets, found)
     errors = {
-        f"{quantity}_{column}": float(table[column][quantity])
-        for quantity in FEATURES
+        f"{quantity}_{column}": getattr(resolution, column)
+        for quantity, resolution in by_quantity.items()
         for column in ("half_width_68", "q99", "max")
     }
     return {
@@ -140,8 +140,8 @@ def dijet_shift(table: pd.DataFrame, method: Method) -> dict[str, float]:
     jets = np.ascontiguousarray(jets[order])
     true = dijet_masses(jets.astype(np.float64), counts)
     found = dijet_masses(method.decode(method.encode(jets)).astype(np.float64), counts)
-    low, median, high = np.quantile(found / true - 1, [0.16, 0.5, 0.84])
-    return {"events": len(true), "median": float(median), "half_width_68": float((high - low) / 2)}
+    median, width = median_and_width(found / true - 1)
+    return {"events": len(true), "median": median, "half_width_68": width}
 
 
 def _ruler_mse(jets: np.ndarray, found: np.ndarray) -> float:

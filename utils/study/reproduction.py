@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from utils.jets import FEATURES, feature_array, find_published, has_published, load_published_jets
-from utils.metrics import evaluate, mean_squared_error, published_residuals, resolution_table
+from utils.metrics import evaluate, mean_squared_error, median_and_width, published_residuals, resolutions
 from utils.networks import (
     BATCH_SIZE,
     Checkpoint,
@@ -21,7 +21,7 @@ from utils.networks import (
     PCABaseline,
     load_published,
 )
-from utils.text import TitledTable, as_markdown, as_text, or_dash
+from utils.text import Table, or_dash
 
 GEV_IN_MEV = 1e3
 
@@ -189,38 +189,31 @@ def _means(table: pd.DataFrame) -> dict[str, float]:
 
 
 def _resolution(jets: np.ndarray, reconstructed: np.ndarray) -> dict[str, dict[str, Any]]:
-    """`resolution_table`, JSON-safe, with the absolute errors of m and pt in GeV besides, massless jets included."""
-    resolution: dict[str, dict[str, Any]] = {
-        str(name): {str(key): value.item() if hasattr(value, "item") else value for key, value in row.items()}
-        for name, row in resolution_table(jets, reconstructed).to_dict(orient="index").items()
-    }
+    """`resolutions`, JSON-safe, with the absolute errors of m and pt in GeV besides, massless jets included."""
+    rows = {name: resolution.to_dict() for name, resolution in resolutions(jets, reconstructed).items()}
     for name in ("m", "pt"):
         difference = (reconstructed - jets)[:, FEATURES.index(name)]
-        low, median, high = np.quantile(difference, [0.16, 0.5, 0.84])
-        resolution[name]["absolute"] = {
-            "unit": "GeV",
-            "median": float(median),
-            "half_width_68": float((high - low) / 2),
-            "q99": float(np.quantile(np.abs(difference), 0.99)),
-        }
-    return resolution
+        median, width = median_and_width(difference)
+        q99 = float(np.quantile(np.abs(difference), 0.99))
+        rows[name]["absolute"] = {"unit": "GeV", "median": median, "half_width_68": width, "q99": q99}
+    return rows
 
 
 def text_tables(rows: Iterable[Row]) -> str:
     """The rows of `reproduce` as aligned text for a terminal."""
-    return "\n\n".join(as_text(table) for table in _tables(list(rows)))
+    return "\n\n".join(table.text() for table in _tables(list(rows)))
 
 
 def markdown_tables(rows: Iterable[Row]) -> str:
     """The rows of `reproduce` as Markdown tables, as the README shows them."""
-    return "\n\n".join(as_markdown(table) for table in _tables(list(rows)))
+    return "\n\n".join(f"*{table.title}*\n\n{table.grid('pipe')}" for table in _tables(list(rows)))
 
 
-def _tables(rows: list[Row]) -> list[TitledTable]:
+def _tables(rows: list[Row]) -> list[Table]:
     return [_mse_table(rows), _recipe_table(rows), _resolution_table(rows)]
 
 
-def _mse_table(rows: list[Row]) -> TitledTable:
+def _mse_table(rows: list[Row]) -> Table:
     lines = [
         [
             LABELS[row["model"]],
@@ -231,10 +224,10 @@ def _mse_table(rows: list[Row]) -> TitledTable:
         for row in rows
     ]
     title = "MSE on the published test jets, each in the space that the model was trained in"
-    return TitledTable(title, ["model", "published", "here", "deviation"], lines)
+    return Table(title, ["model", "published", "here", "deviation"], lines)
 
 
-def _recipe_table(rows: list[Row]) -> TitledTable:
+def _recipe_table(rows: list[Row]) -> Table:
     lines = []
     for row in rows:
         wrong = row["normalization"] == "custom"
@@ -252,10 +245,10 @@ def _recipe_table(rows: list[Row]) -> TitledTable:
             exact = "exact" if wrong else "exact, in GeV"
             lines.append([LABELS[row["model"]], exact, *(f"{correct[name]:.4g}" for name in FEATURES), "-"])
     title = "Mean of (out - in) / in by the published recipe (+1 on massless true masses, division by angles)"
-    return TitledTable(title, ["model", "inverse", *FEATURES, "largest deviation"], lines)
+    return Table(title, ["model", "inverse", *FEATURES, "largest deviation"], lines, labels=2)
 
 
-def _resolution_table(rows: list[Row]) -> TitledTable:
+def _resolution_table(rows: list[Row]) -> Table:
     lines = []
     for row in rows:
         cells = [row["resolution"][name] for name in FEATURES]
@@ -266,4 +259,4 @@ def _resolution_table(rows: list[Row]) -> TitledTable:
             ]
         )
     title = "Errors, exact inverse, angles wrapped, massless jets masked: median / 68% half-width / 99% of the absolute"
-    return TitledTable(title, ["model", "m, relative", "pt, relative", "phi [rad]", "eta"], lines)
+    return Table(title, ["model", "m, relative", "pt, relative", "phi [rad]", "eta"], lines)

@@ -13,7 +13,7 @@ from utils import plotting
 from utils.files import atomic_path, write_json
 from utils.jets import FEATURES
 from utils.machine import machine_info
-from utils.metrics import RESIDUAL_UNITS
+from utils.metrics import RESIDUAL_UNITS, read_resolutions
 from utils.networks import schedule_label
 from utils.text import Table, spread_text
 
@@ -58,9 +58,12 @@ def _summary(group: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _resolution(tables: Sequence[list[dict[str, Any]]]) -> dict[str, Any]:
-    found = [{entry["quantity"]: entry for entry in table} for table in tables]
+    found = [read_resolutions(table) for table in tables]
     return {
-        quantity: {key: _spread([table[quantity][key] for table in found]) for key in ("half_width_68", "q99")}
+        quantity: {
+            "half_width_68": _spread([table[quantity].half_width_68 for table in found]),
+            "q99": _spread([table[quantity].q99 for table in found]),
+        }
         for quantity in FEATURES
     }
 
@@ -145,8 +148,8 @@ def write_sweep(folder: str | Path, rows: Sequence[dict[str, Any]]) -> str:
     """Write sweep.json, sweep.md and sweep.png of some rows to `folder`; returns the text of sweep.md."""
     folder, summary = Path(folder), summarize_seeds(rows)
     frame, largest = summary_frame(summary), largest_sample(summary)
-    rows_of_text = tuple(tuple(map(str, row)) for row in frame.itertuples(index=False))
-    table = Table("Sweep", describe_seeds(largest), tuple(map(str, frame.columns)), rows_of_text, labels=2)
+    cells = [list(map(str, row)) for row in frame.itertuples(index=False)]
+    table = Table("Sweep", list(map(str, frame.columns)), cells, describe_seeds(largest), labels=2)
     text = table.markdown() + "\n"
     figure = Figure(figsize=(7, 5), layout="constrained")
     shown = [row for row in rows if any(_key(row) == _key(entry) for entry in largest)]

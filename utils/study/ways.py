@@ -11,6 +11,7 @@ import psutil
 import torch
 
 from utils.machine import CPU
+from utils.metrics import central_68
 from utils.networks import Checkpoint, PCABaseline, prepare
 
 PROJECT, ORIGINAL = "project", "original"
@@ -57,7 +58,7 @@ def time_call(
 
 def summarize_times(seconds: Sequence[float]) -> dict[str, Any]:
     """Median, 16% and 84% quantile and number of some measured times, JSON-safe."""
-    low, median, high = np.quantile(seconds, [0.16, 0.5, 0.84]).tolist()
+    low, median, high = central_68(seconds)
     return {"median_s": median, "low_s": low, "high_s": high, "repeats": len(seconds)}
 
 

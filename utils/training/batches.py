@@ -9,7 +9,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from torch import nn
 
-from utils.jets import FEATURES, JetError, Sample, feature_array
+from utils.jets import FEATURES, JetError, Sample, feature_array, wrap_angle
 from utils.machine import pick_device
 from utils.networks import Normalization, make_loss
 from utils.training.config import TrainingConfig
@@ -75,7 +75,7 @@ def apply_symmetries(jets: torch.Tensor, normalization: Normalization, generator
     jets = jets.clone()
     offset, scale = normalization.offset, normalization.scale
     angle = jets[:, phi] * scale[phi] + offset[phi] + 2 * np.pi * turn
-    jets[:, phi] = (torch.remainder(angle, 2 * np.pi) - np.pi - offset[phi]) / scale[phi]
+    jets[:, phi] = (wrap_angle(angle - np.pi) - offset[phi]) / scale[phi]
     mirrored = -jets[:, eta] - 2 * offset[eta] / scale[eta]
     jets[:, eta] = torch.where(mirror < 0.5, mirrored, jets[:, eta])
     return jets
