@@ -93,7 +93,7 @@ def server(monkeypatch):
     """A server of two made-up published files; `answers` plans what it gives for each path."""
     files = {name: PublishedFile(f"data/{name}", _blob(content)) for name, content in CONTENTS.items()}
     monkeypatch.setattr(published, "FILES", files)
-    monkeypatch.setattr(published, "time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr("pooch.core.time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     server = Server(("127.0.0.1", 0), Handler)
     server.answers = {f"/data/{name}": [content] for name, content in CONTENTS.items()}

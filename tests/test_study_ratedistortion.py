@@ -23,10 +23,10 @@ from utils.study import (
     dijet_masses,
     dijet_shift,
     find_labelled_models,
+    mantissa_method,
     measure,
     measure_all,
     nearest_neighbour_entropy,
-    round_mantissa,
     shannon_lower_bound,
 )
 
@@ -85,10 +85,13 @@ def test_lossless_methods_lose_nothing_and_rounded_ones_are_smaller(points: pd.D
 
 def test_mantissas_are_rounded_to_nearest_without_bias() -> None:
     values = np.random.default_rng(0).uniform(20, 40, 100_000).astype(np.float32)
-    relative = round_mantissa(values, 7) / values.astype(float) - 1
-    assert np.abs(relative).max() <= 2**-8
+    method = mantissa_method(7, 7, "")
+    relative = method.decode(method.encode(np.stack([values] * 4, axis=1)))[:, 1] / values.astype(float) - 1
+    assert 2**-9 < np.abs(relative).max() <= 2**-8
     assert abs(relative.mean()) < 1e-4
-    assert round_mantissa(np.array([1.5, -1.75, 0.0], np.float32), 2).tolist() == [1.5, -1.75, 0.0]
+    coarse = mantissa_method(2, 2, "")
+    kept = np.array([[1.5, 1.75, 0.0, -1.75]], np.float32)
+    assert coarse.decode(coarse.encode(kept)).tolist() == kept.tolist()
 
 
 def test_table_at_equal_error_interpolates_curves_and_leaves_out_what_is_out_of_reach() -> None:

@@ -156,7 +156,7 @@ def cluster_jets(
 ) -> tuple[np.ndarray, ...]:
     """Cluster the towers above threshold and keep the jets of the events that pass the trigger."""
     _, fastjet = simulation_modules()
-    fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)
+    fastjet._swig.ClusterSequence.set_fastjet_banner_stream(None)  # nothing public silences FastJet's banner
     vector.register_awkward()
     above = energy > calorimeter.threshold
     tower, pt = np.nonzero(above)[1], energy[above]

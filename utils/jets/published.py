@@ -6,14 +6,14 @@ one that `fetch_published` filled.
 
 import hashlib
 import os
+import shutil
 import stat
-import time
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
 import requests
-from pooch import HTTPDownloader
 from tqdm import tqdm
 
 from utils.files import atomic_path, describe_content
@@ -68,6 +68,10 @@ class PublishedFilesError(OSError):
     """A published file that is missing, is another file, or is out of reach; the message says what to do."""
 
 
+class WrongFileError(PublishedFilesError, ValueError):
+    """A file that is not the published one of its name; as a ValueError, pooch tries again."""
+
+
 def git_blob_id(path: str | Path) -> str:
     """The id under which git stores a file: SHA-1 of "blob", its size and its content."""
     content = Path(path).read_bytes()
@@ -111,7 +115,7 @@ def require_published(path: Path, name: str) -> None:
     found = git_blob_id(path)
     if found != FILES[name].blob:
         what = describe_content(path) or "another file, or one cut short"
-        raise PublishedFilesError(
+        raise WrongFileError(
             f"{path}: this is not the published {name} but {what}: {path.stat().st_size} bytes, git blob id {found}, "
             f"expected {FILES[name].blob}; remove it and run `compressionhep fetch`"
         )
@@ -134,7 +138,7 @@ def fetch_published(
             f"{folder} cannot be written to, and lacks {', '.join(wanted)}; choose another folder with --to"
         )
     for name in wanted:
-        _download(f"{base_url}/{FILES[name].path}", folder / name, name, retries, progress)
+        _download(name, folder, base_url, retries, progress)
     return {name: "downloaded" if name in wanted else "present" for name in FILES}
 
 
@@ -147,18 +151,24 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH))
 
 
-def _download(url: str, path: Path, name: str, retries: int, progress: bool) -> None:
-    for attempt in range(retries + 1):
+def _download(name: str, folder: Path, base_url: str, retries: int, progress: bool) -> None:
+    """One file by pooch, which tries again where it comes broken; a wrong one that is there stays until then."""
+    url = f"{base_url}/{FILES[name].path}"
+
+    def checked(address: str, path: str, registry: pooch.Pooch) -> None:
+        with tqdm(desc=name, total=1, unit="B", unit_scale=True, disable=not progress) as bar:
+            pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16)(address, path, registry)
+        require_published(Path(path), name)
+
+    pooch.get_logger().setLevel("WARNING")
+    with tempfile.TemporaryDirectory() as cache:
+        files = pooch.create(cache, base_url, registry={name: None}, urls={name: url}, retry_if_failed=retries)
         try:
-            bar = tqdm(desc=name, total=1, unit="B", unit_scale=True, disable=not progress)
-            with atomic_path(path) as partial, bar:
-                HTTPDownloader(progressbar=bar, chunk_size=2**16)(url, str(partial), None)
-                require_published(partial, name)
-            return
+            whole = files.fetch(name, downloader=checked)
         except (requests.RequestException, PublishedFilesError) as error:
-            if attempt == retries:
-                raise PublishedFilesError(_advice(error, url, path)) from error
-            time.sleep(attempt + 1)
+            raise PublishedFilesError(_advice(error, url, folder / name)) from error
+        with atomic_path(folder / name) as partial:
+            shutil.copyfile(whole, partial)
 
 
 def _advice(error: Exception, url: str, path: Path) -> str:

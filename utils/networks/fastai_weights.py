@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy._core.multiarray import scalar as numpy_scalar
 
 from utils.files import describe_content
 from utils.jets import COMMIT, FEATURES, FILES, REPOSITORY, git_blob_id
@@ -54,9 +53,12 @@ class _ListOfFastai:
         self.state = state
 
 
+_NUMPY_SCALAR = np.float64(0).__reduce__()[0]
+"""What NumPy unpickles its numbers with."""
+
 _SAFE_GLOBALS: list[Any] = [
-    (numpy_scalar, "numpy.core.multiarray.scalar"),
-    (numpy_scalar, "numpy._core.multiarray.scalar"),
+    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
+    (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
     np.dtype,
     np.dtypes.Float32DType,
     np.dtypes.Float64DType,

@@ -16,8 +16,8 @@ from .methods import (
     all_methods as all_methods,
     bounded_method as bounded_method,
     bounds_for_mse as bounds_for_mse,
+    mantissa_method as mantissa_method,
     missing_methods as missing_methods,
-    round_mantissa as round_mantissa,
 )
 from .ratedistortion import (
     bytes_at_equal_error as bytes_at_equal_error,

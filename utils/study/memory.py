@@ -41,6 +41,7 @@ def tensor_peak(function: Callable[[], Any], device: torch.device = CPU) -> int:
         kept = function()
     del kept
     assert profiler.profiler is not None
+    # The public events leave out allocations inside operators; only the raw ones hold every one of them.
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
     events.sort(key=lambda event: event.start_ns())
     sizes = np.cumsum([0, *(event.nbytes() for event in events)])

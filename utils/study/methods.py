@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from numcodecs import Shuffle, Zstd
+from numcodecs import BitRound, Shuffle, Zstd
 from numcodecs.pcodec import PCodec
 
 from utils.codec import (
@@ -136,27 +136,20 @@ def bounded_method(bounds: Bounds, setting: str, fit_jets: np.ndarray) -> Method
 
 
 def mantissa_method(bits: int, angle_bits: int, setting: str) -> Method:
-    """float32 with mantissas rounded to `bits` (m, pt) and `angle_bits` (phi, eta), bytes shuffled, zstd 19."""
+    """float32 with mantissas rounded to `bits` (m, pt) and `angle_bits` (phi, eta), bytes shuffled, zstd 19.
+
+    Rounded to the nearest: truncating would shift every value towards zero, pt by 0.28% on average at 7 bits.
+    """
     kept = {"m": bits, "pt": bits, "phi": angle_bits, "eta": angle_bits}
 
     def encode(jets: np.ndarray) -> Streams:
-        columns = {name: round_mantissa(column, kept[name]) for name, column in columns_of(jets).items()}
+        columns = {
+            name: BitRound(kept[name]).encode(column).view(np.float32) for name, column in columns_of(jets).items()
+        }
         columns["phi"] = wrap_phi(columns["phi"])
         return [Zstd(19).encode(Shuffle(4).encode(column)) for column in columns.values()]
 
     return Method("mantissa rounding + zstd", setting, encode, _decode_shuffled(Zstd()))
-
-
-def round_mantissa(values: np.ndarray, bits: int) -> np.ndarray:
-    """float32 values with the mantissa rounded to the nearest of `bits` bits, ties away from zero.
-
-    Truncating instead would shift every value towards zero, pt by 0.28% on average at 7 bits.
-    """
-    dropped = 23 - bits
-    if dropped <= 0:
-        return values
-    patterns = values.view(np.uint32) + np.uint32(1 << (dropped - 1))
-    return (patterns & np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)).view(np.float32)
 
 
 def lossless_methods() -> Iterator[Method]:

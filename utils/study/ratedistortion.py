@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import vector
 from scipy.special import digamma, gammaln
 from sklearn.neighbors import NearestNeighbors
 
@@ -129,7 +130,11 @@ def dijet_masses(jets: np.ndarray, counts: np.ndarray) -> np.ndarray:
     `jets` has shape (jets, 4), `counts` are the jets per event; jets stand in order of the true pt.
     """
     starts = (np.cumsum(counts) - counts)[counts >= 2]
-    return np.sqrt(np.maximum(_invariant_square(jets[starts], jets[starts + 1]), 0))
+    first, second = (
+        vector.array(dict(zip(("mass", "pt", "phi", "eta"), jets[which].T, strict=True)))
+        for which in (starts, starts + 1)
+    )
+    return np.maximum((first + second).mass, 0)
 
 
 def dijet_shift(table: pd.DataFrame, method: Method) -> dict[str, float]:
@@ -152,17 +157,6 @@ def _ruler_mse(jets: np.ndarray, found: np.ndarray) -> float:
     found[:, m] = np.maximum(found[:, m], -1 + 1e-6)
     found[:, FEATURES.index("pt")] = np.maximum(found[:, FEATURES.index("pt")], 1e-6)
     return mean_squared_error(COMMON_SPACE.normalize(true), COMMON_SPACE.normalize(found))
-
-
-def _invariant_square(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    total = _four_vectors(first) + _four_vectors(second)
-    return total[:, 0] ** 2 - (total[:, 1:] ** 2).sum(axis=1)
-
-
-def _four_vectors(jets: np.ndarray) -> np.ndarray:
-    m, pt, phi, eta = jets.T
-    momentum = np.stack([pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)], axis=1)
-    return np.column_stack([np.sqrt((momentum**2).sum(axis=1) + np.sign(m) * m**2), momentum])
 
 
 def _timed(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:

@@ -15,7 +15,7 @@ import torch
 from fastai.callback.core import Callback
 from fastai.callback.hook import ActivationStats
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.schedule import ParamScheduler, SchedCos, SchedNo, combine_scheds, steep, valley
+from fastai.callback.schedule import ParamScheduler, SchedNo, combine_scheds, combined_cos, steep, valley
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import Adam, OptimWrapper
@@ -116,9 +116,7 @@ def train(
     stats = ActivationStats(every=max(1, epochs * len(dls.train) // 200), modules=_activation_modules(learner.model))
     if len(training.learning_rates) == 1:
         peak = training.learning_rates[0]
-        schedule = combine_scheds(
-            [training.warmup, 1 - training.warmup], [SchedCos(peak / 100, peak), SchedCos(peak, 0.0)]
-        )
+        schedule = combined_cos(training.warmup, peak / 100, peak, 0.0)
     else:
         parts = len(training.learning_rates)
         schedule = combine_scheds([1 / parts] * parts, [SchedNo(rate, rate) for rate in training.learning_rates])
