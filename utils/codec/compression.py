@@ -63,39 +63,51 @@ def compress(
     name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)
     first = next(tables, None)
     scheme, fit = scheme_of(first)
-    attributes = {
-        "codec": codec,
-        "keep_nonfinite": keep_nonfinite,
-        **scheme.to_dict(),
-        **fit,
-        "features": list(FEATURES),
-        "units": UNITS,
-        "arrays": [],
-        "versions": {"compression-hep": __version__} | {name: version(name) for name in ("numpy", "numcodecs")},
-    }
-    errors = [StreamingResolution(quantity) for quantity in FEATURES]
-    totals = {"chunks": 0, "jets": 0, "events": 0, "exact_values": 0, "outside_training_range": 0}
+    attributes = _attributes(codec, keep_nonfinite, scheme.to_dict() | fit)
     training_range = attributes.get("model", {}).get("data", {}).get("range")
 
     def encode(item: tuple[int, pd.DataFrame]) -> EncodedChunk:
         return encode_chunk(scheme, *item, keep_nonfinite=keep_nonfinite, training_range=training_range)
 
+    totals = _Totals()
     with atomic_path(path) as partial, Writer(partial, attributes) as writer:
-        if scheme.weights():
-            writer.add(array_group("decoder", scheme.weights(), PLAIN | {"mode_spec": "auto"}))
-        chunks = enumerate(_chain(first, tables))
-        for chunk in _ordered_map(encode, chunks, workers):
+        if weights := scheme.weights():
+            writer.add(array_group("decoder", weights, PLAIN | {"mode_spec": "auto"}))
+        for chunk in _ordered_map(encode, enumerate(_chain(first, tables)), workers):
             writer.add(chunk.members)
-            for key, count in chunk.counts.items():
-                totals[key] += count
-            for summary, more in zip(errors, chunk.errors, strict=True):
-                summary.merge(more)
-        if training_range is None:
-            del totals["outside_training_range"]
-        writer.close(
-            totals | {"source": name | _checksums(source), "errors": {e.quantity: e.result().to_dict() for e in errors}}
-        )
+            totals.add(chunk)
+        writer.close(totals.counts | {"source": name | _checksums(source), "errors": totals.resolutions()})
     return inspect(path)
+
+
+def _attributes(codec: str, keep_nonfinite: bool, scheme: dict[str, Any]) -> dict[str, Any]:
+    """What the root of a container says of all chunks."""
+    return {
+        "codec": codec,
+        "keep_nonfinite": keep_nonfinite,
+        **scheme,
+        "features": list(FEATURES),
+        "units": UNITS,
+        "arrays": [],
+        "versions": {"compression-hep": __version__} | {name: version(name) for name in ("numpy", "numcodecs")},
+    }
+
+
+class _Totals:
+    """Counts and errors of all chunks."""
+
+    def __init__(self) -> None:
+        self.counts = {"chunks": 0, "jets": 0, "events": 0, "exact_values": 0}
+        self.errors = [StreamingResolution(quantity) for quantity in FEATURES]
+
+    def add(self, chunk: EncodedChunk) -> None:
+        for key, count in chunk.counts.items():
+            self.counts[key] = self.counts.get(key, 0) + count
+        for summary, more in zip(self.errors, chunk.errors, strict=True):
+            summary.merge(more)
+
+    def resolutions(self) -> dict[str, dict[str, Any]]:
+        return {summary.quantity: summary.result().to_dict() for summary in self.errors}
 
 
 def decompress(

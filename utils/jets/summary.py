@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from utils.jets.blocks import read_blocks
+from utils.jets.blocks import EventBlock, read_blocks
 from utils.jets.checks import find_problems
 from utils.jets.detect import open_source
+from utils.jets.formats.source import Source
 from utils.jets.read import sample_files
 from utils.jets.table import FEATURES, MASSLESS, UNITS, JetWarning, Paths, make_table
 
@@ -31,58 +32,68 @@ def summarize_jets(
     values at `QUANTILES` of the finite ones), `sampled`, where they are of a part of the jets, `refused` (reason ->
     jets), and `notices`. JetError where a file cannot be read at all.
     """
-    files = []
-    counts: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
-    largest = 0
-    sample = _RandomSample(SAMPLE_JETS)
+    tally = _Tally()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", JetWarning)
-        for name in sample_files(path):
-            source = open_source(name, tree, collection)
-            before = counts.copy()
-            used_unit = None
-            numbers = []
-            for block in read_blocks(source, unit):
-                used_unit = block.unit
-                m, pt, phi, eta = block.features
-                table = make_table(m, pt, phi, eta, np.zeros(len(m), np.int64))
-                counts["events"] += len(block.counts)
-                counts["empty_events"] += int(np.count_nonzero(block.counts == 0))
-                counts["jets"] += len(m)
-                counts["massless"] += int(np.count_nonzero(np.abs(m) < MASSLESS))
-                counts["negative_mass"] += int(np.count_nonzero(m < 0))
-                largest = max(largest, int(block.counts.max(initial=0)))
-                refused.update({reason: len(rows) for reason, rows in find_problems(table).items()})
-                numbers.append(block.numbers)
-                sample.add(table[list(FEATURES)].to_numpy())
-            if numbers and not source.jagged:
-                repeated = np.concatenate(numbers)
-                refused[REPEATED] += len(repeated) - len(np.unique(repeated))
-            files.append(
-                {
-                    "name": name,
-                    "format": source.format,
-                    "tree": source.tree,
-                    "collection": source.columns.name or None,
-                    "columns": list(source.columns.needed.values()),
-                    "event_column": source.event_column,
-                    "unit": used_unit,
-                    "events": counts["events"] - before["events"],
-                    "jets": counts["jets"] - before["jets"],
-                }
-            )
-    keys = ("events", "empty_events", "jets", "massless", "negative_mass")
-    quantiles = {name: _quantiles(sample.rows[:, i]) for i, name in enumerate(FEATURES)}
-    return {
-        "files": files,
-        **{key: counts[key] for key in keys},
-        "largest_event": largest,
-        "quantiles": quantiles,
-        "sampled": counts["jets"] > SAMPLE_JETS,
-        "refused": {reason: number for reason, number in refused.items() if number},
-        "notices": [str(warning.message) for warning in caught if issubclass(warning.category, JetWarning)],
-    }
+        files = [tally.add_file(open_source(name, tree, collection), unit) for name in sample_files(path)]
+    notices = [str(warning.message) for warning in caught if issubclass(warning.category, JetWarning)]
+    return {"files": files, **tally.to_dict(), "notices": notices}
+
+
+class _Tally:
+    """What there is to say of jets, gathered block by block."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.largest_event = 0
+        self.sample = _RandomSample(SAMPLE_JETS)
+
+    def add_file(self, source: Source, unit: str | None) -> dict[str, Any]:
+        """Count the jets of an opened file; returns what to say of the file itself."""
+        before, used_unit, numbers = self.counts.copy(), None, []
+        for block in read_blocks(source, unit):
+            used_unit = block.unit
+            self.add_block(block)
+            numbers.append(block.numbers)
+        if numbers and not source.jagged:
+            every = np.concatenate(numbers)
+            self.refused[REPEATED] += len(every) - len(np.unique(every))
+        return {
+            "name": source.name,
+            "format": source.format,
+            "tree": source.tree,
+            "collection": source.columns.name or None,
+            "columns": list(source.columns.needed.values()),
+            "event_column": source.event_column,
+            "unit": used_unit,
+            "events": self.counts["events"] - before["events"],
+            "jets": self.counts["jets"] - before["jets"],
+        }
+
+    def add_block(self, block: EventBlock) -> None:
+        """Count the jets of successive events."""
+        m, pt, phi, eta = block.features
+        table = make_table(m, pt, phi, eta, np.zeros(len(m), np.int64))
+        self.counts["events"] += len(block.counts)
+        self.counts["empty_events"] += int(np.count_nonzero(block.counts == 0))
+        self.counts["jets"] += len(m)
+        self.counts["massless"] += int(np.count_nonzero(np.abs(m) < MASSLESS))
+        self.counts["negative_mass"] += int(np.count_nonzero(m < 0))
+        self.largest_event = max(self.largest_event, int(block.counts.max(initial=0)))
+        self.refused.update({reason: len(rows) for reason, rows in find_problems(table).items()})
+        self.sample.add(table[list(FEATURES)].to_numpy())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe: what `summarize_jets` says of all files together."""
+        keys = ("events", "empty_events", "jets", "massless", "negative_mass")
+        return {
+            **{key: self.counts[key] for key in keys},
+            "largest_event": self.largest_event,
+            "quantiles": {name: _quantiles(self.sample.rows[:, i]) for i, name in enumerate(FEATURES)},
+            "sampled": self.counts["jets"] > SAMPLE_JETS,
+            "refused": {reason: number for reason, number in self.refused.items() if number},
+        }
 
 
 def format_summary(summary: dict[str, Any]) -> str:

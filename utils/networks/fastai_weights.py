@@ -98,13 +98,28 @@ def load_published(
     features = features or FEATURES
     if sorted(features) != sorted(FEATURES):
         raise ValueError(f"features {features}: expected an order of {FEATURES}")
-    nodes, names, seen = _fastai_layers(state, path)
+    nodes, layers, seen = _fastai_layers(state, path)
     activation = activation or seen
     if activation is None or normalization is None:
         raise CheckpointError(
             f"{path}: the weights do not say {'the activation' if activation is None else 'the normalization'} of the "
             f"model; pass activation= (one of {', '.join([*ACTIVATIONS, 'linear'])}) and normalization="
         )
+    model = _filled_model(state, nodes, layers, activation, path)
+    _permute_features(model, features)
+    source = {
+        "file": path.name,
+        "git_blob": blob,
+        "published": f"{REPOSITORY}@{COMMIT}/{FILES[published].path}" if published else None,
+        "trained_on_features": list(features),
+    }
+    return Checkpoint(model, normalization, {"model": path.stem, "source": source})
+
+
+def _filled_model(
+    state: dict[str, torch.Tensor], nodes: tuple[int, ...], layers: list[str], activation: str, path: Path
+) -> Autoencoder:
+    """The autoencoder of these widths with the weights of the file, whose Linear layers are called `layers`."""
     batch_norm = any(name.endswith("running_mean") for name in state)
     try:
         config = AutoencoderConfig(nodes, None if activation == "linear" else activation, batch_norm)
@@ -116,19 +131,11 @@ def load_published(
             "the narrowest layer in the middle"
         )
     model = Autoencoder(config)
-    own_names = _own_names(model, names)
-    require_fit(
-        {name: tuple(model.state_dict()[own].shape) for name, own in own_names.items()}, tensor_shapes(state), path
-    )
+    own_names = _own_names(model, layers)
+    expected = {name: tuple(model.state_dict()[own].shape) for name, own in own_names.items()}
+    require_fit(expected, tensor_shapes(state), path)
     model.load_state_dict({own_names[name]: tensor for name, tensor in state.items()})
-    _permute_features(model, features)
-    source = {
-        "file": path.name,
-        "git_blob": blob,
-        "published": f"{REPOSITORY}@{COMMIT}/{FILES[published].path}" if published else None,
-        "trained_on_features": list(features),
-    }
-    return Checkpoint(model, normalization, {"model": path.stem, "source": source})
+    return model
 
 
 def _read_fastai_state(path: Path) -> dict[str, torch.Tensor]:

@@ -1,6 +1,7 @@
 """Parquet files: a jet a row, or an event a row with lists."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,60 +33,86 @@ def open_parquet(name: str, options: Options) -> Source:
     """A Parquet file: a jet a row, or an event a row with lists of numbers or of records."""
     with reading(name, "Parquet"), open_binary(name) as stream:
         file = pq.ParquetFile(stream)
-        schema, rows = file.schema_arrow, file.metadata.num_rows
+        rows = file.metadata.num_rows
         note = parse_note((file.metadata.metadata or {}).get(NOTE_KEY.encode()), name)
-        leaves = [file.schema.column(i).path for i in range(len(file.schema.names))]
-    paths: dict[str, str] = {}
-    types: dict[str, Any] = {}
-    for top in schema:
+        places = _places(file)
+    columns = choose_collection(places, options[1], name)
+    event_column = find_event_column(places, columns)
+    lists = {column: places[column].lists for column in columns.needed.values()}
+    if len(set(lists.values())) > 1:
+        raise JetError(f"{name}: some columns hold lists and some numbers: {lists}")
+    jagged = all(lists.values())
+    blocks = _ParquetBlocks(name, places, event_column, jagged, note or {})
+    return Source(name, "Parquet", columns, blocks, event_column, columns.unit, None, note, rows, jagged)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the values of a column lie: the path of its leaf, and whether a row holds a list of them."""
+
+    path: str
+    lists: bool
+
+
+def _places(file: pq.ParquetFile) -> dict[str, _Place]:
+    """The columns of a file; `Jet.pt` where `Jet` holds records, or lists of records."""
+    leaves = [file.schema.column(i).path for i in range(len(file.schema.names))]
+    places: dict[str, _Place] = {}
+    for top in file.schema_arrow:
         records = top.type.value_type if _is_list(top.type) else top.type
         inner = [field.name for field in records] if pa.types.is_struct(records) else [""]
         for key in inner:
             full = f"{top.name}.{key}" if key else top.name
             fitting = [leaf for leaf in leaves if leaf.startswith(top.name + ".") and leaf.endswith("." + key)]
-            paths[full] = fitting[0] if key and fitting else top.name
-            types[full] = top.type
-    columns = choose_collection(paths, options[1], name)
-    event_column = find_event_column(paths, columns)
-    lists = {column: _is_list(types[column]) for column in columns.needed.values()}
-    if len(set(lists.values())) > 1:
-        raise JetError(f"{name}: some columns hold lists and some numbers: {lists}")
-    jagged = all(lists.values())
+            places[full] = _Place(fitting[0] if key and fitting else top.name, _is_list(top.type))
+    return places
 
-    def read(wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
-        names = [*wanted.values(), *([event_column] if event_column else [])]
-        with open_binary(name) as stream:
-            file = pq.ParquetFile(stream, page_checksum_verification=True, pre_buffer=False)
-            for batch in file.iter_batches(ROWS, columns=[paths[column] for column in names], use_threads=False):
-                arrays = {role: _arrow_column(batch, column) for role, column in wanted.items()}
-                event = _arrow_column(batch, event_column) if event_column else None
-                yield arrays, None if event is None else event_numbers(event, name, str(event_column))
 
-    def blocks(wanted: Mapping[str, str]) -> Iterator[Block]:
-        if not jagged:
-            flat = (
-                ({role: numeric(array, name, wanted[role]) for role, array in arrays.items()}, event)
-                for arrays, event in read(wanted)
-            )
-            empty = np.asarray((note or {}).get("empty_events", []), np.int64)
-            yield from insert_empty(row_blocks(flat), empty, (note or {}).get("ascending", False))
-            return
+@dataclass(frozen=True)
+class _ParquetBlocks:
+    name: str
+    places: dict[str, _Place]
+    event_column: str | None
+    jagged: bool
+    note: dict[str, Any]
+
+    def __call__(self, wanted: Mapping[str, str]) -> Iterator[Block]:
+        if self.jagged:
+            return self._lists(wanted)
+        flat = (
+            ({role: numeric(array, self.name, wanted[role]) for role, array in arrays.items()}, event)
+            for arrays, event in self._read(wanted)
+        )
+        empty = np.asarray(self.note.get("empty_events", []), np.int64)
+        return insert_empty(row_blocks(flat), empty, self.note.get("ascending", False))
+
+    def _lists(self, wanted: Mapping[str, str]) -> Iterator[Block]:
         start = 0
-        for arrays, event in read(wanted):
+        for arrays, event in self._read(wanted):
             entries = len(next(iter(arrays.values()))) if arrays else len(event if event is not None else ())
             counts = {wanted[role]: _list_lengths(array) for role, array in arrays.items()}
-            values = {role: numeric(array.flatten(), name, wanted[role]) for role, array in arrays.items()}
-            yield Block(values, same_counts(counts, name, start, entries), event, entries)
+            values = {role: numeric(array.flatten(), self.name, wanted[role]) for role, array in arrays.items()}
+            yield Block(values, same_counts(counts, self.name, start, entries), event, entries)
             start += entries
 
-    return Source(name, "Parquet", columns, blocks, event_column, columns.unit, None, note, rows, jagged)
+    def _read(self, wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, pa.Array], np.ndarray | None]]:
+        names = [*wanted.values(), *([self.event_column] if self.event_column else [])]
+        with open_binary(self.name) as stream:
+            file = pq.ParquetFile(stream, page_checksum_verification=True, pre_buffer=False)
+            paths = [self.places[column].path for column in names]
+            for batch in file.iter_batches(ROWS, columns=paths, use_threads=False):
+                arrays = {role: _arrow_column(batch, column) for role, column in wanted.items()}
+                event = None
+                if self.event_column:
+                    event = event_numbers(_arrow_column(batch, self.event_column), self.name, self.event_column)
+                yield arrays, event
 
 
-def _is_list(kind: Any) -> bool:
+def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
-def _arrow_column(batch: Any, name: str) -> Any:
+def _arrow_column(batch: pa.RecordBatch, name: str) -> pa.Array:
     """A column of a record batch; `Jet.pt` out of records, or lists of records, called `Jet`."""
     if name in batch.schema.names:
         return batch.column(name)
@@ -97,7 +124,7 @@ def _arrow_column(batch: Any, name: str) -> Any:
     return pa.LargeListArray.from_arrays(offsets, pc.struct_field(column.flatten(), inner))
 
 
-def _list_lengths(lists: Any) -> np.ndarray:
+def _list_lengths(lists: pa.Array) -> np.ndarray:
     """Length of each list, 0 where it is null."""
     return np.asarray(pc.fill_null(pc.list_value_length(lists), 0)).astype(np.int64)
 

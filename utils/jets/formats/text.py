@@ -4,6 +4,7 @@ import csv
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
@@ -64,26 +65,37 @@ def _open_table(name: str, options: Options, compression: str | None, first: byt
     if twice:
         raise JetError(f"{name}: line 1: columns named twice: {listing(twice)}")
     columns = choose_collection(names, options[1], name)
-    event_column = find_event_column(names, columns)
+    table = _Table(name, compression, separator, names, find_event_column(names, columns))
+    return Source(name, SEPARATORS[separator], columns, table, table.event_column, columns.unit)
 
-    def rows(wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray | None]]:
+
+@dataclass(frozen=True)
+class _Table:
+    """A table with a header; called, it gives the blocks of its rows."""
+
+    name: str
+    compression: str | None
+    separator: str
+    columns: list[str]
+    event_column: str | None
+
+    def __call__(self, wanted: Mapping[str, str]) -> Iterator[Block]:
+        return row_blocks(self._rows(wanted), empty_rows=self.event_column is not None)
+
+    def _rows(self, wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray | None]]:
         types = dict.fromkeys(wanted.values(), pa.float64())
-        if event_column:
-            types[event_column] = pa.int64()
-        stream = open_binary(name, compression)
+        if self.event_column:
+            types[self.event_column] = pa.int64()
+        stream = open_binary(self.name, self.compression)
         try:
             reader = pa_csv.open_csv(
                 stream,
-                pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=names, skip_rows=1),
-                pa_csv.ParseOptions(delimiter=separator),
+                pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=self.columns, skip_rows=1),
+                pa_csv.ParseOptions(delimiter=self.separator),
                 pa_csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=True),
             )
-            while True:
-                try:
-                    batch = reader.read_next_batch()
-                except StopIteration:
-                    return
-                event = batch.column(event_column).to_numpy(zero_copy_only=False) if event_column else None
+            for batch in iter(reader):
+                event = batch.column(self.event_column).to_numpy(zero_copy_only=False) if self.event_column else None
                 if event is not None and event.dtype != np.int64:
                     raise ValueError("an empty event number")
                 values = {role: batch.column(column).to_numpy(zero_copy_only=False) for role, column in wanted.items()}
@@ -91,43 +103,39 @@ def _open_table(name: str, options: Options, compression: str | None, first: byt
         except JetError:
             raise
         except Exception as error:
-            _raise_for_line(name, compression, separator, names, list(wanted.values()), event_column, error)
+            self._raise_for_line(list(wanted.values()), error)
         finally:
             stream.close()
 
-    def blocks(wanted: Mapping[str, str]) -> Iterator[Block]:
-        return row_blocks(rows(wanted), empty_rows=event_column is not None)
-
-    return Source(name, SEPARATORS[separator], columns, blocks, event_column, columns.unit)
-
-
-def _raise_for_line(
-    name: str,
-    compression: str | None,
-    separator: str,
-    names: list[str],
-    wanted: list[str],
-    event_column: str | None,
-    error: Exception,
-) -> NoReturn:
-    """Find the first line that does not parse, and say which and why."""
-    with open_binary(name, compression) as file:
-        for number, raw in enumerate(file, start=1):
-            if number == 1 or not raw.strip():
-                continue
-            try:
-                fields = next(csv.reader([raw.decode().rstrip("\r\n")], delimiter=separator))
-            except (UnicodeDecodeError, csv.Error) as problem:
-                raise JetError(f"{name}: line {number}: not text in UTF-8 ({problem})") from error
-            if len(fields) != len(names):
-                raise JetError(f"{name}: line {number}: {len(fields)} fields, expected {len(names)}") from error
-            line = dict(zip(names, fields, strict=True))
-            for column in wanted:
-                if line[column].strip():
-                    _parse(float, line[column], f"{name}: line {number}: {column}", "a number", error)
-            if event_column:
-                _parse(int, line[event_column], f"{name}: line {number}: {event_column}", "a whole number", error)
-    raise JetError(f"{name}: cannot be read as text with columns ({str(error).splitlines()[0][:200]})") from error
+    def _raise_for_line(self, wanted: list[str], error: Exception) -> NoReturn:
+        """Find the first line that does not parse, and say which and why."""
+        with open_binary(self.name, self.compression) as file:
+            for number, raw in enumerate(file, start=1):
+                if number == 1 or not raw.strip():
+                    continue
+                try:
+                    fields = next(csv.reader([raw.decode().rstrip("\r\n")], delimiter=self.separator))
+                except (UnicodeDecodeError, csv.Error) as problem:
+                    raise JetError(f"{self.name}: line {number}: not text in UTF-8 ({problem})") from error
+                if len(fields) != len(self.columns):
+                    raise JetError(
+                        f"{self.name}: line {number}: {len(fields)} fields, expected {len(self.columns)}"
+                    ) from error
+                line = dict(zip(self.columns, fields, strict=True))
+                for column in wanted:
+                    if line[column].strip():
+                        _parse(float, line[column], f"{self.name}: line {number}: {column}", "a number", error)
+                if self.event_column:
+                    _parse(
+                        int,
+                        line[self.event_column],
+                        f"{self.name}: line {number}: {self.event_column}",
+                        "a whole number",
+                        error,
+                    )
+        raise JetError(
+            f"{self.name}: cannot be read as text with columns ({str(error).splitlines()[0][:200]})"
+        ) from error
 
 
 def _parse(kind: type, text: str, place: str, expected: str, error: Exception) -> None:
