@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from utils import __version__
+import utils
 from utils.cli.codec import compress, decompress
 from utils.cli.jets import convert, fetch, info, simulate
 from utils.cli.models import benchmark, evaluate, export, sweep, train
@@ -55,6 +55,12 @@ def _show_warning(message: Warning | str, *where: object, **more: object) -> Non
     click.echo(f"{PROGRAM}: note: {message}", err=True)
 
 
+def _show_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(f"{PROGRAM} {utils.__version__}")
+        context.exit()
+
+
 class Sections(click.Group):
     """Commands in the order in which they were added, under the headings of `SECTIONS`."""
 
@@ -75,7 +81,14 @@ class Sections(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def commands(context: click.Context) -> None:
     """Autoencoder compression of jets."""
