@@ -1,19 +1,37 @@
 """What the command line accepts, prints and returns."""
 
 import json
+import os
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from utils import __version__
-from utils.cli import main
-from utils.codec import inspect
+from utils import __version__, jets, report, study, training
+from utils.cli import FORMATS, main
+from utils.codec import CODECS, inspect
 from utils.files import REPOSITORY
+from utils.jets import PER_GEV
+from utils.networks import (
+    LOSS_KINDS,
+    LOSSES,
+    NORMALIZATION_KINDS,
+    NORMALIZATIONS,
+    VARIANTS,
+    load_checkpoint,
+)
+from utils.training import PROFILES, SCHEDULES
 
+COMMANDS = (
+    *("info", "convert", "simulate", "fetch", "compress", "decompress", "train"),
+    *("evaluate", "export", "benchmark", "sweep", "run", "tables", "reproduce"),
+)
 PARAMETERS = 'profile = "reference"\noutput = None\ndataset = "embedded"\ndevice = None\nrate = 0.0\n'
 WRITE = """import json, pathlib
 folder = pathlib.Path(output) / "plots" / "notes"
@@ -30,18 +48,158 @@ def notebook(tmp_path: Path) -> Path:
     return path
 
 
-def test_version_and_help_load_no_heavy_package() -> None:
-    code = "import sys, utils.cli\ntry: utils.cli.main(['--help'])\nexcept SystemExit: pass\n"
-    code += "print([name for name in ('torch', 'fastai', 'uproot', 'papermill', 'pandas') if name in sys.modules])"
+def test_no_help_loads_a_heavy_package() -> None:
+    """Neither the program's help, nor that of any command."""
+    lines = [[], *([command] for command in COMMANDS)]
+    code = f"import sys, utils.cli\ncodes = {{utils.cli.main([*line, '--help']) for line in {lines}}}\n"
+    code += "print(codes, {'numpy', 'pandas', 'torch', 'dask', 'psutil'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.splitlines()[-1] == "[]"
-    assert "run the notebooks" in result.stdout
+    assert result.stdout.splitlines()[-1] == "{0} set()"
+    for command in COMMANDS:
+        assert f"Usage: compressionhep {command} " in result.stdout
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        main(["--version"])
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"compressionhep {__version__}\n"
+
+
+def test_without_arguments_the_commands_are_listed_under_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    output = capsys.readouterr().out
+    order = [
+        "Files of jets:",
+        "  info  ",
+        "Compression:",
+        "  compress  ",
+        "Models:",
+        "  train  ",
+        "The study:",
+        "  run  ",
+    ]
+    assert sorted(order, key=output.index) == order
+    assert all(f"\n  {command} " in output for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["comprss"], "No such command 'comprss'. (Did you mean one of: 'compress', 'decompress'?)"),
+        (["train", "--varaint", "tanh"], "No such option '--varaint'. Did you mean '--variant'?"),
+        (["compress", "jets.root"], "Missing argument 'IN...'."),
+        (["info", "jets.root", "--unit", "eV"], "Invalid value for '--unit': 'eV' is not one of 'GeV', 'MeV'."),
+        (["train"], "Missing option '--output'."),
+    ],
+)
+def test_wrong_usage_is_told_with_what_was_meant(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    usage, *_, error = capsys.readouterr().err.splitlines()
+    assert usage.startswith("Usage: compressionhep")
+    assert error == f"compressionhep: error: {message}"
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "names"),
+    [
+        ("info", "unit", PER_GEV),
+        ("convert", "format", FORMATS),
+        ("compress", "codec", CODECS),
+        ("train", "variant", VARIANTS),
+        ("train", "normalization", NORMALIZATIONS),
+        ("train", "schedule", SCHEDULES),
+        ("train", "loss", LOSSES),
+        ("sweep", "variants", ("all", *VARIANTS)),
+        ("sweep", "profile", PROFILES),
+        ("run", "profile", PROFILES),
+    ],
+)
+def test_choices_are_what_there_is(
+    command: str, option: str, names: Iterable[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--help"]) == 0
+    assert f"--{option} [{'|'.join(names)}]" in capsys.readouterr().out
+
+
+def test_names_that_need_no_import_are_those_of_what_is_imported() -> None:
+    assert tuple(NORMALIZATIONS) == NORMALIZATION_KINDS
+    assert tuple(LOSSES) == LOSS_KINDS
+    assert {tuple(profiles) for profiles in SCHEDULES.values()} == {PROFILES}
+
+
+def completions(line: str) -> list[str]:
+    """What the tab key offers at the end of a line, and "file" or "dir" where the shell's own completion takes over."""
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" ")), "_COMPRESSIONHEP_COMPLETE": "bash_complete"}
+    command = [sys.executable, "-m", "utils.cli"]
+    done = subprocess.run(command, env=os.environ | words, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return [entry.removeprefix("plain,").rstrip(",") for entry in done.stdout.splitlines()]
+
+
+def test_the_shell_completes_commands_options_choices_and_files() -> None:
+    assert sorted(completions("compressionhep ")) == sorted(COMMANDS)
+    assert completions("compressionhep compress --keep") == ["--keep-nonfinite"]
+    assert completions("compressionhep compress jets.root --codec l") == ["lossless"]
+    assert completions("compressionhep info ") == ["file"]
+    assert completions("compressionhep fetch --to ") == ["dir"]
+
+
+def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jets, "fetch_published", interrupted)
+    assert main(["fetch"]) == 130
+    assert capsys.readouterr().err.endswith("compressionhep: interrupted\n")
+
+
+def test_warnings_are_notes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(jets, "fetch_published", lambda folder: warnings.warn("mind the gap", stacklevel=1) or {})
+    assert main(["fetch"]) == 0
+    assert capsys.readouterr().err == "compressionhep: note: mind the gap\n"
+
+
+def test_train_writes_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "model.safetensors"
+    arguments = ["train", "--variant", "elu_bn", "--profile", "quick", "--steps", "5", "--max-jets", "500"]
+    assert main([*arguments, "--device", "cpu", "--output", str(output)]) == 0
+    assert capsys.readouterr().out.startswith(f"{output}: test MSE ")
+    assert load_checkpoint(output).name == "elu_bn"
+
+
+def test_a_training_that_diverges_returns_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def diverge(*arguments: object, **options: object) -> None:
+        raise FloatingPointError("the loss is not finite")
+
+    monkeypatch.setattr(training, "train", diverge)
+    assert main(["train", "--max-jets", "500", "--device", "cpu", "--output", str(tmp_path / "m.safetensors")]) == 1
+    assert capsys.readouterr().err.endswith("compressionhep: error: the loss is not finite\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--jets", "100", "200", "--seeds", "1"], (100, 200)),
+        (["--jets", "100", "--seeds", "1", "--jets", "200"], (100, 200)),
+        (["--jets=100", "200"], (100, 200)),
+        ([], (None,)),
+    ],
+)
+def test_options_take_several_values_at_once_or_one_by_one(
+    words: list[str], expected: tuple[int | None, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(study, "sweep", lambda _, variants, *rest, **options: asked.update(options, variants=variants))
+    monkeypatch.setattr(study, "write_sweep", lambda *arguments: "")
+    assert main(["sweep", *words, "--variants", "tanh", "elu_bn"]) == 0
+    assert (asked["variants"], asked["sizes"]) == (("tanh", "elu_bn"), expected)
+
+
+def test_a_value_that_belongs_to_no_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "--seeds", "1", "2"]) == 2
+    assert "unexpected extra argument" in capsys.readouterr().err
 
 
 def test_run_passes_typed_parameters_and_writes_the_report(
@@ -89,10 +247,8 @@ def test_tables_refuses_a_file_without_markers(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from utils.report import notebooks, summary as report
-
     asked: dict = {}
-    monkeypatch.setattr(notebooks, "run_notebooks", lambda chosen, *folders: asked.update(chosen) or [])
+    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *folders: asked.update(chosen) or [])
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
     for arguments, expected in (
         (["run", "1d", "--profile", "reference"], None),

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
+from utils import jets
 from utils.cli import main
 from utils.jets import (
     COLUMNS,
@@ -20,7 +21,6 @@ from utils.jets import (
     SimulationSettings,
     read_jets,
     simulate_jets,
-    simulation,
 )
 from utils.jets.calorimeter import cluster_jets, fine_tower, make_calorimeter
 
@@ -186,8 +186,27 @@ def test_shipped_files_need_no_index_or_pandas_metadata() -> None:
 
 
 def test_command_writes_a_jet_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, small: Any) -> None:
-    monkeypatch.setattr(simulation, "simulate_jets", lambda *arguments, **options: small)
+    monkeypatch.setattr(jets, "simulate_jets", lambda *arguments, **options: small)
     path = tmp_path / "jets.parquet"
     assert main(["simulate", "--events", "75", "--seed", "5", "--output", str(path)]) == 0
     pd.testing.assert_frame_equal(read_jets(path), small)
     assert f"{len(small)} jets of {small['event'].nunique()} events (75 generated)" in capsys.readouterr().out
+
+
+def test_command_writes_the_embedded_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(jets, "write_embedded_sample", lambda folder, workers: [f"{folder}/a with {workers}", "b"])
+    assert main(["simulate", "--embedded", str(tmp_path), "--workers", "2"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/a with 2\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--embedded", "x", "--events", "3"], "--events belongs to a sample of your own, not to --embedded"),
+        (["--embedded", "x", "--output", "y.csv"], "--output belongs to a sample of your own, not to --embedded"),
+        (["--events", "3", "--output", "y.csv"], "a sample of your own needs --seed; or give --embedded alone"),
+    ],
+)
+def test_command_takes_a_sample_of_its_own_or_the_embedded_one(options: list[str], message: str, capsys: Any) -> None:
+    assert main(["simulate", *options]) == 2
+    assert capsys.readouterr().err.endswith(f"compressionhep: error: {message}\n")

@@ -92,15 +92,17 @@ def test_plots_show_every_seed_and_the_baseline():
 
 def test_unknown_variants_are_refused(tmp_path, capsys):
     assert sweeps.parse_variants(["all"]) == list(sweeps.COMPARED)
+    with pytest.raises(ValueError, match="unknown variant 'tahn'; known: all, linear, tanh"):
+        sweeps.parse_variants(["tahn"])
     assert main(["sweep", "--variants", "tahn", "--output", str(tmp_path)]) == 2
-    assert "unknown variant 'tahn'; known: all, linear, tanh" in capsys.readouterr().err
+    assert "'tahn' is not one of 'all', 'linear', 'tanh'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--refine", "-1"], "refinement takes"),
-        (["--losses", "mse", "resoltion"], "unknown loss 'resoltion'"),
+        (["--losses", "mse", "resoltion"], "'resoltion' is not one of 'mse', 'resolution'"),
         (["--steps", "0"], "training needs steps"),
         (["--seeds", "0"], "a seed at least"),
         (["--jets", "-5"], "100 jets at least"),

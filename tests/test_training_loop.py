@@ -8,7 +8,7 @@ import torch
 from fastai.callback.core import Callback
 from fastai.learner import load_learner
 
-from utils.cli import train_main
+from utils.cli import main
 from utils.jets import JetError, Sample, make_table
 from utils.machine import pick_device
 from utils.networks import AutoencoderConfig, CustomNormalization, Zigzag
@@ -168,7 +168,7 @@ def test_the_command_names_what_is_wrong_and_writes_nothing(tmp_path, capsys) ->
         (["--dataset", str(tmp_path / "jets.csv")], "jets.csv"),
         (["--steps", "0"], "training needs steps"),
     ):
-        assert train_main([*options, "--output", str(output)]) == 2
+        assert main(["train", *options, "--output", str(output)]) == 2
         assert message in capsys.readouterr().err
     assert not output.exists()
 

@@ -15,7 +15,7 @@ LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 
 
 def train(launcher: list[str], output: Path, *options: str) -> tuple[dict[str, float], torch.nn.Module]:
-    command = [*launcher, "-m", "utils.cli.models", "--profile", "quick", "--max-jets", "3000", "--device", "cpu"]
+    command = [*launcher, "-m", "utils.cli", "train", "--profile", "quick", "--max-jets", "3000", "--device", "cpu"]
     done = subprocess.run(
         [*command, *options, "--output", output], cwd=REPOSITORY, capture_output=True, text=True, timeout=200
     )

@@ -1,3 +1,3 @@
-from .campaign import RECORDS as RECORDS, is_folder as is_folder, run_campaign as run_campaign
+from .campaign import RECORDS as RECORDS, run_campaign as run_campaign
 from .main import main as main
-from .models import train_main as train_main
+from .outputs import FORMATS as FORMATS, is_folder as is_folder

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from utils.cli.outputs import CONTAINER
 from utils.cli.tasks import Task, work
 from utils.cluster import connect, run_tasks
 from utils.files import remove_leftovers
-from utils.jets import FEATURES, JetError, Paths, is_remote, sample_files
+from utils.jets import FEATURES, JetError, Paths, is_remote, open_source, sample_files, unit_of
 from utils.metrics import StreamingResolution
 from utils.text import Table
 
@@ -27,11 +28,6 @@ RECORDS = ".compressionhep"
 
 PART_BYTES = 300_000_000
 """ROOT files larger than twice this are worked on in parts of about this size, each with an output of its own."""
-
-FORMATS = {"root": ".root", "parquet": ".parquet", "hdf5": ".h5", "csv": ".csv"}
-"""Suffixes of the jet files that a campaign can write."""
-
-CONTAINER = ".zarr.zip"
 
 PART = re.compile(r"\.part-\d+-of-\d+")
 """What the names of the outputs of one large file differ in."""
@@ -95,11 +91,6 @@ class Campaign:
             for summary, more in zip(summaries, row["summaries"], strict=True):
                 summary.merge(more)
         return {summary.quantity: summary.result().to_dict() for summary in summaries}
-
-
-def is_folder(output: str | Path) -> bool:
-    """Whether an output means a folder: there is one, or the name ends in a slash or has no suffix."""
-    return str(output).endswith(("/", os.sep)) or Path(output).is_dir() or not Path(output).suffix
 
 
 def run_campaign(
@@ -243,8 +234,6 @@ def _parts(
     source: str, settings: Mapping[str, Any], part_bytes: int
 ) -> tuple[list[tuple[int, int] | None], str | None]:
     """Ranges of entries of a large ROOT file and its unit, which every part must share; [None] for any other file."""
-    from utils.jets import open_source, unit_of
-
     if is_remote(source) or os.path.getsize(source) < 2 * part_bytes or not source.endswith(".root"):
         return [None], settings.get("unit")
     opened = open_source(source, settings.get("tree"), settings.get("collection"))

@@ -1,132 +1,129 @@
 """Commands on files of jets: info, convert, simulate, fetch."""
 
-import argparse
 import sys
-from typing import Any
+from typing import Unpack
 
+import click
+
+from utils import codec, jets, networks
 from utils.cli.options import (
+    FILE,
+    FOLDER,
     MANY_FILES,
-    add_format_option,
-    add_many_options,
-    add_reading_options,
-    refuse_many_options,
-    run_many,
+    Reading,
+    format_option,
+    json_option,
+    many_options,
+    reading_options,
+    refuse_options_of_many,
 )
+from utils.cli.outputs import CONTAINER, is_folder, jet_suffix
+from utils.text import format_container
 
 
-def add_simulate(commands: Any) -> None:
-    parser = commands.add_parser(
-        "simulate",
-        help="generate QCD jets with Pythia 8 and FastJet",
-        description="Generate QCD dijet events with pile-up at 13 TeV and write the jets of those that pass the "
-        'trigger, about 27%% of them with 9 jets each. Needs the extra "compression-hep[simulation]".',
-    )
-    parser.add_argument("--events", type=int, required=True, metavar="N", help="hard events to generate")
-    parser.add_argument("--seed", type=int, required=True, metavar="S", help="the same seed gives the same file")
-    parser.add_argument("--output", required=True, metavar="FILE", help="jet file; its suffix names the format")
-    parser.add_argument("--workers", type=int, default=1, metavar="W", help="processes (default: %(default)s)")
-    parser.set_defaults(run=_run_simulate)
-
-
-def _run_simulate(options: argparse.Namespace) -> int:
-    from utils.jets import number_of_events, simulate_jets, write_jets
-
-    table = simulate_jets(options.events, options.seed, workers=options.workers)
-    write_jets(table, options.output)
-    print(f"{options.output}: {len(table)} jets of {number_of_events(table)} events ({options.events} generated)")
-    return 0
-
-
-def add_fetch(commands: Any) -> None:
-    parser = commands.add_parser(
-        "fetch",
-        help="download the published samples and models",
-        description="Download the test and training samples and the six models that the study published, and check "
-        "each by its git blob id. Files that are there already are kept.",
-    )
-    parser.add_argument("--to", metavar="DIR", help="folder (default: $COMPRESSIONHEP_PUBLISHED, or a cache folder)")
-    parser.set_defaults(run=_run_fetch)
-
-
-def _run_fetch(options: argparse.Namespace) -> int:
-    from utils.jets import FOLDER_VARIABLE, fetch_published, published_folder
-
-    folder = published_folder() if options.to is None else options.to
-    for name, state in fetch_published(folder).items():
-        print(f"{name}: {state}")
-    if options.to is not None:
-        print(f"set {FOLDER_VARIABLE}={folder} to use them")
-    return 0
-
-
-def add_info(commands: Any) -> None:
-    parser = commands.add_parser(
-        "info",
-        help="what a file holds",
-        description="Describe a file of jets (format, events, jets, units, quantiles, and what would be refused), a "
-        "compressed file (.zarr.zip) or a model (.safetensors).",
-    )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a file, several as one sample, or a pattern")
-    add_reading_options(parser)
-    parser.add_argument("--json", metavar="FILE", help="write the description to this file as well")
-    parser.set_defaults(run=_run_info)
-
-
-def _run_info(options: argparse.Namespace) -> int:
+@click.command(short_help="what a file holds")
+@click.argument(
+    "files", nargs=-1, required=True, type=FILE, metavar="FILE...", help="a file, several as one sample, or a pattern"
+)
+@reading_options
+@json_option("the description")
+def info(files: tuple[str, ...], json_path: str | None, **reading: Unpack[Reading]) -> None:
+    """Describe a file of jets (format, events, jets, units, quantiles, and what would be refused), a compressed file
+    (.zarr.zip) or a model (.safetensors)."""
     from utils.files import write_json
-    from utils.jets import format_summary, summarize_jets
-    from utils.text import format_container
 
-    name = options.files[0]
-    if len(options.files) == 1 and name.endswith((".zarr.zip", ".safetensors")):
-        if name.endswith(".zarr.zip"):
-            from utils.codec import inspect as describe
-        else:
-            from utils.networks import read_header as describe
-        content = describe(name)
-        print(format_container(name, content))
+    name = files[0]
+    if len(files) == 1 and name.endswith((CONTAINER, ".safetensors")):
+        content = codec.inspect(name) if name.endswith(CONTAINER) else networks.read_header(name)
+        click.echo(format_container(name, content))
     else:
-        content = summarize_jets(options.files, options.tree, options.collection, options.unit)
-        print(format_summary(content))
-    if options.json is not None:
-        write_json(options.json, content)
+        content = jets.summarize_jets(files, **reading)
+        click.echo(jets.format_summary(content))
+    if json_path is not None:
+        write_json(json_path, content)
+
+
+@click.command(short_help="read jets from any file and write them to another", epilog=MANY_FILES)
+@click.argument(
+    "files", nargs=-1, required=True, type=FILE, metavar="IN...", help="a file, several as one sample, or a pattern"
+)
+@click.argument("output", type=FILE, metavar="OUT", help="file to write, whose suffix names the format, or a folder")
+@click.option("--pt-min", type=float, metavar="GEV", help="keep jets with pt of at least this")
+@click.option("--eta-max", type=float, metavar="ETA", help="keep jets with |eta| of at most this")
+@reading_options
+@format_option
+@many_options()
+def convert(
+    files: tuple[str, ...],
+    output: str,
+    pt_min: float | None,
+    eta_max: float | None,
+    file_format: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    json_path: str | None,
+    **reading: Unpack[Reading],
+) -> int:
+    """Read jets from ROOT, Parquet, HDF5, CSV, event lines, NumPy archives or pickles, and write them to ROOT, Parquet,
+    HDF5 or CSV, as one sample where they are several. Events that lose all jets to a cut stay, as events without
+    jets."""
+    if is_folder(output):
+        from utils.cli.many import run_many
+
+        return run_many(
+            "convert",
+            files,
+            {**reading, "pt_min": pt_min, "eta_max": eta_max},
+            folder=output,
+            suffix=jet_suffix(file_format),
+            workers=workers,
+            scheduler=scheduler,
+            json_path=json_path,
+        )
+    refuse_options_of_many(output, scheduler=scheduler, json=json_path, format=file_format, workers=workers)
+    found, kept, events = jets.convert_jets(
+        files, output, pt_min=pt_min, eta_max=eta_max, progress=sys.stderr.isatty(), **reading
+    )
+    cut = f" ({found - kept} of {found} cut)" if kept < found else ""
+    click.echo(f"{output}: {kept} jets of {events} events{cut}")
     return 0
 
 
-def add_convert(commands: Any) -> None:
-    parser = commands.add_parser(
-        "convert",
-        help="read jets from any file and write them to another",
-        description="Read jets from ROOT, Parquet, HDF5, CSV, event lines, NumPy archives or pickles, and write "
-        "them to ROOT, Parquet, HDF5 or CSV, as one sample where they are several. Events that lose all jets to a cut "
-        f"stay, as events without jets. {MANY_FILES}",
-    )
-    parser.add_argument("files", nargs="+", metavar="IN", help="a file, several as one sample, or a pattern")
-    parser.add_argument("output", metavar="OUT", help="file to write, whose suffix names the format, or a folder")
-    add_reading_options(parser)
-    add_format_option(parser)
-    add_many_options(parser)
-    parser.add_argument("--pt-min", type=float, metavar="GEV", help="keep jets with pt of at least this")
-    parser.add_argument("--eta-max", type=float, metavar="ETA", help="keep jets with |eta| of at most this")
-    parser.set_defaults(run=_run_convert)
+@click.command(short_help="generate QCD jets with Pythia 8 and FastJet")
+@click.option("--events", type=int, metavar="N", help="hard events to generate")
+@click.option("--seed", type=int, metavar="S", help="the same seed gives the same file")
+@click.option("--output", type=FILE, metavar="FILE", help="jet file; its suffix names the format")
+@click.option(
+    "--embedded", type=FOLDER, metavar="DIR", help="instead, write the two files that the repository ships in datasets/"
+)
+@click.option("--workers", type=int, default=1, metavar="W", help="processes")
+def simulate(events: int | None, seed: int | None, output: str | None, embedded: str | None, workers: int) -> None:
+    """Generate QCD dijet events with pile-up at 13 TeV and write the jets of those that pass the trigger, about 27% of
+    them with 9 jets each: a sample of your own with --events, --seed and --output, or with --embedded the one of the
+    repository. Needs the extra "compression-hep[simulation]"."""
+    own = {"events": events, "seed": seed, "output": output}
+    given = [name for name, value in own.items() if value is not None]
+    if embedded is not None:
+        if given:
+            raise click.UsageError(f"--{given[0]} belongs to a sample of your own, not to --embedded")
+        for path in jets.write_embedded_sample(embedded, workers):
+            click.echo(path)
+        return
+    if events is None or seed is None or output is None:
+        missing = next(name for name in own if name not in given)
+        raise click.UsageError(f"a sample of your own needs --{missing}; or give --embedded alone")
+    table = jets.simulate_jets(events, seed, workers=workers)
+    jets.write_jets(table, output)
+    click.echo(f"{output}: {len(table)} jets of {jets.number_of_events(table)} events ({events} generated)")
 
 
-def _run_convert(options: argparse.Namespace) -> int:
-    from utils.cli.campaign import is_folder
-    from utils.jets import convert_jets
-
-    reading = {"tree": options.tree, "collection": options.collection, "unit": options.unit}
-    if is_folder(options.output):
-        return run_many(options, "convert", reading | {"pt_min": options.pt_min, "eta_max": options.eta_max})
-    refuse_many_options(options, "workers")
-    jets, kept, events = convert_jets(
-        options.files,
-        options.output,
-        pt_min=options.pt_min,
-        eta_max=options.eta_max,
-        progress=sys.stderr.isatty(),
-        **reading,
-    )
-    cut = f" ({jets - kept} of {jets} cut)" if kept < jets else ""
-    print(f"{options.output}: {kept} jets of {events} events{cut}")
-    return 0
+@click.command(short_help="download the published samples and models")
+@click.option("--to", type=FOLDER, metavar="DIR", help="folder (default: $COMPRESSIONHEP_PUBLISHED, or a cache folder)")
+def fetch(to: str | None) -> None:
+    """Download the test and training samples and the six models that the study published, and check each by its git
+    blob id. Files that are there already are kept."""
+    folder = jets.published_folder() if to is None else to
+    for name, state in jets.fetch_published(folder).items():
+        click.echo(f"{name}: {state}")
+    if to is not None:
+        click.echo(f"set {jets.FOLDER_VARIABLE}={folder} to use them")

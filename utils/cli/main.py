@@ -1,56 +1,96 @@
-"""The entry point: commands, warnings and exit codes."""
+"""The entry point: commands under their headings, warnings and exit codes."""
 
-import argparse
-import sys
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from utils import __version__
-from utils.cli.codec import add_compress, add_decompress
-from utils.cli.jets import add_convert, add_fetch, add_info, add_simulate
-from utils.cli.models import add_benchmark, add_evaluate, add_export, add_sweep
-from utils.cli.study import add_reproduce, add_run, add_tables
+import click
+
+import utils
+from utils.cli.codec import compress, decompress
+from utils.cli.jets import convert, fetch, info, simulate
+from utils.cli.models import benchmark, evaluate, export, sweep, train
+from utils.cli.study import reproduce, run, tables
+
+PROGRAM = "compressionhep"
+
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Files of jets": (info, convert, simulate, fetch),
+    "Compression": (compress, decompress),
+    "Models": (train, evaluate, export, benchmark, sweep),
+    "The study": (run, tables, reproduce),
+}
+"""The commands under the headings of `--help`, in its order."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0, 1 where part of the work failed, 2 for bad input or usage."""
-    parser = argparse.ArgumentParser(prog="compressionhep", description="Autoencoder compression of jets.")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in COMMANDS:
-        add(commands)
-    options = parser.parse_args(arguments)
+    """Run one command; returns its exit code, for --help and wrong usage too.
+
+    0; 1 where part of the work failed, or a training diverged; 2 for bad input or usage; 130 where it was interrupted.
+    """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # libraries to programmers, not to who runs a command
             warnings.showwarning = _show_warning
-            return options.run(options)
+            return commands.main(arguments, PROGRAM, standalone_mode=False, windows_expand_args=False) or 0
+    except click.ClickException as error:
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(error.ctx.get_usage(), err=True)
+        return _fail(error.format_message(), 2)
     except (ValueError, OSError) as error:
-        print(f"compressionhep: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("compressionhep: interrupted", file=sys.stderr)
+        return _fail(error, 2)
+    except FloatingPointError as error:
+        return _fail(error, 1)
+    except click.Abort:
+        click.echo(f"{PROGRAM}: interrupted", err=True)
         return 130
 
 
-def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+def _fail(error: Exception | str, code: int) -> int:
+    click.echo(f"{PROGRAM}: error: {error}", err=True)
+    return code
+
+
+def _show_warning(message: Warning | str, *where: object, **more: object) -> None:
     """A warning in one line, without the place in the code that gave it."""
-    print(f"compressionhep: note: {message}", file=sys.stderr)
+    click.echo(f"{PROGRAM}: note: {message}", err=True)
 
 
-COMMANDS: tuple[Callable[[Any], None], ...] = (
-    add_run,
-    add_info,
-    add_convert,
-    add_tables,
-    add_simulate,
-    add_fetch,
-    add_reproduce,
-    add_compress,
-    add_decompress,
-    add_export,
-    add_benchmark,
-    add_evaluate,
-    add_sweep,
+def _show_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(f"{PROGRAM} {utils.__version__}")
+        context.exit()
+
+
+class Sections(click.Group):
+    """Commands in the order in which they were added, under the headings of `SECTIONS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.commands))
+        for title, members in SECTIONS.items():
+            rows = [(str(command.name).ljust(width), command.get_short_help_str(limit=100)) for command in members]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+@click.group(
+    cls=Sections,
+    commands=[command for members in SECTIONS.values() for command in members],
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
 )
-"""What adds each command to the parser, in the order of `--help`."""
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """Autoencoder compression of jets."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())

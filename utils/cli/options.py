@@ -1,15 +1,24 @@
 """Options that commands share."""
 
-import argparse
 import os
-import sys
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TypedDict, TypeVar
+
+import click
+
+from utils import jets
+from utils.cli.outputs import FORMATS
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+FILE = click.Path(readable=False)
+"""A file, a glob pattern or an address: the shell completes it, the library says what is wrong with it."""
+
+FOLDER = click.Path(file_okay=False, readable=False)
 
 WORKERS = "processes on this machine (default: one a core)"
 
 THREADS_OR_WORKERS = "threads, or with a folder processes, on this machine (default: one a core)"
-
-PROFILES = ("quick", "reference")
 
 MANY_FILES = (
     "Where OUT is a folder (it exists, ends in a slash or has no suffix), every file becomes one of its own there, as "
@@ -17,80 +26,120 @@ MANY_FILES = (
 )
 
 
-def absolute_dataset(dataset: Any) -> Any:
-    """The notebooks run in their own folder, so that paths given here must not depend on the working directory."""
-    if isinstance(dataset, list):
-        return [absolute_dataset(part) for part in dataset]
-    if not isinstance(dataset, str) or dataset in ("embedded", "published") or "://" in dataset:
+class Reading(TypedDict):
+    """The values of `reading_options`, which `jets.iter_jets` and its like take under these names."""
+
+    tree: str | None
+    collection: str | None
+    unit: str | None
+
+
+class ManyValues(click.Command):
+    """A command whose repeatable options take several values at once: `--jets 1 2` is `--jets 1 --jets 2`.
+
+    For commands without arguments, since what follows such an option belongs to it.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        repeatable = {
+            name
+            for parameter in self.get_params(ctx)
+            if isinstance(parameter, click.Option) and parameter.multiple
+            for name in parameter.opts
+        }
+        return super().parse_args(ctx, list(_name_every_value(args, repeatable)))
+
+
+def _name_every_value(words: Iterable[str], repeatable: Collection[str]) -> Iterator[str]:
+    """The words of a command, each value of a repeatable option with the name of the option before it."""
+    option, named = None, False
+    for word in words:
+        if word.startswith("-"):
+            name, equals, _ = word.partition("=")
+            option, named = name if name in repeatable else None, not equals
+        elif option is not None:
+            if not named:
+                yield option
+            named = False
+        yield word
+
+
+def reading_options(function: Function) -> Function:
+    """Options of every command that reads jets: the names of `Reading`."""
+    return _with(
+        function,
+        click.option("--tree", metavar="NAME", help="TTree or RNTuple, where a ROOT file has several with jets"),
+        click.option(
+            "--collection",
+            metavar="NAME",
+            help="jets to read, such as FatJet; of event lines, the objects, such as j,b,g",
+        ),
+        click.option(
+            "--unit", type=click.Choice(jets.PER_GEV), help="unit of the file, where it says none or a wrong one"
+        ),
+    )
+
+
+def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
+    """--workers and --scheduler, of every command that works on a Dask cluster; `workers` is the help of the first."""
+
+    def decorate(function: Function) -> Function:
+        return _with(
+            function,
+            click.option("--workers", type=int, metavar="W", help=workers),
+            click.option(
+                "--scheduler",
+                metavar="ADDRESS",
+                type=FILE,
+                help="a running Dask cluster: tcp://host:port, or its scheduler file",
+            ),
+        )
+
+    return decorate
+
+
+def json_option(content: str = "the numbers") -> Callable[[Function], Function]:
+    """--json, of every command that prints numbers."""
+
+    def decorate(function: Function) -> Function:
+        help_text = f"write {content} to this file as well"
+        return click.option("--json", "json_path", type=FILE, metavar="FILE", help=help_text)(function)
+
+    return decorate
+
+
+def many_options(workers: str = WORKERS) -> Callable[[Function], Function]:
+    """Options of every command that takes many files: those of `cluster_options`, and --json."""
+
+    def decorate(function: Function) -> Function:
+        return _with(function, cluster_options(workers), json_option("the numbers of every file"))
+
+    return decorate
+
+
+def format_option(function: Function) -> Function:
+    """--format, of every command that writes jet files to a folder."""
+    default = next(iter(FORMATS))
+    help_text = f"of the files in a folder (default: {default})"
+    return click.option("--format", "file_format", type=click.Choice(FORMATS), help=help_text)(function)
+
+
+def _with(function: Function, *decorators: Callable[[Function], Function]) -> Function:
+    """A command with more options, in the order in which its help shows them."""
+    for decorate in reversed(decorators):
+        function = decorate(function)
+    return function
+
+
+def refuse_options_of_many(output: str, **options: object) -> None:
+    """ValueError for an option that was given, and says nothing where the output is one file."""
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"--{name} belongs to work on many files: name a folder as the output, not {output}")
+
+
+def absolute_dataset(dataset: str) -> str:
+    """Notebooks and workers run in other folders: the path of a dataset that does not depend on the working one."""
+    if dataset in ("embedded", "published") or "://" in dataset:
         return dataset
     return os.path.abspath(os.path.expanduser(dataset))
-
-
-def run_many(options: argparse.Namespace, operation: str, settings: dict[str, Any], suffix: str | None = None) -> int:
-    """An operation on many files; the exit code is 1 where one of them failed, or lost something."""
-    from utils.cli.campaign import FORMATS, campaign_text, resolution_text, run_campaign
-    from utils.files import write_json
-
-    folder = getattr(options, "output", None)
-    campaign = run_campaign(
-        operation,
-        [os.path.expanduser(name) for name in options.files],
-        folder,
-        settings,
-        suffix=FORMATS[options.format or "parquet"] if suffix is None else suffix,
-        workers=options.workers,
-        scheduler=options.scheduler,
-    )
-    lost = [f"{row['name']}: {line}" for row in campaign.rows for line in row.get("lost", [])]
-    for row in campaign.rows:
-        for notice in row["notices"]:
-            print(f"compressionhep: note: {notice}", file=sys.stderr)
-    for line in lost:
-        print(f"compressionhep: lost: {line}", file=sys.stderr)
-    print(campaign_text(campaign))
-    if operation == "evaluate" and campaign.rows:
-        print(resolution_text(campaign.resolution()))
-    if options.json is not None:
-        together = {"resolution": campaign.resolution()} if operation == "evaluate" else {}
-        write_json(options.json, campaign.to_dict() | together)
-    return 1 if campaign.failures or lost else 0
-
-
-def refuse_many_options(options: argparse.Namespace, *also: str) -> None:
-    """ValueError for an option that says nothing where the output is one file."""
-    for name in ("scheduler", "json", "format", *also):
-        if getattr(options, name, None) is not None:
-            raise ValueError(
-                f"--{name} belongs to work on many files: name a folder as the output, not {options.output}"
-            )
-
-
-def add_format_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format",
-        choices=("parquet", "root", "hdf5", "csv"),
-        help="of the files in a folder (default: parquet)",
-    )
-
-
-def add_reading_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every command that reads jets."""
-    parser.add_argument("--tree", metavar="NAME", help="TTree or RNTuple, where a ROOT file has several with jets")
-    parser.add_argument(
-        "--collection", metavar="NAME", help="jets to read, such as FatJet; of event lines, the objects, such as j,b,g"
-    )
-    parser.add_argument("--unit", choices=("GeV", "MeV"), help="unit of the file, where it says none or a wrong one")
-
-
-def add_cluster_options(parser: argparse.ArgumentParser, workers: str = WORKERS) -> None:
-    """Options of every command that works on a Dask cluster."""
-    parser.add_argument("--workers", type=int, metavar="W", help=workers)
-    parser.add_argument(
-        "--scheduler", metavar="ADDRESS", help="a running Dask cluster: tcp://host:port, or its scheduler file"
-    )
-
-
-def add_many_options(parser: argparse.ArgumentParser, workers: str = WORKERS) -> None:
-    """Options of every command that takes many files."""
-    add_cluster_options(parser, workers)
-    parser.add_argument("--json", metavar="FILE", help="write the numbers of every file to this one as well")

@@ -1,106 +1,85 @@
 """Commands of the study: run, tables, reproduce."""
 
-import argparse
 import json
-from typing import Any
+from pathlib import Path
 
-from utils.cli.options import PROFILES, absolute_dataset
+import click
 
-
-def add_reproduce(commands: Any) -> None:
-    parser = commands.add_parser(
-        "reproduce",
-        help="reproduce the published tables, and correct them",
-        description="Test the six published models and rank-3 PCA on the published test jets: MSE and mean residuals "
-        "by the published recipe, and the errors in physical units. Needs the published files (compressionhep fetch).",
-    )
-    parser.add_argument("--json", metavar="FILE", help="write the numbers to this file as well")
-    parser.set_defaults(run=_run_reproduce)
+from utils import report, study, training
+from utils.cli.options import FILE, FOLDER, absolute_dataset, json_option
 
 
-def _run_reproduce(options: argparse.Namespace) -> int:
-    from utils.files import write_json
-    from utils.study import reproduce, text_tables
-
-    rows = reproduce()
-    print(text_tables(rows))
-    if options.json is not None:
-        write_json(options.json, rows)
-    return 0
-
-
-def add_run(commands: Any) -> None:
-    parser = commands.add_parser(
-        "run",
-        help="run the notebooks, and gather what they made",
-        description="Run notebooks with papermill, and write executed copies, HTML pages, plots, models, a summary and "
-        "an index page. The exit code is 1 where a notebook fails; the others still run.",
-    )
-    parser.add_argument(
-        "notebooks",
-        nargs="*",
-        metavar="NOTEBOOK",
-        help="a file, or the name or a unique beginning of the name (1d) of one in CompressionHEP/ (default: all)",
-    )
-    parser.add_argument(
-        "--profile",
-        choices=PROFILES,
-        default="quick",
-        help="quick: small and fast; reference: the full study (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--output",
-        metavar="DIR",
-        help="folder for everything (default: runs/PROFILE; for the embedded sample in the reference profile the "
-        "repository's own plots/ and models/, with the rest in runs/reference)",
-    )
-    parser.add_argument("--dataset", metavar="DATASET", help="embedded, published, or jet files; as -p dataset DATASET")
-    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of the notebooks that have it; VALUE is JSON, None, True, False, or else text",
-    )
-    parser.set_defaults(run=_run_run)
-
-
-def _run_run(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
+@click.command(short_help="run the notebooks, and gather what they made")
+@click.argument(
+    "notebooks",
+    nargs=-1,
+    type=FILE,
+    metavar="[NOTEBOOK]...",
+    help="a file, or the name or a unique beginning of the name (1d) of one in CompressionHEP/ (default: all)",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(training.PROFILES),
+    default="quick",
+    help="quick: small and fast; reference: the full study",
+)
+@click.option(
+    "--output",
+    type=FOLDER,
+    metavar="DIR",
+    help="folder for everything (default: runs/PROFILE; for the embedded sample in the reference profile the "
+    "repository's own plots/ and models/, with the rest in runs/reference)",
+)
+@click.option(
+    "--dataset", type=FILE, metavar="DATASET", help="embedded, published, or jet files; as -p dataset DATASET"
+)
+@click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="set a parameter of the notebooks that have it; VALUE is JSON, None, True, False, or else text",
+)
+def run(
+    notebooks: tuple[str, ...],
+    profile: str,
+    output: str | None,
+    dataset: str | None,
+    device: str | None,
+    parameters: tuple[tuple[str, str], ...],
+) -> int:
+    """Run notebooks with papermill, and write executed copies, HTML pages, plots, models, a summary and an index page.
+    The exit code is 1 where a notebook fails; the others still run."""
     from utils.files import REPOSITORY
     from utils.machine import machine_info
-    from utils.report import find_notebooks, run_notebooks, share_parameters, summary_text, write_report
 
-    asked = {name: _parameter_value(value) for name, value in options.parameter}
-    for name in ("dataset", "device"):
-        if getattr(options, name) is not None:
-            asked[name] = getattr(options, name)
+    asked = {name: _parameter_value(value) for name, value in parameters}
+    asked |= {name: value for name, value in (("dataset", dataset), ("device", device)) if value is not None}
     if "dataset" in asked:
-        asked["dataset"] = absolute_dataset(asked["dataset"])
-    profile, output = asked.pop("profile", options.profile), asked.pop("output", options.output)
-    if profile not in PROFILES:
-        raise ValueError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
-    common = {"profile": profile}
-    if output is None and (profile == "quick" or asked.get("dataset", "embedded") != "embedded"):
-        output = REPOSITORY / "runs" / profile  # the repository's own folders hold results of the embedded sample alone
-    if output is not None:
-        folder = Path(output).resolve()
+        asked["dataset"] = _absolute(asked["dataset"])
+    chosen, base = str(asked.pop("profile", profile)), asked.pop("output", output)
+    if chosen not in training.PROFILES:
+        raise ValueError(f"no profile {chosen!r}; there are {', '.join(training.PROFILES)}")
+    common = {"profile": chosen}
+    if base is None and (chosen == "quick" or asked.get("dataset", "embedded") != "embedded"):
+        base = REPOSITORY / "runs" / chosen  # the repository's own folders hold results of the embedded sample alone
+    if base is not None:
+        folder = Path(str(base)).resolve()
         plots = folder / "plots"
         common["output"] = str(folder)
     else:
         folder, plots = REPOSITORY / "runs" / "reference", REPOSITORY / "plots"
-    notebooks = share_parameters(find_notebooks(options.notebooks), common, asked)
-    outcomes = run_notebooks(notebooks, folder, plots)
-    index = write_report(folder, profile, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
-    print(summary_text(profile, outcomes), f"index: {index}", sep="\n\n")
+    shared = report.share_parameters(report.find_notebooks(notebooks), common, asked)
+    outcomes = report.run_notebooks(shared, folder, plots)
+    index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
+    click.echo(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0
 
 
-def _parameter_value(text: str) -> Any:
+def _parameter_value(text: str) -> object:
     """A parameter given as text: JSON, or Python's None, True and False, or else the text itself."""
     words = {"None": None, "True": True, "False": False}
     if text in words:
@@ -111,24 +90,34 @@ def _parameter_value(text: str) -> Any:
         return text
 
 
-def add_tables(commands: Any) -> None:
-    parser = commands.add_parser(
-        "tables",
-        help="the tables of the reference results",
-        description="Print the tables of the results in plots/, or write them between the markers of a Markdown file.",
-    )
-    parser.add_argument("file", nargs="?", metavar="FILE", help="Markdown file to write them into, such as README.md")
-    parser.set_defaults(run=_run_tables)
+def _absolute(dataset: object) -> object:
+    """A dataset, or several, as `absolute_dataset` has it; anything else as it is."""
+    if isinstance(dataset, list):
+        return [_absolute(part) for part in dataset]
+    return absolute_dataset(dataset) if isinstance(dataset, str) else dataset
 
 
-def _run_tables(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from utils.report import reference_metrics, tables_text, write_tables
-
-    metrics = reference_metrics()
-    if options.file is None:
-        print(tables_text(metrics))
+@click.command(short_help="the tables of the reference results")
+@click.argument(
+    "file", required=False, type=FILE, metavar="[FILE]", help="Markdown file to write them into, such as README.md"
+)
+def tables(file: str | None) -> None:
+    """Print the tables of the results in plots/, or write them between the markers of a Markdown file."""
+    metrics = report.reference_metrics()
+    if file is None:
+        click.echo(report.tables_text(metrics))
     else:
-        write_tables(Path(options.file), metrics)
-    return 0
+        report.write_tables(Path(file), metrics)
+
+
+@click.command(short_help="reproduce the published tables, and correct them")
+@json_option()
+def reproduce(json_path: str | None) -> None:
+    """Test the six published models and rank-3 PCA on the published test jets: MSE and mean residuals by the published
+    recipe, and the errors in physical units. Needs the published files (compressionhep fetch)."""
+    from utils.files import write_json
+
+    rows = study.reproduce()
+    click.echo(study.text_tables(rows))
+    if json_path is not None:
+        write_json(json_path, rows)

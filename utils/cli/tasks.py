@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils import __version__
+import fsspec
+
+from utils import __version__, codec, networks
 from utils.files import sha256_of, source_sha256, write_json
-from utils.jets import FEATURES, is_remote
+from utils.jets import FEATURES, convert_jets, feature_array, is_remote, iter_jets, number_of_events
 from utils.metrics import StreamingResolution
 
 REMOTE_STATES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "Content-MD5", "Digest", "checksum", "md5")
@@ -90,8 +92,6 @@ def _identity_of(source: str) -> dict[str, Any]:
 
 def remote_info(source: str) -> dict[str, Any]:
     """What a server says of a file."""
-    import fsspec
-
     system, path = fsspec.core.url_to_fs(source)
     return dict(system.info(path))
 
@@ -110,22 +110,17 @@ def _reading(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _compress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
-    from utils.codec import compress
-
     assert task.output is not None
     keys = ("codec", "bounds", "model", "latent_bits", "refine", "keep_nonfinite")
     chosen = {key: settings[key] for key in keys if settings.get(key) is not None}
-    report = compress(task.source, task.output, workers=1, **chosen, **_reading(task, settings))
+    report = codec.compress(task.source, task.output, workers=1, **chosen, **_reading(task, settings))
     return {key: report[key] for key in ("jets", "events", "errors")}
 
 
 def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
-    from utils.codec import decompress, inspect
-    from utils.jets import number_of_events
-
     assert task.output is not None
     sizes: list[tuple[int, int]] = []
-    lost = decompress(
+    lost = codec.decompress(
         task.source,
         task.output,
         workers=1,
@@ -133,12 +128,15 @@ def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
         seen=lambda table: sizes.append((len(table), number_of_events(table))),
     )
     jets, events = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
-    return {"jets": jets, "events": events, "errors": None if lost else inspect(task.source)["errors"], "lost": lost}
+    return {
+        "jets": jets,
+        "events": events,
+        "errors": None if lost else codec.inspect(task.source)["errors"],
+        "lost": lost,
+    }
 
 
 def _convert(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
-    from utils.jets import convert_jets
-
     assert task.output is not None
     cuts: dict[str, Any] = {key: settings.get(key) for key in ("pt_min", "eta_max")}
     _, kept, events = convert_jets(task.source, task.output, **cuts, **_reading(task, settings))
@@ -146,15 +144,12 @@ def _convert(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
-    from utils.jets import feature_array, iter_jets, number_of_events
-    from utils.networks import load_model, reconstruct
-
-    checkpoint = load_model(settings["model"])
+    checkpoint = networks.load_model(settings["model"])
     summaries = [StreamingResolution(quantity) for quantity in FEATURES]
     jets = events = 0
     for table in iter_jets(task.source, **_reading(task, settings)):
         true = feature_array(table, dtype="float32")
-        output = reconstruct(checkpoint, true, refine=settings.get("refine") or 0)
+        output = networks.reconstruct(checkpoint, true, refine=settings.get("refine") or 0)
         for summary, x, y in zip(summaries, true.T, output.T, strict=True):
             summary.add(x, y)
         jets, events = jets + len(table), events + number_of_events(table)

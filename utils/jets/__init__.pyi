@@ -30,7 +30,7 @@ from .samples import (
     load_sample as load_sample,
     split_jets as split_jets,
 )
-from .simulation import simulate_jets as simulate_jets
+from .simulation import simulate_jets as simulate_jets, write_embedded_sample as write_embedded_sample
 from .summary import format_summary as format_summary, summarize_jets as summarize_jets
 from .table import (
     CHUNK_JETS as CHUNK_JETS,
@@ -52,4 +52,5 @@ from .table import (
     wrap_angle as wrap_angle,
     wrap_phi as wrap_phi,
 )
+from .units import PER_GEV as PER_GEV
 from .write import convert_jets as convert_jets, write_jets as write_jets

@@ -11,8 +11,7 @@ from utils.jets.formats.layouts import features_of
 from utils.jets.formats.note import Digest, check_note
 from utils.jets.formats.source import Block, Source
 from utils.jets.table import CHUNK_JETS, MEV_FROM, JetError, JetWarning, wrap_phi
-
-PER_GEV = {"GeV": 1.0, "MeV": 1000.0}
+from utils.jets.units import PER_GEV
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from utils.jets.blocks import PER_GEV, EventBlock, read_blocks
+from utils.jets.blocks import EventBlock, read_blocks
 from utils.jets.checks import EventNumbers, find_problems, refuse_jets
 from utils.jets.detect import open_source
 from utils.jets.formats.source import Source, is_remote, reading
 from utils.jets.table import CHUNK_JETS, JetError, JetWarning, Paths, concat_tables, make_table
+from utils.jets.units import PER_GEV
 from utils.text import listing
 
 

@@ -7,7 +7,6 @@ anti-kt, and events pass a trigger on the leading jet. Needs the extra `compress
 Please cite Pythia 8.3 (arXiv:2203.11601), FastJet (arXiv:1111.6097) and anti-kt (arXiv:0802.1189).
 """
 
-import argparse
 import math
 import multiprocessing
 import sys
@@ -223,17 +222,3 @@ def _hard_block(task: tuple[int, int, int, SimulationSettings]) -> tuple[np.ndar
         columns.append(cluster_jets(towers, events, smearing, settings, calorimeter))
         first += len(events)
     return tuple(np.concatenate(column) for column in zip(*columns, strict=True))
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """`python -m utils.simulation DIRECTORY`: write the embedded sample."""
-    parser = argparse.ArgumentParser(description="Generate the sample that the repository ships in datasets/.")
-    parser.add_argument("directory", type=Path, help="where the two Parquet files go")
-    parser.add_argument("--workers", type=int, default=1, metavar="W", help="processes (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    try:
-        for path in write_embedded_sample(options.directory, options.workers):
-            print(path)
-    except (JetError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error

@@ -4,7 +4,7 @@ from .batches import (
     make_dataloaders as make_dataloaders,
 )
 from .callbacks import Clip as Clip, FollowZigzag as FollowZigzag
-from .config import SCHEDULES as SCHEDULES, training_config as training_config
+from .config import PROFILES as PROFILES, SCHEDULES as SCHEDULES, training_config as training_config
 from .loop import (
     LearningRateScan as LearningRateScan,
     find_learning_rate as find_learning_rate,

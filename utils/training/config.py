@@ -8,6 +8,9 @@ from utils.networks import LOSS_KINDS, check_folds
 OPTIMIZERS = ("adam", "soap")
 """Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
 
+PROFILES = ("quick", "reference")
+"""How much to spend: small and fast, or the full study."""
+
 
 @dataclass(frozen=True)
 class TrainingConfig:

@@ -1,0 +1,42 @@
+"""A command on many files: the campaign, and what is said of it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from utils.cli.campaign import campaign_text, resolution_text, run_campaign
+from utils.files import write_json
+
+
+def run_many(
+    operation: str,
+    files: Sequence[str],
+    settings: Mapping[str, Any],
+    *,
+    folder: str | None = None,
+    suffix: str = "",
+    workers: int | None,
+    scheduler: str | None,
+    json_path: str | None,
+) -> int:
+    """Apply an operation to many files, print what came of it, and return 1 where a file failed or lost something.
+
+    Arguments as in `run_campaign`; the numbers go to `json_path` as well.
+    """
+    sources = [os.path.expanduser(name) for name in files]
+    campaign = run_campaign(operation, sources, folder, settings, suffix=suffix, workers=workers, scheduler=scheduler)
+    lost = [f"{row['name']}: {line}" for row in campaign.rows for line in row.get("lost", [])]
+    for row in campaign.rows:
+        for notice in row["notices"]:
+            click.echo(f"compressionhep: note: {notice}", err=True)
+    for line in lost:
+        click.echo(f"compressionhep: lost: {line}", err=True)
+    click.echo(campaign_text(campaign))
+    together = {"resolution": campaign.resolution()} if operation == "evaluate" else {}
+    if together and campaign.rows:
+        click.echo(resolution_text(together["resolution"]))
+    if json_path is not None:
+        write_json(json_path, campaign.to_dict() | together)
+    return 1 if campaign.failures or lost else 0

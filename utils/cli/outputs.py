@@ -1,0 +1,19 @@
+"""What the name of an output means: one file or a folder, and the suffixes of the files in a folder."""
+
+import os
+from pathlib import Path
+
+FORMATS = {"parquet": ".parquet", "root": ".root", "hdf5": ".h5", "csv": ".csv"}
+"""Suffixes of the jet files that a command on many files can write; the first is the default."""
+
+CONTAINER = ".zarr.zip"
+
+
+def is_folder(output: str | Path) -> bool:
+    """Whether an output means a folder: there is one, or the name ends in a slash or has no suffix."""
+    return str(output).endswith(("/", os.sep)) or Path(output).is_dir() or not Path(output).suffix
+
+
+def jet_suffix(file_format: str | None) -> str:
+    """The suffix of a key of `FORMATS`, or of the default."""
+    return FORMATS[file_format or next(iter(FORMATS))]
