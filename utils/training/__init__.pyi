@@ -4,8 +4,14 @@ from .batches import (
     make_dataloaders as make_dataloaders,
 )
 from .callbacks import Clip as Clip, FollowZigzag as FollowZigzag
-from .config import PROFILES as PROFILES, SCHEDULES as SCHEDULES, training_config as training_config
+from .config import (
+    OPTIMIZERS as OPTIMIZERS,
+    PROFILES as PROFILES,
+    SCHEDULES as SCHEDULES,
+    training_config as training_config,
+)
 from .loop import (
+    OPTIMIZER_FUNCTIONS as OPTIMIZER_FUNCTIONS,
     LearningRateScan as LearningRateScan,
     find_learning_rate as find_learning_rate,
     make_checkpoint as make_checkpoint,
