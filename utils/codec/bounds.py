@@ -49,6 +49,9 @@ class ErrorBound:
         """Read a bound such as "1%", "1%,10MeV", "0.5GeV", "0.005" (phi, eta) or "0" (exact).
 
         m and pt take a relative and an absolute part, in either order; phi and eta one number. ValueError otherwise.
+
+        >>> ErrorBound.parse("1%,10MeV", "m")
+        ErrorBound(relative=0.01, absolute=0.01)
         """
         energy = quantity in ("m", "pt")
         example = '"1%", "10MeV" or "1%,10MeV"' if energy else '"0.005"' + (' or "5mrad"' if quantity == "phi" else "")

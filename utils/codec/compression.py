@@ -58,6 +58,17 @@ def compress(
 
     NaN and infinite values raise JetError; with `keep_nonfinite` they are kept bit for bit (not by "autoencoder").
     The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from utils.jets import EMBEDDED_FILES, read_jets
+    >>> with TemporaryDirectory() as folder:
+    ...     report = compress(EMBEDDED_FILES[1], f"{folder}/jets.zarr.zip")
+    ...     lost = decompress(f"{folder}/jets.zarr.zip", f"{folder}/jets.parquet")
+    ...     jets = read_jets(f"{folder}/jets.parquet")
+    >>> report["bytes_per_jet"] < 4, len(jets) == report["jets"], lost
+    (True, True, [])
+    >>> bool((jets["pt"] / read_jets(EMBEDDED_FILES[1])["pt"] - 1).abs().max() <= 0.01)
+    True
     """
     scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
     name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)

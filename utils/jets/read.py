@@ -33,6 +33,10 @@ def read_jets(
     """Read the jet table of a file, of several files, or of a glob pattern, as one sample.
 
     Raises JetError naming the file and the cause where the jets cannot be used.
+
+    >>> from utils.jets import EMBEDDED_FILES, read_jets
+    >>> list(read_jets(EMBEDDED_FILES))
+    ['event', 'm', 'pt', 'phi', 'eta']
     """
     return concat_tables(iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress))
 

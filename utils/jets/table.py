@@ -51,6 +51,9 @@ def make_table(
     """Build a jet table from columns (GeV, rad), without checking the values.
 
     Without `event` every jet is an event of its own, numbered from 0.
+
+    >>> make_table(m=[5, 10], pt=[50, 100], phi=[0.1, -3], eta=[0, 2], event=[7, 7])["pt"].tolist()
+    [50.0, 100.0]
     """
     columns = {name: np.asarray(column) for name, column in zip(FEATURES, (m, pt, phi, eta), strict=True)}
     lengths = {name: len(column) for name, column in columns.items()}

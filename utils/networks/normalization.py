@@ -162,7 +162,14 @@ class StandardNormalization(Normalization):
 
 @dataclass(frozen=True)
 class CustomNormalization(Normalization):
-    """The study's own: log10(m + 1) / 1.8, (log10(pt) - 1.3) / 1.2, phi / 3, eta / 5, with m and pt in GeV."""
+    """The study's own: log10(m + 1) / 1.8, (log10(pt) - 1.3) / 1.2, phi / 3, eta / 5, with m and pt in GeV.
+
+    >>> jets = np.array([[9.0, 100.0, 1.5, -2.5]])
+    >>> CustomNormalization().normalize(jets).round(4).tolist()
+    [[0.5556, 0.5833, 0.5, -0.5]]
+    >>> CustomNormalization().unnormalize(CustomNormalization().normalize(jets)).round(9).tolist()
+    [[9.0, 100.0, 1.5, -2.5]]
+    """
 
     offset: Columns = (0.0, 1.3, 0.0, 0.0)
     scale: Columns = (1.8, 1.2, 3.0, 5.0)

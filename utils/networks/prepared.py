@@ -110,7 +110,7 @@ def _digest(checkpoint: Checkpoint) -> bytes:
     described = {"model": architecture_of(checkpoint.model), "normalization": checkpoint.normalization.to_dict()}
     digest = hashlib.sha256(json.dumps(described).encode())
     for tensor in checkpoint.model.state_dict().values():
-        digest.update(np.ascontiguousarray(tensor.numpy()))
+        digest.update(tensor.numpy().tobytes())
     return digest.digest()
 
 

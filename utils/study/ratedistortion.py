@@ -131,10 +131,10 @@ def dijet_masses(jets: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """
     starts = (np.cumsum(counts) - counts)[counts >= 2]
     first, second = (
-        vector.array(dict(zip(("mass", "pt", "phi", "eta"), jets[which].T, strict=True)))
+        vector.MomentumNumpy4D(dict(zip(("mass", "pt", "phi", "eta"), jets[which].T, strict=True)))
         for which in (starts, starts + 1)
     )
-    return np.maximum((first + second).mass, 0)
+    return np.maximum(first.add(second).mass, 0)
 
 
 def dijet_shift(table: pd.DataFrame, method: Method) -> dict[str, float]:
