@@ -134,7 +134,8 @@ def dijet_masses(jets: np.ndarray, counts: np.ndarray) -> np.ndarray:
         vector.MomentumNumpy4D(dict(zip(("mass", "pt", "phi", "eta"), jets[which].T, strict=True)))
         for which in (starts, starts + 1)
     )
-    return np.maximum(first.add(second).mass, 0)
+    both: vector.MomentumNumpy4D = first + second  # type: ignore[assignment]
+    return np.maximum(both.mass, 0)
 
 
 def dijet_shift(table: pd.DataFrame, method: Method) -> dict[str, float]:

@@ -15,7 +15,7 @@ from utils.metrics import central_68
 from utils.networks import Checkpoint, PCABaseline, prepare
 
 PROJECT, ORIGINAL = "project", "original"
-"""The two ways to encode: `utils.inference`, and that of the original notebooks (see `original_encode`)."""
+"""The two ways to encode: `utils.networks`, and that of the original notebooks (see `original_encode`)."""
 
 REPEATS = 20
 
