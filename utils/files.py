@@ -15,6 +15,9 @@ import psutil
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+Json = dict[str, Any]
+"""An object of JSON: what stands beside weights, in containers and in metrics.json."""
+
 PARTIAL = ".partial-"
 """How names of unfinished files begin; the machine and the process that write them follow."""
 

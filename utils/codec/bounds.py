@@ -3,10 +3,10 @@
 import math
 import re
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
+from utils.files import Json
 from utils.jets import FEATURES
 
 SMALLEST_BOUND = 1e-6
@@ -94,12 +94,12 @@ class Bounds:
                     f"{SMALLEST_BOUND:g}, and 0 keeps every bit"
                 )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """JSON-safe: quantity -> relative and absolute part."""
         return {name: asdict(getattr(self, name)) for name in FEATURES}
 
     @staticmethod
-    def from_dict(description: dict[str, Any]) -> "Bounds":
+    def from_dict(description: Json) -> "Bounds":
         """Rebuild bounds from `to_dict`."""
         return Bounds(**{name: ErrorBound(**parts) for name, parts in description.items()})
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import numpy as np
@@ -128,7 +127,7 @@ def _checked_blocks(
     keep_numbers: bool,
     unit: str | None,
     keep_nonfinite: bool,
-    progress: Callable[[int], Any],
+    progress: Callable[[int], object],
     events: int = 0,
 ) -> Iterator[EventBlock]:
     for source in sources:

@@ -5,7 +5,6 @@ The graphs are what runs on a CPU, and what `compressionhep export` writes for o
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -58,7 +57,7 @@ def _finish(graph: Graph, checkpoint: Checkpoint, part: str, inputs: list[str], 
         "reconstructed": (len(FEATURES), columns),
     }
 
-    def describe(name: str) -> Any:
+    def describe(name: str) -> onnx.ValueInfoProto:
         width, text = values[name]
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width], doc_string=text)
 

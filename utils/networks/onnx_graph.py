@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import onnx
+from numpy.typing import ArrayLike, DTypeLike
 from onnx import helper, numpy_helper
 
+from utils.files import Json
 from utils.networks.steps import Step
 
 
@@ -13,8 +16,8 @@ class Graph:
     """An ONNX graph that grows node by node; weights are float32."""
 
     def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.weights: dict[str, Any] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: dict[str, onnx.TensorProto] = {}
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; returns the name of its output."""
@@ -32,7 +35,7 @@ class Graph:
         flat = self.add("Add", self.add("Squeeze", column, axes), self.constant([shift]))
         return self.add("Unsqueeze", flat, axes)
 
-    def constant(self, values: Any, dtype: Any = np.float32) -> str:
+    def constant(self, values: ArrayLike, dtype: DTypeLike = np.float32) -> str:
         """A weight with these values; returns its name."""
         name = f"weight_{len(self.weights)}"
         self.weights[name] = numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
@@ -48,7 +51,7 @@ class Graph:
         """Append steps that lead from the value called `x` to the one called `output`."""
         self.nodes.append(helper.make_node("Identity", [self.add_steps(steps, x)], [output]))
 
-    def _node(self, operator: str, inputs: Sequence[str], outputs: int, attributes: dict[str, Any]) -> list[str]:
+    def _node(self, operator: str, inputs: Sequence[str], outputs: int, attributes: Json) -> list[str]:
         names = [f"{operator.lower()}_{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names
