@@ -79,9 +79,9 @@ def refuse_jets(
             shown.setdefault(description, []).extend(f"{row + first_row} ({values[row]:g})" for row in rows[:5])
         first_row += len(table)
     parts = []
-    for description, rows in shown.items():
+    for description, first in shown.items():
         more = ", ..." if counts[description] > 5 else ""
-        parts.append(f"{description} in {counts[description]} jets, rows {', '.join(rows[:5])}{more}")
+        parts.append(f"{description} in {counts[description]} jets, rows {', '.join(first[:5])}{more}")
     raise JetError(f"{source}: of {first_row} jets: {'; '.join(parts)}")
 
 
