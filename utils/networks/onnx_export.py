@@ -18,6 +18,7 @@ from utils.jets import FEATURES, UNITS
 from utils.networks.checkpoint import Checkpoint
 from utils.networks.folding import decoder_steps, encoder_steps, latent_width
 from utils.networks.onnx_graph import Graph
+from utils.networks.steps import add_steps
 
 OPSET, IR_VERSION = 15, 8
 """Of 2021, so that the runtimes of older experiment software read the files."""
@@ -29,22 +30,22 @@ MAX_DIFFERENCE = 1e-4
 def encoder_onnx(checkpoint: Checkpoint) -> bytes:
     """ONNX model with the input `jets` (GeV, rad; shape (n, 4)) and the output `latents` (n, latent)."""
     graph = Graph()
-    graph.append(encoder_steps(checkpoint), "jets", "latents")
+    graph.name(add_steps(graph, encoder_steps(checkpoint), "jets"), "latents")
     return _finish(graph, checkpoint, "encoder", ["jets"], ["latents"])
 
 
 def decoder_onnx(checkpoint: Checkpoint) -> bytes:
     """ONNX model with the input `latents` (n, latent) and the output `reconstructed` (GeV, rad; shape (n, 4))."""
     graph = Graph()
-    graph.append(decoder_steps(checkpoint), "latents", "reconstructed")
+    graph.name(add_steps(graph, decoder_steps(checkpoint), "latents"), "reconstructed")
     return _finish(graph, checkpoint, "decoder", ["latents"], ["reconstructed"])
 
 
 def autoencoder_onnx(checkpoint: Checkpoint) -> bytes:
     """ONNX model with the input `jets` and the outputs `latents` and `reconstructed`."""
     graph = Graph()
-    graph.append(encoder_steps(checkpoint), "jets", "latents")
-    graph.append(decoder_steps(checkpoint), "latents", "reconstructed")
+    graph.name(add_steps(graph, encoder_steps(checkpoint), "jets"), "latents")
+    graph.name(add_steps(graph, decoder_steps(checkpoint), "latents"), "reconstructed")
     return _finish(graph, checkpoint, "autoencoder", ["jets"], ["latents", "reconstructed"])
 
 
