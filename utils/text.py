@@ -84,6 +84,7 @@ def format_container(path: str | Path, content: dict[str, Any]) -> str:
 
 
 def tree_lines(content: dict[str, Any], indent: str) -> Iterable[str]:
+    """Nested content as indented `key: value` lines."""
     for key, value in content.items():
         if isinstance(value, dict) and value:
             yield f"{indent}{key}:"

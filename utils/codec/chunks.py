@@ -28,16 +28,20 @@ _EVENTS = PLAIN | {"delta_spec": "auto"}
 
 @dataclass(frozen=True)
 class EncodedChunk:
+    """What `encode_chunk` made of a chunk: members for the container, counts to add up, errors to merge."""
+
     members: list[Member]
     counts: dict[str, int]
     errors: list[StreamingResolution]
 
 
 def jet_columns(table: pd.DataFrame) -> Columns:
+    """The columns m, pt, phi, eta of a jet table as contiguous float32 arrays, in GeV and rad."""
     return {name: np.ascontiguousarray(table[name].to_numpy(), np.float32) for name in FEATURES}
 
 
 def refuse_nonfinite(table: pd.DataFrame, index: int) -> None:
+    """Raise JetError where a value of chunk number `index` is NaN or infinite."""
     for name in FEATURES:
         bad = np.flatnonzero(~np.isfinite(table[name].to_numpy()))
         if len(bad):
@@ -134,6 +138,7 @@ def _checksum(columns: Columns) -> str:
 
 
 def array_group(name: str, arrays: dict[str, np.ndarray], settings: Json) -> Iterator[Member]:
+    """The members of a group of arrays called `name`, all coded with the same PCodec `settings`."""
     yield group_member(name, {"arrays": list(arrays)})
     for array, values in arrays.items():
         yield from array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)

@@ -158,6 +158,7 @@ def restore_latents(integers: np.ndarray, offset: np.ndarray, matrix: np.ndarray
 
 
 def columns_of(jets: np.ndarray) -> Columns:
+    """Jets of shape (jets, 4) as contiguous columns by name."""
     return {name: np.ascontiguousarray(jets[:, i]) for i, name in enumerate(FEATURES)}
 
 

@@ -103,6 +103,7 @@ def simulation_modules() -> tuple[ModuleType, ModuleType]:
 
 
 def fine_tower(eta: np.ndarray, phi: np.ndarray, eta_max: float) -> np.ndarray:
+    """Number of the fine tower that holds a direction, by ring in eta and then in phi; beyond `eta_max`, the last ring."""
     rings = round(2 * eta_max / FINE_TOWER)
     ring = np.clip(np.floor((eta + eta_max) / FINE_TOWER).astype(int), 0, rings - 1)
     column = np.floor((phi + np.pi) * PHI_TOWERS / (2 * np.pi)).astype(int) % PHI_TOWERS
@@ -110,6 +111,7 @@ def fine_tower(eta: np.ndarray, phi: np.ndarray, eta_max: float) -> np.ndarray:
 
 
 def concatenate_towers(parts: Iterable[TowerLists]) -> TowerLists:
+    """The tower lists of successive events as one."""
     kept = list(parts)
     counts = np.concatenate([np.empty(0, np.int64), *(np.diff(part.starts) for part in kept)])
     towers = np.concatenate([np.empty(0, np.int32), *(part.towers for part in kept)])

@@ -40,6 +40,7 @@ class PublishedFile:
 
     @property
     def name(self) -> str:
+        """The file name alone."""
         return self.path.rpartition("/")[2]
 
 

@@ -103,9 +103,11 @@ class PCABaseline(nn.Module):
         return self
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalized jets, shape (jets, inputs), to principal components, shape (jets, rank)."""
         return (x - self.mean) @ self.components.T
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Principal components, shape (jets, rank), to normalized jets, shape (jets, inputs)."""
         return z @ self.components + self.mean
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

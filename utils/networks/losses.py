@@ -25,6 +25,7 @@ class ResidualLoss(nn.Module):
         raise NotImplementedError
 
     def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The mean squared residual, a scalar."""
         return self.residuals(output, target).square().mean()
 
 

@@ -20,6 +20,7 @@ from .methods import (
     missing_methods as missing_methods,
 )
 from .ratedistortion import (
+    CMS_RESOLUTION_BAND as CMS_RESOLUTION_BAND,
     bytes_at_equal_error as bytes_at_equal_error,
     dijet_masses as dijet_masses,
     dijet_shift as dijet_shift,

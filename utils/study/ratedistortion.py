@@ -20,6 +20,12 @@ from utils.study.methods import COMMON_SPACE, Method
 CMS_JET_RESOLUTION = ((30.0, 0.15, 0.20), (100.0, 0.10, 0.10), (1000.0, 0.05, 0.05))
 """Relative resolution of jet pt in CMS, lowest and highest at a pt in GeV (arXiv:1607.03663)."""
 
+CMS_RESOLUTION_BAND = (
+    min(lowest for _, lowest, _ in CMS_JET_RESOLUTION),
+    max(highest for _, _, highest in CMS_JET_RESOLUTION),
+)
+"""The lowest and the highest of these, at any pt."""
+
 _NORMALIZATION_LABELS = {"none": ", no norm.", "standard": ", standard norm."}
 
 

@@ -96,6 +96,7 @@ class TrainingResult:
 
     @property
     def model(self) -> Autoencoder:
+        """The trained network."""
         return self.learner.model
 
 

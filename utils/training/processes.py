@@ -32,6 +32,7 @@ class PartOfBatches(DistributedDL):
             yield x[mine], y[mine]
 
     def to_detach(self, b: Any, cpu: bool = True, gather: bool = True) -> Any:
+        """Losses stay those of this process; fastai's own would gather batches that all processes share already."""
         return to_detach(b, cpu, False)
 
 

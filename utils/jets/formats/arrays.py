@@ -77,6 +77,7 @@ def columns_source(
 
 
 def slice_of(dataset: np.ndarray, length: int, lists: bool = False) -> Column:
+    """A column of `length` values read from an array, or from a dataset, by slices."""
     return Column(length, lambda start, stop: dataset[start:stop], lists)
 
 

@@ -34,6 +34,7 @@ class Digest:
         self.crc32 = [zlib.crc32(column.tobytes(), crc) for crc, column in zip(self.crc32, columns, strict=True)]
 
     def to_dict(self) -> Json:
+        """JSON-safe: what a note holds of the jets."""
         return {"jets": self.jets, "events": self.events, "empty_sum": self.empty_sum, "crc32": self.crc32}
 
 
@@ -77,4 +78,5 @@ class NoteBuilder:
         self.digest = Digest()
 
     def format(self, **more: Any) -> str:
+        """The note at the end of the file, with `more` entries that only its format needs."""
         return format_note(self.digest, **more)

@@ -182,6 +182,7 @@ def insert_empty(blocks: Iterator[Block], empty: np.ndarray, ascending: bool) ->
 
 
 def check_lengths(lengths: Mapping[str, int], source: str) -> None:
+    """Raise JetError where lengths, by name, differ."""
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise JetError(f"{source}: columns of different lengths: {shown}")
