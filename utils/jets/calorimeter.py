@@ -103,7 +103,7 @@ def simulation_modules() -> tuple[ModuleType, ModuleType]:
 
 
 def fine_tower(eta: np.ndarray, phi: np.ndarray, eta_max: float) -> np.ndarray:
-    """Number of the fine tower that holds a direction, by ring in eta and then in phi; beyond `eta_max`, the last ring."""
+    """The fine tower of a direction, counted by ring in eta, then in phi; beyond `eta_max` in the last ring."""
     rings = round(2 * eta_max / FINE_TOWER)
     ring = np.clip(np.floor((eta + eta_max) / FINE_TOWER).astype(int), 0, rings - 1)
     column = np.floor((phi + np.pi) * PHI_TOWERS / (2 * np.pi)).astype(int) % PHI_TOWERS
