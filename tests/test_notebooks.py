@@ -24,7 +24,7 @@ ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)
 PARAMETERS = {
     "profile": "quick",
     "max_jets": 2000,
-    "steps": 60,
+    "steps": 40,
     "refine": 1,
     "seeds": [0, 1],
     "sizes": [1000],
