@@ -15,4 +15,4 @@ def scheduler():
     from utils.cluster import connect
 
     with connect(workers=1) as client:
-        yield client.scheduler.address
+        yield client.scheduler_info()["address"]

@@ -21,7 +21,7 @@ from utils.report import NOTEBOOKS, declared_parameters, find_notebooks, run_not
 from utils.study import COLD_STAGES, COMPARED, EFFORTS, ORIGINAL, PROJECT, memory
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)
-PARAMETERS = {
+PARAMETERS: dict[str, Any] = {
     "profile": "quick",
     "max_jets": 2000,
     "steps": 40,
