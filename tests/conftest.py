@@ -12,7 +12,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; kernels 
 @pytest.fixture(scope="session")
 def scheduler():
     """Address of a Dask cluster with one worker, which takes seconds to start."""
-    from distributed import LocalCluster
+    from utils.cluster import connect
 
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as local:
-        yield local.scheduler_address
+    with connect(workers=1) as client:
+        yield client.scheduler_info()["address"]

@@ -59,7 +59,7 @@ def test_the_table_does_not_depend_on_the_number_of_workers(small: pd.DataFrame)
 
 
 def test_another_seed_gives_other_jets(small: pd.DataFrame) -> None:
-    other = simulate_jets(75, seed=6, progress=False, settings=SMALL)
+    other = simulate_jets(30, seed=6, progress=False, settings=SMALL)
     assert len(np.intersect1d(other["pt"], small["pt"])) == 0
 
 

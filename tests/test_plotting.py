@@ -62,9 +62,8 @@ def test_distributions_hold_every_jet_and_say_what_lies_beyond(jets: np.ndarray)
     axes = Figure().subplots(2, 2)
     drawn = plotting.plot_distributions(axes, jets, [plotting.axis_label(name) for name in FEATURES])
     assert [counts(histogram).sum() for histogram in drawn.histograms] == [len(jets)] * 4
-    assert [
-        ax.get_xlabel().endswith(unit) for ax, unit in zip(axes.flat, ("[GeV]", "[GeV]", "[rad]", "$"), strict=True)
-    ]
+    for ax, unit in zip(axes.flat, ("[GeV]", "[GeV]", "[rad]", "$"), strict=True):
+        assert ax.get_xlabel().endswith(unit)
     assert [ax.get_yscale() for ax in axes.flat] == ["log", "log", "linear", "linear"]
     assert axes[0, 0].get_title(loc="right") == "0.2% above \u2192"
 

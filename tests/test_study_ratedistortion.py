@@ -1,8 +1,6 @@
 """The ruler and the methods of the rate-distortion study."""
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +12,6 @@ from utils.codec import Bounds
 from utils.jets import event_counts, feature_array
 from utils.networks import Checkpoint, CustomNormalization, PCABaseline, save_checkpoint
 from utils.plotting import plot_rate_distortion, plot_rate_resolution
-from utils.report import NOTEBOOKS, run_notebooks
 from utils.study import (
     DEFAULT_SETTING,
     all_methods,
@@ -142,16 +139,3 @@ def test_panels_show_a_curve_per_method_and_name_their_axes(jets: np.ndarray, po
     assert axes[0].get_xlabel() == axes[1].get_xlabel() == "bytes per jet"
     assert "[relative]" in axes[1].get_ylabel()
     assert any("NanoAOD" in label for label in axes[0].get_legend_handles_labels()[1])
-
-
-def test_notebook_writes_the_curves_and_finds_the_bound_below_them(tmp_path: Path) -> None:
-    parameters = {"profile": "quick", "max_jets": 2000, "output": str(tmp_path)}
-    (outcome,) = run_notebooks({NOTEBOOKS / "3. Rate_distortion.ipynb": parameters}, tmp_path)
-    assert outcome.error is None
-    folder = tmp_path / "plots" / "3. Rate_distortion"
-    metrics = json.loads((folder / "metrics.json").read_text())
-    sizes = {name: list(row.values()) for name, row in metrics["bytes_at_equal_error"].items()}
-    assert sizes["Shannon lower bound"][1] < sizes["bounded"][1] < sizes["mantissa rounding + zstd"][1]
-    assert metrics["file"]["errors"]["pt"]["max"] <= 0.01
-    assert len(metrics["dijet_mass"]) >= 4
-    assert {path.name for path in folder.glob("*.png")} == {"rate_distortion.png", "rate_resolution.png"}
