@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from utils.codec import (
+    BoundedScheme,
     Bounds,
     CircularGrid,
     ErrorBound,
@@ -17,6 +18,9 @@ from utils.codec import (
     to_integers,
     to_values,
 )
+from utils.codec.bounded import find_violations
+from utils.codec.bounds import SMALLEST_BOUND
+from utils.jets import FEATURES
 
 RELATIVE = st.floats(1e-4, 0.5)
 ABSOLUTE = st.floats(1e-4, 10.0)
@@ -116,3 +120,66 @@ def test_levels_need_no_library_function_whose_last_bit_varies():
 
 def test_integers_beyond_the_range_are_clipped_not_wrapped():
     assert to_integers(UniformGrid(1e-6), np.array([-1e30, 1e30])).tolist() == [-(2**30), 2**30]
+
+
+@pytest.mark.parametrize("bound", [2e-6, 1e-5, 1e-3, 0.005])
+@pytest.mark.parametrize("name", FEATURES)
+def test_steps_leave_room_for_the_rounding_to_float32_and_no_more(name, bound):
+    allowed = ErrorBound(bound) if name in ("m", "pt") else ErrorBound(absolute=bound)
+    grid = BoundedScheme.of(Bounds(**{name: allowed})).grids[name]
+    low, high = {"m": (0.1, 500), "pt": (20, 2000), "phi": (-3.1415, 3.1415), "eta": (-7.9, 7.9)}[name]
+    true = np.random.default_rng(0).uniform(low, high, 20_000).astype(np.float32)
+    integers = to_integers(grid, true)
+    assert len(find_violations(name, true, to_values(grid, integers), allowed)) == 0
+    spacing = np.abs(grid.levels(integers + 1) - grid.levels(integers))
+    widest = 2 * bound * (np.abs(grid.levels(integers)) / (1 - bound) if name in ("m", "pt") else 1)
+    assert np.all(spacing <= widest)
+    assert np.all(spacing >= 0.7 * widest)
+
+
+def test_levels_far_beyond_the_linear_part_keep_their_ratio():
+    grid = RelativeGrid(1e-3, 1e-3)
+    levels = grid.levels(np.arange(grid.linear, grid.linear + 6000))
+    np.testing.assert_allclose(levels[1:] / levels[:-1], grid.ratio, rtol=1e-9)
+    np.testing.assert_array_equal(grid.levels(np.array([-grid.linear - 3000])), -levels[3000:3001])
+
+
+def test_the_first_level_beyond_the_linear_part_is_where_the_relative_bound_is_the_larger():
+    grid = RelativeGrid(0.01, 0.5)
+    levels = grid.levels(np.arange(grid.linear + 1))
+    np.testing.assert_allclose(np.diff(levels), 1.0)
+    assert levels[-2] < 0.5 / 0.01 - 0.5 <= levels[-1]
+
+
+def test_the_smallest_bounds_are_bounds():
+    assert ErrorBound(SMALLEST_BOUND).relative == SMALLEST_BOUND
+    assert Bounds(phi=ErrorBound(absolute=SMALLEST_BOUND)).phi.absolute == SMALLEST_BOUND
+    for less in (math.nextafter(SMALLEST_BOUND, 0), SMALLEST_BOUND / 10):
+        with pytest.raises(ValueError, match="precision of float32"):
+            ErrorBound(less)
+        with pytest.raises(ValueError, match=r"error bound of eta: .* precision of float32"):
+            Bounds(eta=ErrorBound(absolute=less))
+
+
+def test_a_bound_is_the_larger_of_its_two_parts():
+    bound = ErrorBound(0.1, 2.0)
+    np.testing.assert_allclose(bound.at(np.array([0.0, -5.0, 20.0, -50.0])), [2, 2, 2, 5])
+
+
+def test_an_error_as_large_as_its_bound_is_no_violation():
+    true, found = np.array([0, 0, 0], np.float32), np.array([0.25, -0.25, 0.26], np.float32)
+    assert find_violations("eta", true, found, ErrorBound(absolute=0.25)).tolist() == [2]
+    true, found = np.array([4, 8, 16], np.float32), np.array([5, 10, 12], np.float32)
+    assert find_violations("pt", true, found, ErrorBound(0.25)).tolist() == []
+
+
+@pytest.mark.parametrize(("name", "lowest"), [("pt", 0.0), ("m", -1.0)])
+def test_a_value_that_no_reader_would_take_is_a_violation_whatever_the_bound(name, lowest):
+    true = np.array([0.5, 0.5, lowest], np.float32)
+    found = np.array([lowest, 0.1, lowest], np.float32)
+    assert find_violations(name, true, found, ErrorBound(absolute=5.0)).tolist() == [0]
+
+
+def test_the_nearest_level_is_taken():
+    values = np.array([-0.26, -0.24, 0.0, 0.24, 0.26, 0.76])
+    assert UniformGrid(0.5).quantize(values).tolist() == [-1, 0, 0, 0, 1, 2]

@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ from utils.jets import (
     load_sample,
     make_table,
     number_of_events,
+    open_source,
     read_jets,
     summarize_jets,
+    unit_of,
     write_jets,
 )
 
@@ -568,3 +571,45 @@ def test_convert_streams_cuts_and_tells(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_concatenating_keeps_empty_events() -> None:
     assert concat_tables([JETS, JETS.assign(event=JETS["event"] + 5)]).attrs["empty_events"] == [1, 1]
+
+
+@pytest.mark.parametrize(("smallest", "unit"), [(1999.0, "GeV"), (2000.0, "GeV"), (2000.5, "MeV")])
+def test_the_guess_is_mev_above_two_thousand(smallest: float, unit: str, tmp_path: Path) -> None:
+    pt = np.array([5000.0, smallest, 3000.0])
+    np.savez(tmp_path / "a.npz", pt=pt, eta=pt * 0, phi=pt * 0, m=pt / 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", JetWarning)
+        assert unit_of(open_source(str(tmp_path / "a.npz"))) == unit
+        table = read_jets(tmp_path / "a.npz")
+    np.testing.assert_allclose(table["pt"], pt / {"GeV": 1, "MeV": 1000}[unit], rtol=1e-6)
+
+
+def test_an_energy_below_zero_is_no_jet_and_one_at_rest_has_its_energy_as_mass(tmp_path: Path) -> None:
+    px, pz = np.array([30.0, 40.0]), np.array([10.0, -20.0])
+    np.savez(tmp_path / "a.npz", px=px, py=px * 0, pz=pz, e=np.array([50.0, -60.0]))
+    with pytest.raises(JetError, match=r"1 of 2 jets have less energy than momentum, .* the first has E = -60"):
+        read_jets(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", px=px, py=px * 0, pz=pz, e=np.array([50.0, 60.0]))
+    np.testing.assert_allclose(read_jets(tmp_path / "a.npz")["m"], [np.sqrt(1500), np.sqrt(1600)], rtol=1e-6)
+
+
+def test_a_lack_of_energy_is_judged_by_the_momentum(tmp_path: Path) -> None:
+    """A thousandth of p^2 is rounding, two are not, at 30 GeV as at 3 TeV."""
+    for p in (30.0, 3000.0):
+        for lack, refused in ((5e-4, False), (2e-3, True)):
+            np.savez(tmp_path / "a.npz", px=[p], py=[0.0], pz=[0.0], e=[p * np.sqrt(1 - lack)])
+            if refused:
+                with pytest.raises(JetError, match="1 of 1 jets have less energy"):
+                    read_jets(tmp_path / "a.npz", unit="GeV")
+            else:
+                with pytest.warns(JetWarning, match="1 jets with E"):
+                    assert read_jets(tmp_path / "a.npz", unit="GeV")["m"].tolist() == [0]
+
+
+def test_a_mass_of_zero_is_not_negative(tmp_path: Path) -> None:
+    table = make_table([0, -0.01, -1e-5, 3], [50, 30, 40, 60], [0, 0, 0, 0], [0, 0, 0, 0])
+    write_jets(table, tmp_path / "a.parquet")
+    summary = summarize_jets(tmp_path / "a.parquet")
+    assert (summary["massless"], summary["negative_mass"]) == (2, 2)
+    assert summary["quantiles"]["pt"][0] == 30
+    assert summary["quantiles"]["pt"][-1] == 60

@@ -171,3 +171,10 @@ def test_read_jets_turns_a_published_table_from_mev_into_gev_and_says_so(tmp_pat
     assert jets["pt"].tolist() == [20, 30, 40, 50, 60]
     assert jets["m"].tolist() == [2, 3, 4, 5, 6]
     assert jets["event"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_names_of_columns_that_are_a_slice_of_others_are_the_right_ones(tmp_path):
+    wide = pd.DataFrame(np.arange(18.0).reshape(3, 6), columns=["a", "bb", "m", "pt", "phi", "eta"])
+    for part in (wide.iloc[:, 2:], wide.iloc[:, 1:4]):
+        part.to_pickle(tmp_path / "part.pkl")
+        pd.testing.assert_frame_equal(read_pickled_table(tmp_path / "part.pkl"), part)

@@ -165,3 +165,28 @@ def test_a_published_sample_with_another_content_is_refused(published_samples, t
     path.write_text("<html>404</html>")
     with pytest.raises(PublishedFilesError, match=r"not the published all_jets_test.* an HTML or XML page .*blob id"):
         load_sample("published")
+
+
+def test_a_fourth_as_many_test_jets_are_kept_as_training_jets(jet_file):
+    sample = load_sample(jet_file, max_jets=400)
+    assert 395 <= len(sample.train) + len(sample.valid) <= 400
+    assert 95 <= len(sample.test) <= 100
+
+
+def test_fewer_training_jets_are_the_first_of_both_parts_and_the_test_jets_stay(jet_file):
+    sample = load_sample(jet_file, valid_fraction=0.25)
+    half = (len(sample.train) + len(sample.valid)) // 2
+    less = sample.with_training_jets(half)
+    assert len(less.train) == pytest.approx(len(sample.train) / 2, abs=3)
+    assert len(less.valid) == pytest.approx(len(sample.valid) / 2, abs=3)
+    assert len(less.train) + len(less.valid) <= half + 1
+    assert less.train.equals(sample.train.head(len(less.train)))
+    assert less.test is sample.test
+    assert less.source["jets"] == {"train": len(less.train), "valid": len(less.valid), "test": len(sample.test)}
+
+
+def test_the_range_of_the_training_jets_is_told(jet_file):
+    sample = load_sample(jet_file)
+    pt = sample.train["pt"]
+    assert sample.training_data["range"]["pt"] == [float(pt.min()), float(pt.max())]
+    assert sample.training_data["range"]["phi"] == [0, 0]

@@ -16,14 +16,17 @@ from utils.jets import (
     JetWarning,
     concat_tables,
     convert_jets,
+    cut_table,
     event_counts,
     find_problems,
     iter_jets,
     make_table,
     number_of_events,
+    open_source,
     read_jets,
     select_jets,
     validate_jets,
+    wrap_angle,
     wrap_phi,
     write_jets,
 )
@@ -253,3 +256,82 @@ def test_a_cut_keeps_events_that_lose_their_jets(tmp_path: Path) -> None:
     with pytest.raises(JetError, match="no jets"):
         convert_jets(tmp_path / "in.root", tmp_path / "none.csv", pt_min=1000)
     assert not (tmp_path / "none.csv").exists()
+
+
+def events_of(table: pd.DataFrame) -> list[int]:
+    return event_counts(table)[0].tolist()
+
+
+def even_table() -> pd.DataFrame:
+    """Events 0 to 5 of two jets each, and one without jets behind every one of them."""
+    event = np.repeat(np.arange(0, 12, 2), 2)
+    column = np.arange(12) + 20.0
+    return make_table(column, column, column * 0, column * 0, event, np.arange(1, 12, 2))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_chunk_ends_behind_the_event_that_fills_it_and_the_events_without_jets_that_follow(
+    suffix: str, tmp_path: Path
+) -> None:
+    write_jets(even_table(), tmp_path / f"jets{suffix}")
+    for chunks in (list(cut_table(even_table(), 4)), list(iter_jets(tmp_path / f"jets{suffix}", chunk_jets=4))):
+        assert [events_of(chunk) for chunk in chunks] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+        assert same_jets(concat_tables(chunks), even_table())
+    assert [len(chunk) for chunk in cut_table(even_table(), 3)] == [4, 4, 4]
+    assert [len(chunk) for chunk in iter_jets(tmp_path / f"jets{suffix}", chunk_jets=5)] == [6, 6]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_events_without_jets_are_read_where_their_numbers_belong(suffix: str, tmp_path: Path) -> None:
+    write_jets(small_table(), tmp_path / f"jets{suffix}")
+    chunks = [events_of(chunk) for chunk in iter_jets(tmp_path / f"jets{suffix}", chunk_jets=1)]
+    assert chunks == [[1, 3, 5], [7], [20, 21]]
+
+
+def test_jets_at_the_cuts_are_kept() -> None:
+    table = small_table()
+    assert select_jets(table, eta_max=2)["eta"].tolist() == [0, 1, -2]
+    assert select_jets(table, pt_min=30)["pt"].tolist() == [50, 30, 90]
+    assert select_jets(table, pt_min=20, eta_max=4) is table
+
+
+def test_an_event_that_goes_on_in_the_next_table_of_a_stream_is_refused(tmp_path: Path) -> None:
+    one, other = make_table([1], [20], [0], [0], [3]), make_table([1], [30], [0], [0], [3])
+    with pytest.raises(JetError, match="1 event numbers turn up again later, such as 3"):
+        write_jets(iter([one, other]), tmp_path / "jets.parquet")
+    write_jets(iter([one, other.assign(event=np.int64(2))]), tmp_path / "jets.parquet")
+    assert read_jets(tmp_path / "jets.parquet")["event"].tolist() == [3, 2]
+
+
+def test_a_note_finds_an_event_without_jets_whose_number_was_changed(tmp_path: Path) -> None:
+    write_jets(small_table(), tmp_path / "jets.h5")
+    with h5py.File(tmp_path / "jets.h5", "r+") as file:
+        file["empty_events"][0] = 2
+    with pytest.raises(JetError, match="damaged: its 4 jets are not those that were written"):
+        read_jets(tmp_path / "jets.h5")
+
+
+def test_a_root_file_holds_more_events_than_one_basket(tmp_path: Path) -> None:
+    events = 2**15 + 20
+    filled = np.arange(0, events, 7000)
+    empty = np.setdiff1d(np.arange(events), filled)
+    table = make_table(filled / 1e3, filled + 20, filled * 0, filled * 0, filled, empty)
+    write_jets(table, tmp_path / "jets.root")
+    assert same_jets(read_jets(tmp_path / "jets.root"), table)
+
+
+def test_entries_of_a_root_file_are_read_up_to_its_end(tmp_path: Path) -> None:
+    write_jets(small_table(), tmp_path / "jets.root")
+    source = open_source(str(tmp_path / "jets.root"))
+    for first, last, counts in ((1, 4, [2, 0, 1]), (3, 6, [1, 1, 0]), (3, 5000, [1, 1, 0]), (0, 1, [0])):
+        part = source.part(first, last)
+        blocks = list(part.read(part.columns.needed))
+        assert np.concatenate([block.counts for block in blocks]).tolist() == counts
+        assert sum(block.done for block in blocks) == len(counts)
+
+
+def test_the_angle_is_wrapped_by_whole_turns_and_within_pi_left_bit_for_bit() -> None:
+    inside = np.random.default_rng(0).uniform(-3.14159, 3.14159, 100)
+    for turns in (-2, -1, 0, 1, 3):
+        np.testing.assert_allclose(wrap_angle(inside + turns * 2 * np.pi), inside, atol=1e-12)
+    np.testing.assert_array_equal(wrap_angle(inside), inside)

@@ -1,13 +1,24 @@
 """Errors are wrapped, masked and counted as a physicist expects."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from utils.jets import JetError, make_table
-from utils.metrics import count_massless, delta_phi, describe, evaluate, residuals, resolution_frame, resolution_table
+from utils.jets import MASSLESS, JetError, make_table
+from utils.metrics import (
+    absolute_error,
+    count_massless,
+    delta_phi,
+    describe,
+    evaluate,
+    evaluation,
+    residuals,
+    resolution_frame,
+    resolution_table,
+)
 from utils.networks import Checkpoint, NoNormalization, PCABaseline
 
 TRUE = np.array([[0.0, 50.0, 3.1, 1.0], [10.0, 100.0, -3.1, -1.0], [-4.5e-5, 20.0, 0.0, 0.0]])
@@ -102,3 +113,61 @@ def test_a_row_of_the_comparison_tells_what_was_trained() -> None:
     assert (row["epochs"], row["training_seconds"], row["valid_mse"]) == (7, 1.5, 0.25)
     assert row["parameters"] == 16
     assert row["checkpoint"] is None
+
+
+def test_a_mass_of_one_mev_is_the_smallest_that_counts() -> None:
+    true = np.array([[mass, 50.0, 0.0, 0.0] for mass in (MASSLESS, -MASSLESS, np.nextafter(MASSLESS, 0))])
+    assert residuals(true, true)["m"].isna().tolist() == [False, False, True]
+    table = make_table(*true.T)
+    assert count_massless(table)["massless"] == int((np.abs(table["m"].to_numpy()) < MASSLESS).sum())
+
+
+def test_the_largest_residual_is_that_of_the_largest_size() -> None:
+    true = np.tile([10.0, 50.0, 0.0, 0.0], (3, 1))
+    table = resolution_table(true, true + np.array([[-9, -45, -3, -2], [1, 5, 1, 1], [0, 0, 0, 0]]))
+    np.testing.assert_allclose(table["max"], [0.9, 0.9, 3, 2])
+    assert (table["q99"] > 0).all()
+
+
+def test_an_absolute_error_of_phi_goes_the_shorter_way_beside_a_value_that_is_not_finite() -> None:
+    true, found = np.array([3.1, np.nan, -3.1, 0.5]), np.array([-3.1, 0.0, 3.1, 0.25])
+    expected = [2 * np.pi - 6.2, np.nan, 2 * np.pi - 6.2, 0.25]
+    np.testing.assert_allclose(absolute_error("phi", true, found), expected, atol=1e-12)
+    np.testing.assert_allclose(absolute_error("eta", true, found), [6.2, np.nan, 6.2, 0.25])
+
+
+class Clock:
+    """CPU time that passes in the calls that it watches alone."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        self.patch = monkeypatch
+        monkeypatch.setattr(evaluation.time, "process_time", lambda: self.now)
+
+    def watch(self, name: str, seconds: float) -> None:
+        function = getattr(evaluation, name)
+
+        def timed(*arguments: Any, **options: Any) -> Any:
+            self.now += seconds
+            return function(*arguments, **options)
+
+        self.patch.setattr(evaluation, name, timed)
+
+
+def test_the_seconds_are_those_of_encoding_and_of_refining_a_million_jets(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    for name, seconds in (("encode_jets", 3.0), ("refine_latents", 7.0), ("decode_latents", 1000.0)):
+        clock.watch(name, seconds)
+    jets = np.random.default_rng(3).uniform(5, 50, (50, 4)) * [1, 1, 0.05, 0.05]
+    refined = evaluate(pca(3, jets), make_table(*jets.T), refine=2)["refined"]
+    assert refined["steps"] == 2
+    assert refined["seconds"] == pytest.approx({"encode": 3e6 / 50, "refine": 7e6 / 50})
+
+
+@pytest.mark.parametrize(("m", "pt"), [(-1.0, 50.0), (5.0, 0.0)])
+def test_the_edge_of_custom_space_is_outside_of_it(m: float, pt: float) -> None:
+    model = PCABaseline(1)
+    model.components = torch.tensor([[0.0, 0.0, 0.0, 1.0]])
+    model.mean = torch.tensor([m, pt, 0.0, 0.0])
+    row = evaluate(Checkpoint(model, NoNormalization()), make_table(*TRUE.T))
+    assert (row["unphysical"], row["mse_custom"]) == (3, None)

@@ -13,6 +13,7 @@ from utils.networks import (
     prepare,
     reconstruct,
 )
+from utils.networks.prepared import LANES, PreparedModel
 from utils.study import untrained_checkpoint
 
 NAMES = ["linear", "tanh", "leaky_relu_bn", "elu_bn", "residual_gelu"]
@@ -104,3 +105,18 @@ def test_torch_keeps_its_number_of_threads(jets):
     threads = torch.get_num_threads()
     encode_jets(untrained_checkpoint("tanh"), jets)
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("number", [1, 15, 16, 17, 130, 2051])
+def test_batches_are_filled_up_to_whole_vectors_and_only_the_jets_come_back(number):
+    seen = []
+
+    def first_three(jets):
+        seen.append(len(jets))
+        return jets[:, :3]
+
+    model = PreparedModel(first_three, first_three, 3, batch_size=2048, threads=1)
+    rows = np.random.default_rng(0).normal(size=(number, 4)).astype(np.float32)
+    np.testing.assert_array_equal(model.encode(rows), rows[:, :3])
+    assert {size % LANES for size in seen} == {0}
+    assert number <= sum(seen) < number + LANES

@@ -70,3 +70,29 @@ def test_symmetries_move_only_the_angles_and_keep_their_ranges(normalization):
     phi = found[:, 2].numpy()
     assert np.all(np.abs(phi) <= math.pi + 1e-6)
     assert np.abs(np.histogram(phi, 8, (-math.pi, math.pi))[0] / len(phi) - 1 / 8).max() < 0.02
+
+
+def test_the_resolution_is_its_formula_for_every_quantity():
+    for m, pt in ((0.0, 20.0), (15.0, 100.0), (-3.0, 60.0), (80.0, 900.0)):
+        sigma_pt = math.sqrt(2.6**2 + 0.89**2 * pt + (0.03 * pt) ** 2)
+        sigma_m = math.hypot(2 * m * sigma_pt / pt, 1)
+        sigma_angle = math.hypot(1 / pt, 0.01)
+        found = resolution(torch.tensor([[m, pt, 0.5, -1.0]], dtype=torch.float64))
+        torch.testing.assert_close(
+            found, torch.tensor([[sigma_m, sigma_pt, sigma_angle, sigma_angle]], dtype=torch.float64)
+        )
+
+
+def test_below_one_gev_the_resolution_is_that_of_one_gev():
+    soft = torch.tensor([[0.5, pt, 0.1, 0.2] for pt in (1.0, 0.1, 0.0, -3.0)], dtype=torch.float64)
+    found = resolution(soft)
+    assert torch.isfinite(found).all()
+    torch.testing.assert_close(found, found[:1].expand(4, -1))
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS, ids=lambda n: n.kind)
+def test_a_large_error_stays_as_large_as_its_linear_part(normalization):
+    """In the loss, an output of twice the normalized distance costs four times as much, wherever it comes to lie."""
+    loss, target = ResolutionLoss(normalization), normalization.normalize(JETS)
+    aside = torch.tensor([[0.2, -0.3, 0.0, 0.1]], dtype=torch.float64)
+    assert loss(target + 2 * aside, target) == pytest.approx(4 * float(loss(target + aside, target)))

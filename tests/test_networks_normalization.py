@@ -2,13 +2,21 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from utils.jets import JetError
-from utils.networks import NORMALIZATIONS, CustomNormalization, Normalization, StandardNormalization, closure
+from utils.networks import (
+    NORMALIZATIONS,
+    CustomNormalization,
+    NoNormalization,
+    Normalization,
+    StandardNormalization,
+    closure,
+)
 
 JETS = np.array(
     [
@@ -135,3 +143,30 @@ def test_what_is_no_description_is_refused(description: object) -> None:
 def test_a_normalization_without_its_fit_does_not_travel() -> None:
     with pytest.raises(ValueError, match="scale must be 4 numbers, found"):
         Normalization.from_dict(StandardNormalization().to_dict())
+
+
+@pytest.mark.parametrize("kind", NORMALIZATIONS)
+@pytest.mark.parametrize("make", [np.array, torch.tensor])
+def test_slopes_are_the_derivatives_of_the_inverse(kind: str, make: Any) -> None:
+    norm = NORMALIZATIONS[kind].fit(JETS)
+    values, step = norm.normalize(JETS), 1e-6
+    expected = (norm.unnormalize(values + step) - norm.unnormalize(values - step)) / (2 * step)
+    np.testing.assert_allclose(np.asarray(norm.slopes(make(JETS))), expected, rtol=1e-6)
+
+
+def test_closure_is_relative_to_the_jet_and_to_one_mev_where_that_is_less() -> None:
+    class Shifted(NoNormalization):
+        def unnormalize(self, values: Any) -> Any:
+            return super().unnormalize(values) + np.array([1e-5, 1e-2, 2e-5, 0])
+
+    jets = np.array([[0.0, 200.0, 2.0, 1.0], [10.0, 100.0, 2.0, 1.0]])
+    found = closure(Shifted(), jets)
+    assert found == pytest.approx({"m": 1e-2, "pt": 1e-4, "phi": 1e-5, "eta": 0}, rel=1e-6)
+
+
+def test_a_standard_deviation_far_from_zero_keeps_its_digits() -> None:
+    """In float32, the mean of many jets and what is left after its subtraction would lose theirs."""
+    jets = np.tile(np.array([[1000.0, 1e4, 3, 5], [1000.01, 1e4 + 0.1, -3, -5]], np.float32), (50_000, 1))
+    norm = StandardNormalization().fit(jets)
+    np.testing.assert_allclose(norm.offset, jets[:2].mean(axis=0, dtype=np.float64), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(norm.scale, jets[:2].std(axis=0, dtype=np.float64), rtol=1e-9)

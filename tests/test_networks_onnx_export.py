@@ -147,3 +147,14 @@ def test_an_elu_without_a_layer_to_fold_into_is_exported_all_the_same(config: Au
     contents = {"autoencoder": autoencoder_onnx(checkpoint)}
     contents |= {"encoder": encoder_onnx(checkpoint), "decoder": decoder_onnx(checkpoint)}
     check_export(checkpoint, contents, jets)
+
+
+def test_each_column_has_its_own_allowance(jets):
+    """A milliradian is far from rounding, however large pt is."""
+    exact = Checkpoint(PCABaseline(3).fit(jets), NoNormalization())
+    turned = Checkpoint(PCABaseline(3).fit(jets), NoNormalization())
+    turned.model.mean = exact.model.mean + torch.tensor([0, 0, 1e-3, 0])
+    contents = {"autoencoder": autoencoder_onnx(exact), "encoder": encoder_onnx(exact), "decoder": decoder_onnx(exact)}
+    assert check_export(exact, contents, jets)["reconstructed"]["phi"] < 1e-4
+    with pytest.raises(ValueError, match="differ in reconstructed"):
+        check_export(exact, contents | {"decoder": decoder_onnx(turned)}, jets)

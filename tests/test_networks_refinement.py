@@ -116,3 +116,15 @@ def test_compress_takes_refined_latents_and_says_so(tmp_path, jets, capsys):
     with pytest.raises(ValueError, match="found -2"):
         compress(tmp_path / "jets.parquet", tmp_path / "no.zarr.zip", codec="autoencoder", model="x", refine=-2)
     assert not (tmp_path / "no.zarr.zip").exists()
+
+
+@pytest.mark.parametrize("number", [1, 300, BATCH_SIZE])
+def test_a_jet_meets_the_same_matrix_shapes_whatever_comes_with_it(number, jets):
+    checkpoint = untrained_checkpoint("tanh")
+    latents = encode_jets(checkpoint, jets[:number])
+    seen = []
+    hook = checkpoint.model.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    refined = refine_latents(checkpoint, jets[:number], latents, 2, threads=1)
+    hook.remove()
+    assert set(seen) == {BATCH_SIZE}
+    assert refined.shape == latents.shape

@@ -88,3 +88,52 @@ def test_on_real_jets_twelve_folds_beat_pca_and_a_hundred_are_far_better():
 def test_no_fold_and_more_than_float32_can_tell_are_refused(folds):
     with pytest.raises(ValueError, match=f"1 to 100,000 folds, found {folds}"):
         Zigzag(folds)
+
+
+@pytest.fixture(scope="module")
+def wedge() -> np.ndarray:
+    """Jets whose density falls with pt, and whose masses spread the wider the larger pt is."""
+    rng = np.random.default_rng(1)
+    pt = rng.beta(1, 4, 50_000)
+    return np.column_stack([rng.uniform(0, 0.1, 50_000) * (0.2 + pt), pt, *rng.uniform(-1, 1, (2, 50_000))])
+
+
+def test_stripes_are_narrower_where_jets_are_denser_by_the_cube_root(wedge):
+    """A stripe of n jets and width w has the density n / w: w^2 n is the same for all."""
+    folds = 12
+    stripe = np.floor((Zigzag(folds).fit(wedge).encode(wedge)[:, 0] + 1) / 2 * folds)
+    inner = [wedge[stripe == i, 1] for i in range(1, folds - 2)]
+    products = np.array([np.ptp(pt) ** 2 * len(pt) for pt in inner])
+    assert np.ptp(inner[-1]) > 1.5 * np.ptp(inner[0])
+    np.testing.assert_allclose(products / products.mean(), 1, atol=0.15)
+
+
+def test_the_other_way_round_stripes_are_the_same_in_reverse(wedge):
+    folds = 12
+    code, mirrored = Zigzag(folds).fit(wedge), Zigzag(folds).fit(wedge * [-1, -1, 1, 1])
+    np.testing.assert_allclose(mirrored.stripes, folds - code.stripes[::-1], atol=1e-3)
+    np.testing.assert_allclose(mirrored.along, -code.along[::-1], atol=1e-12)
+    np.testing.assert_allclose(mirrored.high - mirrored.low, (code.high - code.low)[::-1], atol=1e-9)
+
+
+def test_stripes_and_edges_are_those_of_a_histogram_and_of_the_jets_in_nine_bins(wedge):
+    code = Zigzag(5).fit(wedge)
+    values, vectors = np.linalg.eigh(np.cov(wedge[:, 0], wedge[:, 1]))
+    long = vectors[:, np.argmax(values)] * np.sign(vectors[1, np.argmax(values)])
+    plane = wedge[:, :2] - wedge[:, :2].mean(axis=0)
+    along = plane @ long
+    counts, borders = np.histogram(along, 100)
+    smooth = [counts[max(0, i - 4) : i + 5].sum() for i in range(100)]
+    expected = np.cumsum(np.cbrt(smooth))
+    np.testing.assert_allclose(code.along, borders, atol=1e-12)
+    np.testing.assert_allclose(code.stripes[1:], 5 * expected / expected[-1], rtol=1e-3)
+    across = plane @ code.axes[:, 0]
+    for i in range(10, 60, 7):
+        near = np.abs(along - borders[i]) <= 4.5 * (borders[1] - borders[0])
+        assert (code.low[i], code.high[i]) == pytest.approx((across[near].min(), across[near].max()), abs=1e-12)
+
+
+def test_the_line_begins_at_low_pt_and_ends_at_high_pt(wedge):
+    codes = Zigzag(9).fit(wedge).encode(wedge[np.argsort(wedge[:, 1])])[:, 0]
+    assert codes[:100].max() < -1 + 2 / 9 + 1e-6
+    assert codes[-100:].min() > 1 - 4 / 9
