@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from utils.files import REPOSITORY
+from utils.machine import MachineInfo
 from utils.report import (
     BEGIN,
     COMPARISON,
@@ -29,7 +30,17 @@ from utils.report import (
 )
 from utils.study import summarize_seeds
 
-MACHINE = {"cpu": "A <fast> CPU", "cores": 2, "threads": 2, "gpu": None, "torch": "2.14.1", "python": "3.11.7"}
+MACHINE: MachineInfo = {
+    "cpu": "A <fast> CPU",
+    "cores": 2,
+    "threads": 2,
+    "cpu_capability": "AVX2",
+    "memory_bytes": 8 << 30,
+    "gpu": None,
+    "torch": "2.14.1",
+    "python": "3.11.7",
+    "platform": "Linux",
+}
 
 
 def model(name: str, mse: float, mse_custom: float | None = None, **changes: float) -> dict[str, Any]:
