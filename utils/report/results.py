@@ -26,7 +26,7 @@ LEAKY_RELU = "2a. 4D_3D_200_ReLU_BN_custom_norm"
 
 ELU = "2b. 4D_3D_200_ELU_BN_custom_norm"
 
-RESIDUAL = "2c. 4D_3D_residual_GELU_custom_norm"
+RESIDUAL_GELU = "2c. 4D_3D_residual_GELU_custom_norm"
 
 COMPARISON = "2d. Comparing_the_models"
 
@@ -75,7 +75,7 @@ def model_comparison(metrics: Metrics) -> Table | None:
         (CUSTOM, "tanh"),
         (LEAKY_RELU, "leaky_relu_bn"),
         (ELU, "elu_bn"),
-        (RESIDUAL, "residual_gelu"),
+        (RESIDUAL_GELU, "residual_gelu"),
         (CUSTOM, "pca"),
     )
     models = [
@@ -89,7 +89,7 @@ def model_comparison(metrics: Metrics) -> Table | None:
         ("model", "parameters", "epochs", "MSE", "MSE / PCA"),
         [(m["label"], *_size(m), _mse(m["mse"]), _ratio(m, models), *_errors(m)) for m in models],
         "All under the custom normalization, in whose space the MSE is.",
-        [metrics[name] for name in (CUSTOM, LEAKY_RELU, ELU, RESIDUAL) if name in metrics],
+        [metrics[name] for name in (CUSTOM, LEAKY_RELU, ELU, RESIDUAL_GELU) if name in metrics],
     )
 
 

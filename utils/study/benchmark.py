@@ -39,7 +39,7 @@ from utils.study.ways import REPEATS, tile_jets
 from utils.text import text_table
 
 
-def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
+def untrained_checkpoint(variant: str, seed: int = 0) -> Checkpoint:
     """A variant with the custom normalization, weights drawn from a seed, and BatchNorm statistics as if trained.
 
     It computes what a trained model of its shape does, in the same time; what comes out means nothing.
@@ -47,7 +47,7 @@ def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Autoencoder(VARIANTS[name])
+        model = Autoencoder(VARIANTS[variant])
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             for tensor, low, high in (
@@ -59,7 +59,7 @@ def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
                 assert tensor is not None
                 with torch.no_grad():
                     tensor.uniform_(low, high, generator=generator)
-    return Checkpoint(model, CustomNormalization(), {"model": name, "source": f"untrained, seed {seed}"})
+    return Checkpoint(model, CustomNormalization(), {"model": variant, "source": f"untrained, seed {seed}"})
 
 
 @dataclass(frozen=True)

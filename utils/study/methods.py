@@ -30,14 +30,16 @@ from utils.jets import FEATURES, wrap_phi
 from utils.networks import Checkpoint, CustomNormalization, decode_latents, encode_jets
 
 COMMON_SPACE = CustomNormalization()
-"""The space in which the mean squared error is taken."""
+"""The common space, in which the mean squared error is taken."""
 
 MSE_STEPS = tuple(float(mse) for mse in np.geomspace(3e-3, 1e-8, 12))
 """Mean squared errors that the methods with a free step aim at, at most."""
 
 LATENT_BITS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 16)
+"""Bits of each latent number that are tried."""
 
 MANTISSA_BITS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14)
+"""Bits of each mantissa that are tried."""
 
 NANOAOD = "NanoAOD, 10 bits for m and pt, 12 for phi and eta"
 """Mantissa bits of jets in CMS NanoAOD (CMSSW, PhysicsTools/NanoAOD)."""
