@@ -15,7 +15,7 @@ help:
 	@echo "make test       run the test suite"
 	@echo "make reference  run every notebook in the reference profile: refill models/ and plots/, README's tables"
 	@echo "make notebook   open the notebooks in JupyterLab"
-	@echo "make lint       ruff, mypy, and whether a notebook was stored with outputs"
+	@echo "make lint       ruff, mypy, the arrows between packages, dependencies, notebooks without outputs"
 	@echo "make clean      remove .venv and runs"
 
 run: $(INSTALLED)
@@ -35,6 +35,8 @@ lint: $(INSTALLED)
 	@$(VENV) -m ruff check
 	@$(VENV) -m ruff format --check
 	@$(VENV) -m mypy
+	@.venv/bin/lint-imports --no-cache --no-logo
+	@$(VENV) -m deptry .
 	@$(VENV) -m nbstripout --verify CompressionHEP/*.ipynb
 
 # The stamp holds the folder that the installed package points to: a clone that was moved is installed again.

@@ -1,6 +1,7 @@
 """The ruler and the methods of the rate-distortion study."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_entropy_of_a_gaussian_is_the_known_one() -> None:
     rng = np.random.default_rng(0)
     covariance = np.array([[1.0, 0.8], [0.8, 2.0]])
     values = rng.multivariate_normal([0, 0], covariance, 20_000)
-    expected = 0.5 * np.log2((2 * np.pi * np.e) ** 2 * np.linalg.det(covariance))
+    expected = 0.5 * np.log2((2 * math.pi * math.e) ** 2 * np.linalg.det(covariance))
     assert nearest_neighbour_entropy(values) == pytest.approx(expected, abs=0.03)
 
 

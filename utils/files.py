@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 
-Json = dict[str, Any]
-"""An object as JSON holds it, where the keys hang on what wrote it."""
-
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+Json = dict[str, Any]
+"""An object of JSON: what stands beside weights, in containers and in metrics.json."""
 
 PARTIAL = ".partial-"
 """How names of unfinished files begin; the machine and the process that write them follow."""

@@ -259,7 +259,8 @@ def campaign_text(campaign: Campaign) -> str:
         absolute = f", {worst['max_absolute']:.3g} GeV" if "max_absolute" in worst else ""
         relative = f"{100 * worst['max']:.3g}%" if "max_absolute" in worst and quantity != "eta" else None
         shown = (relative or f"{worst.get('max', 0):.3g}") + (absolute if relative else "")
-        lines.append(f"worst {quantity:5} {shown}{' rad' * (quantity == 'phi')}")
+        unit = " rad" if quantity == "phi" else ""
+        lines.append(f"worst {quantity:5} {shown}{unit}")
     rate = f", {totals['jets_per_s']:,.0f} jets/s" if totals["jets_per_s"] else ""
     lines.append(f"time        {totals['seconds']:.1f} s, {totals['working_seconds']:.1f} of them at work{rate}")
     for name, error in campaign.failures.items():

@@ -5,7 +5,7 @@ to decode. Columns are a dict of float32 arrays, one per quantity.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,12 +22,13 @@ from utils.codec.grids import (
     to_integers,
     to_values,
 )
+from utils.files import Json
 from utils.jets import FEATURES, MASS_LIMIT
 from utils.metrics import absolute_error
 
 Columns = dict[str, np.ndarray]
 
-Arrays = dict[str, tuple[np.ndarray, dict[str, Any]]]
+Arrays = dict[str, tuple[np.ndarray, Json]]
 """Arrays of a chunk by name, each with its PCodec settings."""
 
 FIT_JETS = 2**14
@@ -144,7 +145,7 @@ class BoundedScheme:
                 columns[name][arrays[f"{name}_exact_index"]] = arrays[f"{name}_exact"]
         return columns
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """JSON-safe description."""
         return {
             "bounds": self.bounds.to_dict(),
@@ -159,7 +160,7 @@ class BoundedScheme:
         return {}
 
     @staticmethod
-    def from_dict(description: dict[str, Any]) -> "BoundedScheme":
+    def from_dict(description: Json) -> "BoundedScheme":
         """Rebuild from `to_dict`."""
         return BoundedScheme(
             Bounds.from_dict(description["bounds"]),

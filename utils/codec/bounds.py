@@ -3,10 +3,10 @@
 import math
 import re
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
+from utils.files import Json
 from utils.jets import FEATURES
 
 SMALLEST_BOUND = 1e-6
@@ -49,6 +49,9 @@ class ErrorBound:
         """Read a bound such as "1%", "1%,10MeV", "0.5GeV", "0.005" (phi, eta) or "0" (exact).
 
         m and pt take a relative and an absolute part, in either order; phi and eta one number. ValueError otherwise.
+
+        >>> ErrorBound.parse("1%,10MeV", "m")
+        ErrorBound(relative=0.01, absolute=0.01)
         """
         energy = quantity in ("m", "pt")
         example = '"1%", "10MeV" or "1%,10MeV"' if energy else '"0.005"' + (' or "5mrad"' if quantity == "phi" else "")
@@ -91,12 +94,12 @@ class Bounds:
                     f"{SMALLEST_BOUND:g}, and 0 keeps every bit"
                 )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """JSON-safe: quantity -> relative and absolute part."""
         return {name: asdict(getattr(self, name)) for name in FEATURES}
 
     @staticmethod
-    def from_dict(description: dict[str, Any]) -> "Bounds":
+    def from_dict(description: Json) -> "Bounds":
         """Rebuild bounds from `to_dict`."""
         return Bounds(**{name: ErrorBound(**parts) for name, parts in description.items()})
 

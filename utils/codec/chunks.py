@@ -1,8 +1,7 @@
 """One chunk of jets to members of a container and back, checked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -20,6 +19,7 @@ from utils.codec.container import (
     group_member,
 )
 from utils.codec.latents import Scheme
+from utils.files import Json
 from utils.jets import FEATURES, JetError, event_counts
 from utils.metrics import StreamingResolution
 
@@ -48,7 +48,11 @@ def refuse_nonfinite(table: pd.DataFrame, index: int) -> None:
 
 
 def encode_chunk(
-    scheme: Scheme, index: int, table: pd.DataFrame, keep_nonfinite: bool, training_range: Any
+    scheme: Scheme,
+    index: int,
+    table: pd.DataFrame,
+    keep_nonfinite: bool,
+    training_range: Mapping[str, Sequence[float]] | None,
 ) -> EncodedChunk:
     """Encode a chunk, decode what was encoded, and check it; RuntimeError if the codec broke its promise."""
     if not keep_nonfinite:
@@ -68,7 +72,7 @@ def encode_chunk(
         stored[array] = decode_array(metadata, coded, f"{name}/{array}")
     decoded = scheme.decode(stored, stored["jets_per_event"].astype(np.int64))
     _check_chunk(scheme, name, expected, decoded)
-    attributes: dict[str, Any] = {"jets": len(table), "events": len(numbers), "arrays": list(arrays)}
+    attributes: Json = {"jets": len(table), "events": len(numbers), "arrays": list(arrays)}
     if scheme.guaranteed:
         attributes["checksum"] = _checksum(decoded)
     members.insert(0, group_member(name, attributes))
@@ -129,7 +133,7 @@ def _checksum(columns: Columns) -> str:
     return f"{value:08x}"
 
 
-def array_group(name: str, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> Iterator[Member]:
+def array_group(name: str, arrays: dict[str, np.ndarray], settings: Json) -> Iterator[Member]:
     yield group_member(name, {"arrays": list(arrays)})
     for array, values in arrays.items():
         yield from array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)

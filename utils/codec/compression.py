@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -21,12 +21,18 @@ from utils.codec.bounds import Bounds
 from utils.codec.chunks import EncodedChunk, array_group, decode_chunk, encode_chunk
 from utils.codec.container import PLAIN, ContainerError, Reader, Writer
 from utils.codec.schemes import read_scheme, scheme_maker
-from utils.files import atomic_path, source_sha256
+from utils.files import Json, atomic_path, source_sha256
 from utils.jets import CHUNK_JETS, FEATURES, UNITS, concat_tables, cut_table, iter_jets, write_jets
 from utils.metrics import StreamingResolution
 
+if TYPE_CHECKING:
+    from utils.networks import Checkpoint
+
 FLOAT32_BYTES = 4 * len(FEATURES)
 """Bytes of a jet before compression."""
+
+Jets = str | Path | pd.DataFrame | Iterable[pd.DataFrame]
+"""A file that can be read, a jet table, or a stream of tables."""
 
 Item = TypeVar("Item")
 
@@ -34,12 +40,12 @@ Result = TypeVar("Result")
 
 
 def compress(
-    source: str | Path | pd.DataFrame | Iterable[pd.DataFrame],
+    source: Jets,
     path: str | Path,
     *,
     codec: str = "bounded",
     bounds: Bounds | None = None,
-    model: Any = None,
+    model: "Checkpoint | str | Path | None" = None,
     latent_bits: float | None = None,
     refine: int = 0,
     keep_nonfinite: bool = False,
@@ -47,7 +53,7 @@ def compress(
     workers: int | None = None,
     progress: bool = False,
     **reading: Any,
-) -> dict[str, Any]:
+) -> Json:
     """Write the jets of `source` to the container `path`; returns what `inspect` says of it.
 
     `source` is a path that `iter_jets` reads (with the options `reading`), a jet table, or a stream of tables cut
@@ -58,6 +64,17 @@ def compress(
 
     NaN and infinite values raise JetError; with `keep_nonfinite` they are kept bit for bit (not by "autoencoder").
     The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from utils.jets import EMBEDDED_FILES, read_jets
+    >>> with TemporaryDirectory() as folder:
+    ...     report = compress(EMBEDDED_FILES[1], f"{folder}/jets.zarr.zip")
+    ...     lost = decompress(f"{folder}/jets.zarr.zip", f"{folder}/jets.parquet")
+    ...     jets = read_jets(f"{folder}/jets.parquet")
+    >>> report["bytes_per_jet"] < 4, len(jets) == report["jets"], lost
+    (True, True, [])
+    >>> bool((jets["pt"] / read_jets(EMBEDDED_FILES[1])["pt"] - 1).abs().max() <= 0.01)
+    True
     """
     scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
     name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)
@@ -80,7 +97,7 @@ def compress(
     return inspect(path)
 
 
-def _attributes(codec: str, keep_nonfinite: bool, scheme: dict[str, Any]) -> dict[str, Any]:
+def _attributes(codec: str, keep_nonfinite: bool, scheme: Json) -> Json:
     """What the root of a container says of all chunks."""
     return {
         "codec": codec,
@@ -106,7 +123,7 @@ class _Totals:
         for summary, more in zip(self.errors, chunk.errors, strict=True):
             summary.merge(more)
 
-    def resolutions(self) -> dict[str, dict[str, Any]]:
+    def resolutions(self) -> dict[str, Json]:
         return {summary.quantity: summary.result().to_dict() for summary in self.errors}
 
 
@@ -117,7 +134,7 @@ def decompress(
     recover: bool = False,
     workers: int | None = None,
     progress: bool = False,
-    seen: Callable[[pd.DataFrame], Any] = len,
+    seen: Callable[[pd.DataFrame], object] | None = None,
 ) -> list[str]:
     """Write the jets of a container to `output`, in any format of `write_jets`; returns what was lost, one line each.
 
@@ -131,7 +148,8 @@ def decompress(
 
     def watched() -> Iterator[pd.DataFrame]:
         for table in tables:
-            seen(table)
+            if seen is not None:
+                seen(table)
             yield table
 
     write_jets(watched(), output, keep_nonfinite=keep_nonfinite)
@@ -180,7 +198,7 @@ def iter_compressed(
             raise ContainerError(f"{path}: holds {jets} jets, expected {reader.summary['jets']}")
 
 
-def inspect(path: str | Path) -> dict[str, Any]:
+def inspect(path: str | Path) -> Json:
     """What a container says of itself, and its size; JSON-safe.
 
     Keys: `codec`, its settings, `jets`, `events`, `chunks`, `source`, `errors` (measured when it was written), `bytes`,
@@ -199,11 +217,11 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
 
 def _open_source(
-    source: Any, chunk_jets: int, keep_nonfinite: bool, progress: bool, reading: dict[str, Any]
-) -> tuple[dict[str, Any], Iterator[pd.DataFrame]]:
+    source: Jets, chunk_jets: int, keep_nonfinite: bool, progress: bool, reading: Json
+) -> tuple[Json, Iterator[pd.DataFrame]]:
     if isinstance(source, str | Path):
         reading = reading | {"keep_nonfinite": keep_nonfinite, "progress": progress}
-        name: dict[str, Any] = {"file": Path(source).name}
+        name: Json = {"file": Path(source).name}
         if reading.get("entries") is not None:
             name["entries"] = list(reading["entries"])
         return name, iter_jets(source, chunk_jets=chunk_jets, **reading)
@@ -213,10 +231,11 @@ def _open_source(
     return {"file": None}, iter(tables)
 
 
-def _checksums(source: Any) -> dict[str, Any]:
+def _checksums(source: Jets) -> Json:
     """SHA-256 of the file that was read, where it was one file."""
-    single = isinstance(source, str | Path) and Path(source).is_file()
-    return {"sha256": source_sha256(source)} if single else {}
+    if isinstance(source, str | Path) and Path(source).is_file():
+        return {"sha256": source_sha256(source)}
+    return {}
 
 
 def _chain(first: pd.DataFrame | None, rest: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:

@@ -24,11 +24,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import google_crc32c
 import numpy as np
 from numcodecs.pcodec import PCodec
+
+from utils.files import Json
 
 FORMAT = "compression-hep jets 1"
 
@@ -56,12 +58,12 @@ class Member:
     compress: bool = False
 
 
-def group_member(name: str, attributes: dict[str, Any]) -> Member:
+def group_member(name: str, attributes: Json) -> Member:
     """The metadata of a Zarr group; `name` is empty for the root."""
     return _metadata(name, {"zarr_format": 3, "node_type": "group", "attributes": attributes})
 
 
-def array_members(name: str, values: np.ndarray, settings: dict[str, Any]) -> list[Member]:
+def array_members(name: str, values: np.ndarray, settings: Json) -> list[Member]:
     """The metadata and the single chunk of a Zarr array, coded by PCodec with `settings` and a crc32c."""
     metadata = {
         "zarr_format": 3,
@@ -85,7 +87,7 @@ def array_members(name: str, values: np.ndarray, settings: dict[str, Any]) -> li
     return members
 
 
-def decode_array(metadata: dict[str, Any], coded: bytes | None, where: str) -> np.ndarray:
+def decode_array(metadata: Json, coded: bytes | None, where: str) -> np.ndarray:
     """The values of an array from its metadata and its chunk; ContainerError where they do not fit."""
     shape, dtype = tuple(metadata["shape"]), np.dtype(metadata["data_type"])
     if coded is None:
@@ -101,7 +103,7 @@ def decode_array(metadata: dict[str, Any], coded: bytes | None, where: str) -> n
 class Writer:
     """Writes members one after the other; `close` adds the summary with the digest."""
 
-    def __init__(self, path: Path, attributes: dict[str, Any]):
+    def __init__(self, path: Path, attributes: Json):
         self._attributes = {"format": FORMAT} | attributes
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
         self.add([group_member("", self._attributes)])
@@ -114,7 +116,7 @@ class Writer:
             info.compress_type = zipfile.ZIP_DEFLATED if member.compress else zipfile.ZIP_STORED
             self._zip.writestr(info, member.content)
 
-    def close(self, summary: dict[str, Any]) -> None:
+    def close(self, summary: Json) -> None:
         """Write the summary and the zip's directory."""
         digest = _digest(self._zip.infolist())
         self.add([group_member("summary", self._attributes | summary | {"digest": digest})])
@@ -144,7 +146,7 @@ class Reader:
         self._file = os.open(self.path, os.O_RDONLY)
         self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) if size else b""
         self.damage: str | None = None
-        self.summary: dict[str, Any] | None = None
+        self.summary: Json | None = None
         self._members: dict[str, tuple[int, int, int, int]] = {}
         try:
             try:
@@ -167,7 +169,7 @@ class Reader:
             found |= {chunk_name(i) for i in range(self.summary["chunks"])}
         return sorted(found)
 
-    def group(self, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def group(self, name: str) -> tuple[Json, dict[str, np.ndarray]]:
         """Attributes and arrays of a group; ContainerError naming the member that is damaged or missing."""
         attributes = self._attributes_of(f"{name}/zarr.json" if name else ROOT)
         names = attributes.get("arrays", [])
@@ -233,7 +235,7 @@ class Reader:
                 del members[name]
         return members
 
-    def _read_summary(self) -> dict[str, Any]:
+    def _read_summary(self) -> Json:
         if SUMMARY not in self._members:
             raise ContainerError(
                 f"{self.path}: a zip file without {SUMMARY}; not written by `compressionhep compress`, or cut"
@@ -247,16 +249,16 @@ class Reader:
             )
         return summary
 
-    def _read_root(self) -> dict[str, Any]:
+    def _read_root(self) -> Json:
         attributes = self._attributes_of(SUMMARY if SUMMARY in self._members else ROOT)
         if attributes.get("format") != FORMAT:
             raise ContainerError(f"{self.path}: format {attributes.get('format')!r}, expected {FORMAT!r}")
         return attributes
 
-    def _attributes_of(self, member: str) -> dict[str, Any]:
+    def _attributes_of(self, member: str) -> Json:
         return self._json(member).get("attributes", {})
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _json(self, name: str) -> Json:
         return json.loads(self._read(name))
 
     def _read(self, name: str) -> bytes:
@@ -286,7 +288,7 @@ def chunk_name(index: int) -> str:
     return f"chunk_{index:06d}"
 
 
-def _metadata(name: str, content: dict[str, Any]) -> Member:
+def _metadata(name: str, content: Json) -> Member:
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     return Member(f"{name}/zarr.json" if name else ROOT, text.encode(), compress=True)
 

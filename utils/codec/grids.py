@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from utils.codec.bounds import ErrorBound
+from utils.files import Json
 
 GRID_LIMIT = 2**30
 """Integers stay below this in magnitude; values beyond are left to the exceptions."""
@@ -142,7 +143,7 @@ def make_grid(quantity: str, bound: ErrorBound) -> Grid | None:
     return RelativeGrid(relative, bound.absolute * (1 - 2**-20) if bound.absolute else relative * 1e-3)
 
 
-def grid_to_dict(grid: Grid | None) -> dict[str, Any]:
+def grid_to_dict(grid: Grid | None) -> Json:
     """JSON-safe description of a grid, its formula included; kind "exact" for None."""
     if grid is None:
         return {"kind": "exact", "formula": "value = q"}
@@ -151,11 +152,11 @@ def grid_to_dict(grid: Grid | None) -> dict[str, Any]:
     return {"kind": grid.kind} | parameters | derived | {"formula": grid.formula}
 
 
-def grid_from_dict(description: dict[str, Any]) -> Grid | None:
+def grid_from_dict(description: Json) -> Grid | None:
     """Rebuild a grid from `grid_to_dict`."""
     if description["kind"] == "exact":
         return None
-    kinds: dict[str, Any] = {kind.kind: kind for kind in (UniformGrid, CircularGrid, RelativeGrid)}
+    kinds: Json = {kind.kind: kind for kind in (UniformGrid, CircularGrid, RelativeGrid)}
     kind = kinds[description["kind"]]
     return kind(*(description[name] for name in _PARAMETERS[kind]))
 

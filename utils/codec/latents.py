@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from utils import networks
 from utils.codec.bounded import FIT_JETS, Arrays, BoundedScheme, Columns
 from utils.codec.container import PLAIN
 from utils.codec.grids import GRID_LIMIT
+from utils.files import Json
 from utils.jets import FEATURES
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class AutoencoderScheme:
             return self._outputs(integers)
         return self.corrections.decode(arrays, counts, self._predict(integers))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """JSON-safe description, weights apart."""
         return {
             "architecture": networks.architecture_of(self.checkpoint.model),
@@ -78,7 +79,7 @@ class AutoencoderScheme:
         return networks.decoder_weights(self.checkpoint)
 
     @staticmethod
-    def from_dict(description: dict[str, Any], weights: dict[str, np.ndarray]) -> "AutoencoderScheme":
+    def from_dict(description: Json, weights: dict[str, np.ndarray]) -> "AutoencoderScheme":
         """Rebuild from `to_dict` and `weights`; what encodes stays untrained."""
         checkpoint = networks.load_decoder(
             description["architecture"], description["normalization"], weights, description["model"]

@@ -1,7 +1,8 @@
 """The scheme of a codec: fitted to the first chunk, or rebuilt from what a container says."""
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,21 @@ from utils.codec.chunks import jet_columns, refuse_nonfinite
 from utils.codec.container import ContainerError, Reader
 from utils.codec.latents import AutoencoderScheme, Scheme, fit_latent_steps
 from utils.codec.settings import CODECS, check_settings
+from utils.files import Json
 from utils.jets import JetError, event_counts
+
+if TYPE_CHECKING:
+    from utils.networks import Checkpoint
 
 
 def scheme_maker(
-    codec: str, bounds: Bounds | None, model: Any, latent_bits: float | None, refine: int, keep_nonfinite: bool
-) -> Callable[[pd.DataFrame | None], tuple[Scheme, dict[str, Any]]]:
+    codec: str,
+    bounds: Bounds | None,
+    model: "Checkpoint | str | Path | None",
+    latent_bits: float | None,
+    refine: int,
+    keep_nonfinite: bool,
+) -> Callable[[pd.DataFrame | None], tuple[Scheme, Json]]:
     """What fits the scheme of a codec to the first chunk; ValueError for settings that do not belong together."""
     check_settings(codec, bounds, model, latent_bits, refine, keep_nonfinite)
     if codec != "autoencoder":
@@ -27,9 +37,10 @@ def scheme_maker(
             scheme if table is None else scheme.fitted(jet_columns(table), event_counts(table)[1]),
             {},
         )
+    assert model is not None
     checkpoint = networks.load_model(model)
 
-    def fitted(table: pd.DataFrame | None) -> tuple[Scheme, dict[str, Any]]:
+    def fitted(table: pd.DataFrame | None) -> tuple[Scheme, Json]:
         if table is None or len(table) < 2:
             raise JetError("the codec autoencoder needs at least two jets to fit its steps to")
         refuse_nonfinite(table, 0)

@@ -1,11 +1,14 @@
 """Which codecs there are, and which settings belong together."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from utils import networks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from utils.codec.bounds import Bounds
+    from utils.networks import Checkpoint
 
 CODECS = ("bounded", "autoencoder", "lossless")
 
@@ -13,7 +16,7 @@ CODECS = ("bounded", "autoencoder", "lossless")
 def check_settings(
     codec: str,
     bounds: "Bounds | None" = None,
-    model: Any = None,
+    model: "Checkpoint | str | Path | None" = None,
     latent_bits: float | None = None,
     refine: int = 0,
     keep_nonfinite: bool = False,

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,9 @@ class EventBlock:
     unit: str
 
 
-def read_blocks(source: Source, unit: str | None = None, progress: Callable[[int], Any] = int) -> Iterator[EventBlock]:
+def read_blocks(
+    source: Source, unit: str | None = None, progress: Callable[[int], object] | None = None
+) -> Iterator[EventBlock]:
     """The jets of a file, converted but not checked; numbers are counted from 0 where the file has none.
 
     The unit is `unit`, or what the file or its format says, or guessed from the smallest pt. What is decided on the
@@ -42,7 +43,8 @@ def read_blocks(source: Source, unit: str | None = None, progress: Callable[[int
         unit, blocks = _guess_unit(blocks, source)
     digest, spacelike, events = Digest(), 0, 0
     for block in blocks:
-        progress(block.done)
+        if progress is not None:
+            progress(block.done)
         values = block.values or {role: np.empty(0) for role in source.columns.needed}
         if guessed and unit == "MeV" and len(_pt(values)) and np.nanmin(_pt(values)) <= MEV_FROM:
             raise JetError(

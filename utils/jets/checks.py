@@ -78,10 +78,10 @@ def refuse_jets(
             values = table[column].to_numpy()
             shown.setdefault(description, []).extend(f"{row + first_row} ({values[row]:g})" for row in rows[:5])
         first_row += len(table)
-    parts = [
-        f"{description} in {counts[description]} jets, rows {', '.join(rows[:5])}{', ...' * (counts[description] > 5)}"
-        for description, rows in shown.items()
-    ]
+    parts = []
+    for description, first in shown.items():
+        more = ", ..." if counts[description] > 5 else ""
+        parts.append(f"{description} in {counts[description]} jets, rows {', '.join(first[:5])}{more}")
     raise JetError(f"{source}: of {first_row} jets: {'; '.join(parts)}")
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import fsspec
 import numpy as np
@@ -33,6 +32,10 @@ def read_jets(
     """Read the jet table of a file, of several files, or of a glob pattern, as one sample.
 
     Raises JetError naming the file and the cause where the jets cannot be used.
+
+    >>> from utils.jets import EMBEDDED_FILES, read_jets
+    >>> list(read_jets(EMBEDDED_FILES))
+    ['event', 'm', 'pt', 'phi', 'eta']
     """
     return concat_tables(iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress))
 
@@ -124,7 +127,7 @@ def _checked_blocks(
     keep_numbers: bool,
     unit: str | None,
     keep_nonfinite: bool,
-    progress: Callable[[int], Any],
+    progress: Callable[[int], object],
     events: int = 0,
 ) -> Iterator[EventBlock]:
     for source in sources:

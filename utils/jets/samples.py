@@ -1,13 +1,13 @@
 """The samples of the study, and their split into training, validation and test jets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from utils.files import REPOSITORY, sha256_of
+from utils.files import REPOSITORY, Json, sha256_of
 from utils.jets.formats.pickles import read_pickled_table
 from utils.jets.formats.source import is_remote
 from utils.jets.published import TEST_SAMPLE, TRAIN_SAMPLE, find_published, has_published
@@ -31,7 +31,7 @@ class Sample:
     train: pd.DataFrame
     valid: pd.DataFrame
     test: pd.DataFrame
-    source: dict[str, Any]
+    source: Json
 
     def with_training_jets(self, jets: int) -> "Sample":
         """The same test jets with fewer others: the first events, of `jets` training and validation jets together."""
@@ -43,7 +43,11 @@ class Sample:
     def select(self, pt_min: float | None = None, eta_max: float | None = None) -> "Sample":
         """The jets with pt >= `pt_min` GeV and |eta| <= `eta_max`; JetError where a part would have none."""
         parts = {name: select_jets(getattr(self, name), pt_min, eta_max) for name in ("train", "valid", "test")}
-        cuts = [f"pt >= {pt_min:g} GeV"] * (pt_min is not None) + [f"|eta| <= {eta_max:g}"] * (eta_max is not None)
+        cuts = []
+        if pt_min is not None:
+            cuts.append(f"pt >= {pt_min:g} GeV")
+        if eta_max is not None:
+            cuts.append(f"|eta| <= {eta_max:g}")
         for name, table in parts.items():
             if len(table) == 0:
                 raise JetError(f"none of the {len(getattr(self, name))} {name} jets has {' and '.join(cuts)}")
@@ -51,7 +55,7 @@ class Sample:
         return Sample(**parts, source=self.source | {"selection": ", ".join(cuts), "jets": counts})
 
     @property
-    def training_data(self) -> dict[str, Any]:
+    def training_data(self) -> Json:
         """What a model should remember of its training jets: their source, and lowest and highest value per column."""
         columns = {name: self.train[name] for name in FEATURES}
         ranges = {name: [float(column.min()), float(column.max())] for name, column in columns.items()}
@@ -72,7 +76,7 @@ def load_sample(
     """
     split = "as shipped: training and test events in files of their own"
     if str(dataset) == "embedded":
-        files: list[Any] = list(EMBEDDED_FILES)
+        files: Sequence[str | Path] = EMBEDDED_FILES
         train, test = (read_jets(path) for path in files)
     elif str(dataset) == "published" and has_published(TRAIN_SAMPLE):
         files = [find_published(name) for name in (TRAIN_SAMPLE, TEST_SAMPLE)]

@@ -2,11 +2,11 @@
 
 import warnings
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from utils.files import Json
 from utils.jets.blocks import EventBlock, read_blocks
 from utils.jets.checks import find_problems
 from utils.jets.detect import open_source
@@ -24,7 +24,7 @@ REPEATED = "stand apart from other jets of their event"
 
 def summarize_jets(
     path: Paths, tree: str | None = None, collection: str | None = None, unit: str | None = None
-) -> dict[str, Any]:
+) -> Json:
     """Read a sample to its end, in bounded memory, and describe it without refusing jets; JSON-safe.
 
     Keys: `files`, a list of `name`, `format`, `tree`, `collection`, `columns`, `event_column`, `unit`, `events` and
@@ -49,7 +49,7 @@ class _Tally:
         self.largest_event = 0
         self.sample = _RandomSample(SAMPLE_JETS)
 
-    def add_file(self, source: Source, unit: str | None) -> dict[str, Any]:
+    def add_file(self, source: Source, unit: str | None) -> Json:
         """Count the jets of an opened file; returns what to say of the file itself."""
         before, used_unit, numbers = self.counts.copy(), None, []
         for block in read_blocks(source, unit):
@@ -84,7 +84,7 @@ class _Tally:
         self.refused.update({reason: len(rows) for reason, rows in find_problems(table).items()})
         self.sample.add(table[list(FEATURES)].to_numpy())
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """JSON-safe: what `summarize_jets` says of all files together."""
         keys = ("events", "empty_events", "jets", "massless", "negative_mass")
         return {
@@ -96,12 +96,11 @@ class _Tally:
         }
 
 
-def format_summary(summary: dict[str, Any]) -> str:
+def format_summary(summary: Json) -> str:
     """The summary as text for a terminal."""
     lines = []
     for file in summary["files"]:
-        where = [f"tree {file['tree']}"] * (file["tree"] is not None)
-        where += [f"collection {file['collection']}"] * (file["collection"] is not None)
+        where = [f"{kind} {file[kind]}" for kind in ("tree", "collection") if file[kind] is not None]
         events = file["event_column"] or "counted"
         lines += [
             f"{file['name']}: {', '.join([file['format'], *where])}",

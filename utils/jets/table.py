@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, DTypeLike
 
 FEATURES = ("m", "pt", "phi", "eta")
 
@@ -46,20 +47,27 @@ class JetWarning(UserWarning):
 
 
 def make_table(
-    m: Any, pt: Any, phi: Any, eta: Any, event: Any = None, empty_events: Iterable[int] = ()
+    m: ArrayLike,
+    pt: ArrayLike,
+    phi: ArrayLike,
+    eta: ArrayLike,
+    event: ArrayLike | None = None,
+    empty_events: Iterable[int] = (),
 ) -> pd.DataFrame:
     """Build a jet table from columns (GeV, rad), without checking the values.
 
     Without `event` every jet is an event of its own, numbered from 0.
+
+    >>> make_table(m=[5, 10], pt=[50, 100], phi=[0.1, -3], eta=[0, 2], event=[7, 7])["pt"].tolist()
+    [50.0, 100.0]
     """
     columns = {name: np.asarray(column) for name, column in zip(FEATURES, (m, pt, phi, eta), strict=True)}
     lengths = {name: len(column) for name, column in columns.items()}
-    if event is None:
-        event = np.arange(lengths["m"])
-    lengths["event"] = len(event)
+    numbers = np.arange(lengths["m"]) if event is None else np.asarray(event)
+    lengths["event"] = len(numbers)
     if len(set(lengths.values())) > 1:
         raise JetError(f"columns of different lengths: {lengths}")
-    table = pd.DataFrame({"event": np.asarray(event, dtype=np.int64)})
+    table = pd.DataFrame({"event": np.asarray(numbers, dtype=np.int64)})
     with np.errstate(over="ignore"):
         for name, column in columns.items():
             table[name] = column.astype(np.float32)
@@ -78,7 +86,7 @@ def concat_tables(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return make_table(m, pt, phi, eta, event, empty)
 
 
-def feature_array(table: pd.DataFrame, dtype: Any = np.float64) -> np.ndarray:
+def feature_array(table: pd.DataFrame, dtype: DTypeLike = np.float64) -> np.ndarray:
     """The columns m, pt, phi, eta as an array of shape (jets, 4), in GeV and rad."""
     return table[list(FEATURES)].to_numpy(dtype=dtype)
 
@@ -99,7 +107,7 @@ def run_lengths(event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return event[starts], np.diff(starts, append=len(event))
 
 
-def merge_empty(numbers: np.ndarray, counts: np.ndarray, empty: Any) -> tuple[np.ndarray, np.ndarray]:
+def merge_empty(numbers: np.ndarray, counts: np.ndarray, empty: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Add events without jets: by number where the numbers ascend, behind the others where they do not."""
     empty = np.asarray(empty, dtype=np.int64)
     if len(empty) == 0:

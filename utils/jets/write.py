@@ -23,6 +23,14 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *
 
     The file appears whole or not at all, and reads back bit for bit. JetError where the jets cannot be used, for NaN
     and infinite values too unless they are to be kept (`keep_nonfinite`).
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from utils.jets import make_table, read_jets, write_jets
+    >>> jets = make_table(m=[5, 10], pt=[50, 100], phi=[0.1, -3], eta=[0, 2], event=[7, 7])
+    >>> with TemporaryDirectory() as folder:
+    ...     write_jets(jets, f"{folder}/jets.root")
+    ...     read_jets(f"{folder}/jets.root").equals(jets)
+    True
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -9,7 +9,11 @@ RESIDUAL_UNITS = {"m": "relative", "pt": "relative", "phi": "rad", "eta": ""}
 
 
 def delta_phi(reconstructed: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """reconstructed - true the shorter way round, within +-pi, in rad, float64."""
+    """reconstructed - true the shorter way round, within +-pi, in rad, float64.
+
+    >>> delta_phi(np.array([-3.1]), np.array([3.1])).round(3).tolist()
+    [0.083]
+    """
     return wrap_angle(np.asarray(reconstructed, np.float64) - true)
 
 

@@ -1,11 +1,11 @@
 """What a model does to jets: rows of a model comparison, and what they say in sentences."""
 
 import time
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from utils.files import Json
 from utils.jets import FEATURES, Sample, feature_array
 from utils.metrics.errors import mean_squared_error
 from utils.metrics.resolution import Resolution, read_resolutions, resolutions
@@ -20,7 +20,7 @@ from utils.networks import (
 )
 
 
-def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> dict[str, Any]:
+def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> Json:
     """What a model does to the jets of `table`: a JSON-safe row of a model comparison.
 
     `mse` in the space the model was trained in, which cannot be compared between normalizations; `mse_custom` in the
@@ -58,7 +58,7 @@ def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> di
     }
 
 
-def _errors(checkpoint: Checkpoint, true: np.ndarray, latents: np.ndarray) -> dict[str, Any]:
+def _errors(checkpoint: Checkpoint, true: np.ndarray, latents: np.ndarray) -> Json:
     output = decode_latents(checkpoint, latents).astype(np.float64)
     custom, normalization = CustomNormalization(), checkpoint.normalization
     unphysical = int(np.sum((output[:, FEATURES.index("m")] <= -1) | (output[:, FEATURES.index("pt")] <= 0)))
@@ -71,13 +71,13 @@ def _errors(checkpoint: Checkpoint, true: np.ndarray, latents: np.ndarray) -> di
     }
 
 
-def resolution_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def resolution_frame(rows: list[Json]) -> pd.DataFrame:
     """The resolutions of several models (`evaluate`) as one table, indexed by quantity and model."""
     frame = pd.DataFrame([{"model": row["label"], **entry} for row in rows for entry in row["resolution"]])
     return frame.set_index(["quantity", "model"]).loc[list(FEATURES)]
 
 
-def describe(rows: list[dict[str, Any]]) -> str:
+def describe(rows: list[Json]) -> str:
     """What the numbers of `evaluate` say, in sentences (Markdown): the last row is the baseline."""
     *models, baseline = rows
     widths = {row["label"]: read_resolutions(row["resolution"]) for row in rows}
@@ -99,7 +99,7 @@ def describe(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def evaluate_transfer(checkpoints: dict[str, Checkpoint], samples: dict[str, Sample]) -> list[dict[str, Any]]:
+def evaluate_transfer(checkpoints: dict[str, Checkpoint], samples: dict[str, Sample]) -> list[Json]:
     """`evaluate` each model, by the name of its training sample, on the test jets of each sample."""
     return [
         {"trained_on": trained, "tested_on": tested} | evaluate(checkpoint, sample.test)
@@ -108,7 +108,7 @@ def evaluate_transfer(checkpoints: dict[str, Checkpoint], samples: dict[str, Sam
     ]
 
 
-def transfer_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+def transfer_frame(rows: list[Json]) -> pd.DataFrame:
     """MSE and 68% half-widths of `evaluate_transfer`, indexed by the samples tested and trained on."""
     frame = pd.DataFrame(
         [
@@ -120,7 +120,7 @@ def transfer_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.set_index(["tested on", "trained on"])
 
 
-def describe_transfer(rows: list[dict[str, Any]]) -> str:
+def describe_transfer(rows: list[Json]) -> str:
     """What the numbers of `evaluate_transfer` say, in sentences (Markdown)."""
     mse = {(row["tested_on"], row["trained_on"]): row["mse"] for row in rows}
     return "\n".join(

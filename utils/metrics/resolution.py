@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from utils.files import Json
 from utils.jets import JetError
 from utils.metrics.errors import RESIDUAL_UNITS, residuals
 
@@ -34,18 +36,18 @@ class Resolution:
     max: float = math.nan
     max_absolute: float = math.nan
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """JSON-safe, without what is NaN."""
         return {key: value for key, value in asdict(self).items() if value == value}
 
 
-def central_68(values: Any) -> tuple[float, float, float]:
+def central_68(values: ArrayLike) -> tuple[float, float, float]:
     """The 16%, 50% and 84% quantiles of some numbers."""
-    low, median, high = np.quantile(values, CENTRAL_68).tolist()
+    low, median, high = np.quantile(np.asarray(values, np.float64), CENTRAL_68).tolist()
     return low, median, high
 
 
-def median_and_width(values: Any) -> tuple[float, float]:
+def median_and_width(values: ArrayLike) -> tuple[float, float]:
     """Median, and half of the width of the central 68%, of some numbers."""
     low, median, high = central_68(values)
     return median, (high - low) / 2

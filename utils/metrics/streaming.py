@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
+from utils.files import Json
 from utils.jets import MASSLESS, wrap_angle
 from utils.metrics.errors import RESIDUAL_UNITS
 from utils.metrics.resolution import CENTRAL_68, Resolution
@@ -64,12 +64,12 @@ class StreamingResolution:
                 error, true = error[massive], true[massive]
         return error / true
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Json:
         """Only the bins that hold jets: a hundredth of all."""
         filled = np.flatnonzero(self.histogram)
         return self.__dict__ | {"histogram": (filled.astype(np.uint32), self.histogram[filled])}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Json) -> None:
         filled, counts = state["histogram"]
         self.__dict__.update(state | {"histogram": np.zeros(2 ** (32 - _HISTOGRAM_SHIFT), np.int64)})
         self.histogram[filled] = counts

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,11 +12,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from utils.files import atomic_path
+from utils.files import Json, atomic_path
 from utils.jets import FEATURES, UNITS
 from utils.networks.autoencoder import Autoencoder, PCABaseline
 from utils.networks.normalization import Normalization
 from utils.networks.variants import AutoencoderConfig
+from utils.text import listing
 
 FORMAT = "compression-hep checkpoint 1"
 
@@ -37,7 +38,7 @@ class Checkpoint:
 
     model: Model
     normalization: Normalization
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.model.eval()
@@ -48,14 +49,14 @@ class Checkpoint:
         return str(self.metadata.get("model", "pca" if isinstance(self.model, PCABaseline) else "autoencoder"))
 
 
-def architecture_of(model: Model) -> dict[str, Any]:
+def architecture_of(model: Model) -> Json:
     """JSON-safe description from which `build_model` makes an untrained model of the same shape."""
     if isinstance(model, PCABaseline):
         return {"class": "PCABaseline", "rank": model.rank, "inputs": model.components.shape[1]}
     return {"class": "Autoencoder"} | model.config.to_dict()
 
 
-def build_model(architecture: dict[str, Any]) -> Model:
+def build_model(architecture: Json) -> Model:
     """An untrained model from `architecture_of`'s description; ValueError or TypeError where it describes none."""
     options = dict(architecture)
     name = options.pop("class", None)
@@ -83,7 +84,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         save_file(tensors, partial, metadata=header)
 
 
-def read_header(path: str | Path) -> dict[str, Any]:
+def read_header(path: str | Path) -> Json:
     """The description in a checkpoint's header: architecture, normalization, features, units, metadata, versions.
 
     Raises CheckpointError for any other file, naming it.
@@ -146,20 +147,15 @@ def tensor_shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...] | str]:
 
 def require_fit(expected: Mapping[str, Any], found: Mapping[str, Any], source: str | Path) -> None:
     """Compare tensor names and shapes; CheckpointError lists every difference."""
-    problems = [
-        f"missing: {_listing(expected.keys() - found.keys())}" * bool(expected.keys() - found.keys()),
-        f"unexpected: {_listing(found.keys() - expected.keys())}" * bool(found.keys() - expected.keys()),
-        *(
-            f"{name} has shape {found[name]}, expected {expected[name]}"
-            for name in sorted(expected.keys() & found.keys())
-            if found[name] != expected[name]
-        ),
+    problems = []
+    if missing := expected.keys() - found.keys():
+        problems.append(f"missing: {listing(sorted(missing))}")
+    if unexpected := found.keys() - expected.keys():
+        problems.append(f"unexpected: {listing(sorted(unexpected))}")
+    problems += [
+        f"{name} has shape {found[name]}, expected {expected[name]}"
+        for name in sorted(expected.keys() & found.keys())
+        if found[name] != expected[name]
     ]
-    problems = [problem for problem in problems if problem]
     if problems:
         raise CheckpointError(f"{source}: the weights do not fit the architecture; {'; '.join(problems)}")
-
-
-def _listing(names: Iterable[str], limit: int = 40) -> str:
-    found = sorted(names)
-    return ", ".join(found[:limit]) + (f", ... ({len(found)} in all)" if len(found) > limit else "")

@@ -2,11 +2,11 @@
 
 import copy
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
 
+from utils.files import Json
 from utils.jets import FEATURES
 from utils.networks.checkpoint import Checkpoint, build_model
 from utils.networks.normalization import Normalization
@@ -22,10 +22,10 @@ def decoder_weights(checkpoint: Checkpoint) -> dict[str, np.ndarray]:
 
 
 def load_decoder(
-    architecture: dict[str, Any],
-    normalization: dict[str, Any],
+    architecture: Json,
+    normalization: Json,
     weights: Mapping[str, np.ndarray],
-    metadata: dict[str, Any],
+    metadata: Json,
 ) -> Checkpoint:
     """A model from `architecture_of`'s description and `decoder_weights`; what encodes stays untrained.
 

@@ -229,7 +229,8 @@ def _permute_features(model: Autoencoder, features: tuple[str, ...]) -> None:
         last.bias.copy_(last.bias[order].clone())
 
 
-def load_model(model: Any) -> Any:
+def load_model(model: Checkpoint | str | Path) -> Checkpoint:
+    """A model: itself, or what the file holds, a checkpoint (.safetensors) or weights that fastai wrote."""
     if not isinstance(model, str | Path):
         return model
     return load_checkpoint(model) if Path(model).suffix == ".safetensors" else load_published(model)

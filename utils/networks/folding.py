@@ -5,9 +5,9 @@ Normalization, BatchNorm and constant terms go into the Linear layers beside the
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from utils.networks.autoencoder import PCABaseline, Residual
@@ -69,7 +69,8 @@ def _module_steps(modules: nn.Sequential) -> list[Step]:
     return steps
 
 
-def _array(tensor: Any) -> np.ndarray:
+def _array(tensor: torch.Tensor | None) -> np.ndarray:
+    assert tensor is not None
     return tensor.detach().cpu().double().numpy()
 
 

@@ -14,6 +14,16 @@ def encode_jets(
 
     `refine` steps of `refine_latents` improve what the encoder gives; each costs as much as several encodings.
     Jets outside of the normalization's domain give latents without meaning. See `prepare` for many calls in a row.
+
+    >>> from utils.files import REPOSITORY
+    >>> from utils.networks import load_checkpoint
+    >>> model = load_checkpoint(REPOSITORY / "models" / "AE_3D_200_tanh_custom_norm.safetensors")
+    >>> latents = encode_jets(model, np.array([[10.0, 80.0, 0.3, -1.2]]))
+    >>> latents.shape, latents.dtype
+    ((1, 3), dtype('float32'))
+    >>> m, pt, phi, eta = decode_latents(model, latents)[0]
+    >>> bool(abs(pt / 80 - 1) < 0.2), bool(abs(phi - 0.3) < 0.02)
+    (True, True)
     """
     latents = prepare(checkpoint).encode(jets, batch_size)
     return refine_latents(checkpoint, jets, latents, refine) if refine else latents

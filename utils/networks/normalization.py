@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 import torch
 
+from utils.files import Json
 from utils.jets import FEATURES, MASSLESS, JetError
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
@@ -59,14 +60,14 @@ class Normalization:
             columns.append(slope * self.scale[i])
         return self._columns(jets, columns)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """A JSON-safe description that `from_dict` turns back."""
         return {"kind": self.kind, "features": list(FEATURES)} | {
             field.name: list(getattr(self, field.name)) for field in fields(self)
         }
 
     @staticmethod
-    def from_dict(description: dict[str, Any]) -> "Normalization":
+    def from_dict(description: Json) -> "Normalization":
         """Rebuild a normalization from `to_dict`; ValueError for an unknown kind, feature order or missing numbers."""
         if not isinstance(description, dict):
             raise ValueError(f"normalization: expected its description as a dict, found {description!r}")
@@ -162,7 +163,14 @@ class StandardNormalization(Normalization):
 
 @dataclass(frozen=True)
 class CustomNormalization(Normalization):
-    """The study's own: log10(m + 1) / 1.8, (log10(pt) - 1.3) / 1.2, phi / 3, eta / 5, with m and pt in GeV."""
+    """The study's own: log10(m + 1) / 1.8, (log10(pt) - 1.3) / 1.2, phi / 3, eta / 5, with m and pt in GeV.
+
+    >>> jets = np.array([[9.0, 100.0, 1.5, -2.5]])
+    >>> CustomNormalization().normalize(jets).round(4).tolist()
+    [[0.5556, 0.5833, 0.5, -0.5]]
+    >>> CustomNormalization().unnormalize(CustomNormalization().normalize(jets)).round(9).tolist()
+    [[9.0, 100.0, 1.5, -2.5]]
+    """
 
     offset: Columns = (0.0, 1.3, 0.0, 0.0)
     scale: Columns = (1.8, 1.2, 3.0, 5.0)
@@ -171,7 +179,7 @@ class CustomNormalization(Normalization):
     log_shift: ClassVar[tuple[float | None, ...]] = (1.0, 0.0, None, None)
 
 
-def _columns_from(description: dict[str, Any], name: str) -> Columns:
+def _columns_from(description: Json, name: str) -> Columns:
     values = description.get(name)
     if isinstance(values, list) and len(values) == len(FEATURES):
         numbers = tuple(float(value) for value in values if isinstance(value, int | float))

@@ -5,7 +5,6 @@ The graphs are what runs on a CPU, and what `compressionhep export` writes for o
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -19,6 +18,7 @@ from utils.jets import FEATURES, UNITS
 from utils.networks.checkpoint import Checkpoint
 from utils.networks.folding import decoder_steps, encoder_steps, latent_width
 from utils.networks.onnx_graph import Graph
+from utils.networks.steps import add_steps
 
 OPSET, IR_VERSION = 15, 8
 """Of 2021, so that the runtimes of older experiment software read the files."""
@@ -30,22 +30,22 @@ MAX_DIFFERENCE = 1e-4
 def encoder_onnx(checkpoint: Checkpoint) -> bytes:
     """ONNX model with the input `jets` (GeV, rad; shape (n, 4)) and the output `latents` (n, latent)."""
     graph = Graph()
-    graph.append(encoder_steps(checkpoint), "jets", "latents")
+    graph.name(add_steps(graph, encoder_steps(checkpoint), "jets"), "latents")
     return _finish(graph, checkpoint, "encoder", ["jets"], ["latents"])
 
 
 def decoder_onnx(checkpoint: Checkpoint) -> bytes:
     """ONNX model with the input `latents` (n, latent) and the output `reconstructed` (GeV, rad; shape (n, 4))."""
     graph = Graph()
-    graph.append(decoder_steps(checkpoint), "latents", "reconstructed")
+    graph.name(add_steps(graph, decoder_steps(checkpoint), "latents"), "reconstructed")
     return _finish(graph, checkpoint, "decoder", ["latents"], ["reconstructed"])
 
 
 def autoencoder_onnx(checkpoint: Checkpoint) -> bytes:
     """ONNX model with the input `jets` and the outputs `latents` and `reconstructed`."""
     graph = Graph()
-    graph.append(encoder_steps(checkpoint), "jets", "latents")
-    graph.append(decoder_steps(checkpoint), "latents", "reconstructed")
+    graph.name(add_steps(graph, encoder_steps(checkpoint), "jets"), "latents")
+    graph.name(add_steps(graph, decoder_steps(checkpoint), "latents"), "reconstructed")
     return _finish(graph, checkpoint, "autoencoder", ["jets"], ["latents", "reconstructed"])
 
 
@@ -58,7 +58,7 @@ def _finish(graph: Graph, checkpoint: Checkpoint, part: str, inputs: list[str], 
         "reconstructed": (len(FEATURES), columns),
     }
 
-    def describe(name: str) -> Any:
+    def describe(name: str) -> onnx.ValueInfoProto:
         width, text = values[name]
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width], doc_string=text)
 

@@ -1,20 +1,20 @@
-"""An ONNX graph that grows step by step."""
+"""An ONNX graph under construction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
+from numpy.typing import ArrayLike, DTypeLike
 from onnx import helper, numpy_helper
-
-from utils.networks.steps import Step
 
 
 class Graph:
     """An ONNX graph that grows node by node; weights are float32."""
 
     def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.weights: dict[str, Any] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: dict[str, onnx.TensorProto] = {}
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Append a node; returns the name of its output."""
@@ -32,23 +32,17 @@ class Graph:
         flat = self.add("Add", self.add("Squeeze", column, axes), self.constant([shift]))
         return self.add("Unsqueeze", flat, axes)
 
-    def constant(self, values: Any, dtype: Any = np.float32) -> str:
+    def constant(self, values: ArrayLike, dtype: DTypeLike = np.float32) -> str:
         """A weight with these values; returns its name."""
         name = f"weight_{len(self.weights)}"
         self.weights[name] = numpy_helper.from_array(np.asarray(values, dtype=dtype), name)
         return name
 
-    def add_steps(self, steps: Sequence[Step], x: str) -> str:
-        """Append steps from the value called `x` on; returns the name of the result."""
-        for step in steps:
-            x = step.add_to(self, x)
-        return x
+    def name(self, x: str, output: str) -> None:
+        """Give the value called `x` the name `output` as well."""
+        self.nodes.append(helper.make_node("Identity", [x], [output]))
 
-    def append(self, steps: Sequence[Step], x: str, output: str) -> None:
-        """Append steps that lead from the value called `x` to the one called `output`."""
-        self.nodes.append(helper.make_node("Identity", [self.add_steps(steps, x)], [output]))
-
-    def _node(self, operator: str, inputs: Sequence[str], outputs: int, attributes: dict[str, Any]) -> list[str]:
+    def _node(self, operator: str, inputs: Sequence[str], outputs: int, attributes: Mapping[str, Any]) -> list[str]:
         names = [f"{operator.lower()}_{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names

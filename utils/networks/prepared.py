@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +56,7 @@ class PreparedModel:
         """Latents, shape (jets, latent), to jets in GeV and rad, float32 of shape (jets, 4)."""
         return self._stream(self.run_decoder, latents, self.latent, len(FEATURES), batch_size)
 
-    def _stream(self, run: Run, inputs: Any, columns: int, outputs: int, batch_size: int | None) -> np.ndarray:
+    def _stream(self, run: Run, inputs: np.ndarray, columns: int, outputs: int, batch_size: int | None) -> np.ndarray:
         """Batches of the inputs into one array; threads take the next batch when they are done with one."""
         inputs = np.asarray(inputs)
         if inputs.ndim != 2 or inputs.shape[1] != columns:
@@ -110,7 +109,7 @@ def _digest(checkpoint: Checkpoint) -> bytes:
     described = {"model": architecture_of(checkpoint.model), "normalization": checkpoint.normalization.to_dict()}
     digest = hashlib.sha256(json.dumps(described).encode())
     for tensor in checkpoint.model.state_dict().values():
-        digest.update(np.ascontiguousarray(tensor.numpy()))
+        digest.update(tensor.numpy().tobytes())
     return digest.digest()
 
 

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from utils.networks.onnx_graph import Graph
+from utils.networks.onnx_graph import Graph
 
 
 class Step:
@@ -20,7 +18,7 @@ class Step:
         """The step of x, shape (jets, columns), where x lies and in its precision."""
         raise NotImplementedError
 
-    def add_to(self, graph: "Graph", x: str) -> str:
+    def add_to(self, graph: Graph, x: str) -> str:
         """Append the step of the value called `x` to a graph; returns the name of the result."""
         raise NotImplementedError
 
@@ -35,7 +33,7 @@ class Affine(Step):
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         return x * _tensor(self.scale, x) + _tensor(self.shift, x)
 
-    def add_to(self, graph: "Graph", x: str) -> str:
+    def add_to(self, graph: Graph, x: str) -> str:
         if self.shift.ndim == 0:  # no Linear layer beside it to fold into, and of unknown width
             return graph.add("Add", graph.add("Mul", x, graph.constant(self.scale)), graph.constant(self.shift))
         weight = graph.constant(np.diag(np.broadcast_to(self.scale, self.shift.shape)))
@@ -52,7 +50,7 @@ class Linear(Step):
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.linear(x, _tensor(self.weight, x), _tensor(self.bias, x))
 
-    def add_to(self, graph: "Graph", x: str) -> str:
+    def add_to(self, graph: Graph, x: str) -> str:
         return graph.add("Gemm", x, graph.constant(self.weight.T), graph.constant(self.bias))
 
 
@@ -63,7 +61,7 @@ class Tanh(Step):
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         return torch.tanh(x)
 
-    def add_to(self, graph: "Graph", x: str) -> str:
+    def add_to(self, graph: Graph, x: str) -> str:
         return graph.add("Tanh", x)
 
 
@@ -74,7 +72,7 @@ class Gelu(Step):
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.gelu(x)
 
-    def add_to(self, graph: "Graph", x: str) -> str:
+    def add_to(self, graph: Graph, x: str) -> str:
         grown = graph.add("Erf", graph.add("Div", x, graph.constant(math.sqrt(2))))
         product = graph.add("Mul", x, graph.add("Add", grown, graph.constant(1.0)))
         return graph.add("Mul", product, graph.constant(0.5))
@@ -89,7 +87,7 @@ class LeakyRelu(Step):
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.leaky_relu(x, self.slope)
 
-    def add_to(self, graph: "Graph", x: str) -> str:
+    def add_to(self, graph: Graph, x: str) -> str:
         return graph.add("LeakyRelu", x, alpha=self.slope)
 
 
@@ -103,7 +101,7 @@ class ShiftedElu(Step):
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         return nn.functional.elu(x - 1) + 1
 
-    def add_to(self, graph: "Graph", x: str) -> str:
+    def add_to(self, graph: Graph, x: str) -> str:
         return graph.add("Max", x, graph.add("HardSigmoid", graph.add("Exp", x), alpha=1 / math.e, beta=0.0))
 
 
@@ -119,7 +117,7 @@ class _Columns(Step):
         ]
         return torch.stack(columns, dim=1)
 
-    def add_to(self, graph: "Graph", x: str) -> str:
+    def add_to(self, graph: Graph, x: str) -> str:
         if all(shift is None for shift in self.shifts):
             return x
         columns = [
@@ -131,7 +129,7 @@ class _Columns(Step):
     def _apply_column(self, column: torch.Tensor, shift: float) -> torch.Tensor:
         raise NotImplementedError
 
-    def _add_column(self, graph: "Graph", column: str, shift: float) -> str:
+    def _add_column(self, graph: Graph, column: str, shift: float) -> str:
         raise NotImplementedError
 
 
@@ -141,7 +139,7 @@ class Logarithm(_Columns):
     def _apply_column(self, column: torch.Tensor, shift: float) -> torch.Tensor:
         return torch.log(column + shift)
 
-    def _add_column(self, graph: "Graph", column: str, shift: float) -> str:
+    def _add_column(self, graph: Graph, column: str, shift: float) -> str:
         return graph.add("Log", graph.shifted(column, shift))
 
 
@@ -151,7 +149,7 @@ class Exponential(_Columns):
     def _apply_column(self, column: torch.Tensor, shift: float) -> torch.Tensor:
         return torch.exp(column) - shift
 
-    def _add_column(self, graph: "Graph", column: str, shift: float) -> str:
+    def _add_column(self, graph: Graph, column: str, shift: float) -> str:
         return graph.shifted(graph.add("Exp", column), -shift)
 
 
@@ -164,8 +162,8 @@ class Skip(Step):
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         return x + run_steps(self.steps, x)
 
-    def add_to(self, graph: "Graph", x: str) -> str:
-        return graph.add("Add", x, graph.add_steps(self.steps, x))
+    def add_to(self, graph: Graph, x: str) -> str:
+        return graph.add("Add", x, add_steps(graph, self.steps, x))
 
 
 def run_steps(steps: Sequence[Step], x: torch.Tensor) -> torch.Tensor:
@@ -177,3 +175,10 @@ def run_steps(steps: Sequence[Step], x: torch.Tensor) -> torch.Tensor:
 
 def _tensor(values: np.ndarray, like: torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(values, dtype=like.dtype, device=like.device)
+
+
+def add_steps(graph: Graph, steps: Sequence[Step], x: str) -> str:
+    """Append steps of the value called `x` to a graph; returns the name of the result."""
+    for step in steps:
+        x = step.add_to(graph, x)
+    return x

@@ -4,9 +4,10 @@ Such a line is what gradient descent bends an autoencoder's surface into (notebo
 whose error falls with the number of its folds, and a start for a training (`TrainingConfig.folds`).
 """
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from utils.jets import FEATURES
 from utils.networks.variants import check_folds
@@ -34,7 +35,7 @@ class Zigzag:
         check_folds(folds)
         self.folds = folds
 
-    def fit(self, jets: Any) -> Self:
+    def fit(self, jets: ArrayLike) -> Self:
         """Find axes, edges and stripes from normalized jets, shape (jets, 4); returns self.
 
         Raises ValueError where there are fewer than two jets, or an m or pt that is not finite.
@@ -63,7 +64,7 @@ class Zigzag:
         low, high = across[near].min(), across[near].max()
         return np.array([low, max(high, low + 1e-6)])
 
-    def encode(self, jets: Any) -> np.ndarray:
+    def encode(self, jets: ArrayLike) -> np.ndarray:
         """Normalized jets, shape (jets, 4), to codes, float32 of shape (jets, 3)."""
         jets = np.asarray(jets, dtype=np.float64)
         across, along = ((jets[:, [M, PT]] - self.mean) @ self.axes).T
@@ -75,7 +76,7 @@ class Zigzag:
         line = stripe + np.where(stripe % 2 == 0, share, 1 - share)
         return np.column_stack([2 * line / self.folds - 1, jets[:, PHI], jets[:, ETA]]).astype(np.float32)
 
-    def decode(self, codes: Any) -> np.ndarray:
+    def decode(self, codes: ArrayLike) -> np.ndarray:
         """Codes, shape (jets, 3), to normalized jets, shape (jets, 4)."""
         codes = np.asarray(codes, dtype=np.float64)
         line = (codes[:, 0] + 1) / 2 * self.folds

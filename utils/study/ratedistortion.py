@@ -134,10 +134,11 @@ def dijet_masses(jets: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """
     starts = (np.cumsum(counts) - counts)[counts >= 2]
     first, second = (
-        vector.array(dict(zip(("mass", "pt", "phi", "eta"), jets[which].T, strict=True)))
+        vector.MomentumNumpy4D(dict(zip(("mass", "pt", "phi", "eta"), jets[which].T, strict=True)))
         for which in (starts, starts + 1)
     )
-    return np.maximum((first + second).mass, 0)  # type: ignore[operator]  # its arrays add by NumPy's ufuncs
+    both: vector.MomentumNumpy4D = first + second  # type: ignore[assignment]
+    return np.maximum(both.mass, 0)
 
 
 def dijet_shift(table: pd.DataFrame, method: Method) -> dict[str, float]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
+from numpy.typing import ArrayLike
 from torch import nn
 
 from utils.jets import FEATURES, JetError, Sample, feature_array, wrap_angle
@@ -21,14 +22,14 @@ class JetTensor:
     A Learner takes the loss from here, where it is given none.
     """
 
-    def __init__(self, jets: Any, loss_func: Any = None):
+    def __init__(self, jets: ArrayLike | torch.Tensor, loss_func: nn.Module | None = None):
         self.jets = torch.as_tensor(jets, dtype=torch.float32)
         self.loss_func = loss_func or nn.MSELoss()
 
     def __len__(self) -> int:
         return len(self.jets)
 
-    def __getitem__(self, index: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, index: int | slice | list[int] | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.jets[index], self.jets[index]
 
     def new_empty(self) -> "JetTensor":
@@ -46,7 +47,13 @@ class JetDataLoader(DataLoader):
     n_inp = 1
     dataset: JetTensor
 
-    def __init__(self, dataset: Any, bs: int = 1024, symmetries: Normalization | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        dataset: JetTensor | ArrayLike | torch.Tensor,
+        bs: int = 1024,
+        symmetries: Normalization | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(dataset if isinstance(dataset, JetTensor) else JetTensor(dataset), bs=bs, **kwargs)
         self.symmetries = symmetries
 

@@ -54,7 +54,7 @@ class FollowZigzag(Callback):
         encoder: Any = unwrapped(self.model).encoder
         self.hook = encoder.register_forward_hook(self._keep)
 
-    def _keep(self, encoder: nn.Module, inputs: Any, latents: torch.Tensor) -> None:
+    def _keep(self, encoder: nn.Module, inputs: tuple[torch.Tensor, ...], latents: torch.Tensor) -> None:
         self.latents = latents
 
     def after_loss(self) -> None:
@@ -116,6 +116,6 @@ class History(Callback):
         self.bar.close()
 
 
-def unwrapped(model: Any) -> nn.Module:
+def unwrapped(model: nn.Module) -> nn.Module:
     """The model itself, which several processes wrap."""
     return getattr(model, "module", model)

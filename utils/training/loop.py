@@ -107,6 +107,14 @@ def train(
     A progress bar over the epochs goes to standard error. On a CPU it takes one thread, so that the weights do not
     depend on the number of cores; more threads wait for each other, far longer where anything else runs.
     The same seed on the same machine gives the same weights. Raises FloatingPointError where the losses are not finite.
+
+    >>> from utils import jets, networks, training
+    >>> sample, normalization = jets.load_sample(max_jets=500), networks.CustomNormalization()
+    >>> two_steps = training.training_config("quick", steps=2)
+    >>> batches = training.make_dataloaders(sample, normalization, two_steps, "cpu")
+    >>> result = training.train(networks.VARIANTS["tanh"], batches, two_steps, progress=False)
+    >>> list(result.losses)
+    ['epoch', 'train', 'valid']
     """
     if training.folds and config.latent != 3:
         raise ValueError(f"a zigzag has three numbers and the network {config.latent} latents: train with folds=None")

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from utils.files import Json
 from utils.jets.formats.layouts import choose_collection, find_event_column
 from utils.jets.formats.pickles import read_pickled_table
 from utils.jets.formats.source import (
@@ -38,8 +39,8 @@ def columns_source(
     kind: str,
     table: Mapping[str, Column],
     options: Options,
-    note: dict[str, Any] | None = None,
-    empty: Any = (),
+    note: Json | None = None,
+    empty: ArrayLike = (),
 ) -> Source:
     """A source of named columns; those of one collection must be of one length."""
     columns = choose_collection(table, options[1], name)
@@ -75,7 +76,7 @@ def columns_source(
     return Source(name, kind, columns, blocks, event_column, columns.unit, None, note, rows, jagged)
 
 
-def slice_of(dataset: Any, length: int, lists: bool = False) -> Column:
+def slice_of(dataset: np.ndarray, length: int, lists: bool = False) -> Column:
     return Column(length, lambda start, stop: dataset[start:stop], lists)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -41,13 +40,13 @@ def open_hdf5(name: str, options: Options) -> Source:
     return columns_source(name, "HDF5", table, options, note, empty)
 
 
-def _datasets(file: Any) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+    found: list[tuple[str, h5py.Dataset]] = []
     file.visititems(lambda path, item: found.append((path, item)) if isinstance(item, h5py.Dataset) else None)
     return found
 
 
-def _groups(file: Any) -> list[tuple[str, str]]:
+def _groups(file: h5py.File) -> list[tuple[str, str]]:
     """Groups, and what pandas calls them: frame, frame_table, or nothing."""
     found: list[tuple[str, str]] = []
     file.visititems(
@@ -58,11 +57,11 @@ def _groups(file: Any) -> list[tuple[str, str]]:
     return found
 
 
-def _text(value: Any) -> str:
+def _text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _pandas_columns(name: str, group: Any, path: str, kind: str) -> dict[str, Column]:
+def _pandas_columns(name: str, group: h5py.Group, path: str, kind: str) -> dict[str, Column]:
     """Columns of a DataFrame stored by pandas: blocks with their names (`fixed`), or data columns (`table`)."""
     found: dict[str, Column] = {}
     if kind == "frame":

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from utils.files import Json
 from utils.jets.checks import EventNumbers
 from utils.jets.table import JetError
 
@@ -32,7 +33,7 @@ class Digest:
         columns = [np.repeat(numbers.astype("<i8"), counts), *(column.astype("<f4") for column in features)]
         self.crc32 = [zlib.crc32(column.tobytes(), crc) for crc, column in zip(self.crc32, columns, strict=True)]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         return {"jets": self.jets, "events": self.events, "empty_sum": self.empty_sum, "crc32": self.crc32}
 
 
@@ -42,7 +43,7 @@ def format_note(digest: Digest, **more: Any) -> str:
     return f"{zlib.crc32(body.encode()):08x} {body}"
 
 
-def parse_note(text: str | bytes | None, source: str) -> dict[str, Any] | None:
+def parse_note(text: str | bytes | None, source: str) -> Json | None:
     """The note of a file, None where it has none; JetError where it is damaged."""
     if text is None:
         return None
@@ -53,7 +54,7 @@ def parse_note(text: str | bytes | None, source: str) -> dict[str, Any] | None:
     return json.loads(body)
 
 
-def check_note(note: dict[str, Any], digest: Digest, source: str) -> str | None:
+def check_note(note: Json, digest: Digest, source: str) -> str | None:
     """Compare what was read with the note. JetError where the jets differ; a sentence where their number does."""
     found = digest.to_dict()
     if (note["jets"], note["events"]) != (found["jets"], found["events"]):

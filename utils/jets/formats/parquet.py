@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from utils.files import Json
 from utils.jets.formats.layouts import choose_collection, find_event_column
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
 from utils.jets.formats.source import (
@@ -74,7 +74,7 @@ class _ParquetBlocks:
     places: dict[str, _Place]
     event_column: str | None
     jagged: bool
-    note: dict[str, Any]
+    note: Json
 
     def __call__(self, wanted: Mapping[str, str]) -> Iterator[Block]:
         if self.jagged:
@@ -136,7 +136,7 @@ def write_parquet(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame])
     takes a tenth away for twice the time.
     """
     schema = pa.schema([(name, pa.int64() if name == "event" else pa.float32()) for name in COLUMNS])
-    options: dict[str, Any] = {
+    options: dict[str, object] = {
         "compression": {name: "zstd" if name == "event" else "none" for name in COLUMNS},
         "use_dictionary": False,
         "column_encoding": {"event": "DELTA_BINARY_PACKED"},

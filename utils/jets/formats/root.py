@@ -1,15 +1,16 @@
 """ROOT files through uproot: TTree and RNTuple."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import awkward as ak
 import numpy as np
 import pandas as pd
 import uproot
+from uproot.behaviors.TBranch import HasBranches
 
 from utils.jets.formats.layouts import JetColumns, choose_collection, find_event_column
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
@@ -29,6 +30,9 @@ from utils.jets.formats.source import (
 )
 from utils.jets.table import JetError, event_counts
 from utils.text import listing
+
+Tree: TypeAlias = HasBranches
+"""A TTree, or what has its methods: an RNTuple."""
 
 BLOCK_BYTES = 2**25
 """Bytes, uncompressed, of the branches that are in memory at once."""
@@ -61,7 +65,9 @@ def open_root(name: str, options: Options) -> Source:
     return source
 
 
-def _choose_tree(name: str, file: Any, keys: list[str], options: Options) -> tuple[str, JetColumns, list[str]]:
+def _choose_tree(
+    name: str, file: uproot.ReadOnlyDirectory, keys: list[str], options: Options
+) -> tuple[str, JetColumns, list[str]]:
     wanted, collection = options
     if wanted is not None:
         if wanted.split(";")[0] not in keys:
@@ -85,7 +91,7 @@ def _choose_tree(name: str, file: Any, keys: list[str], options: Options) -> tup
     return key, columns, [str(column) for column in file[key].keys()]  # noqa: SIM118
 
 
-def _is_jagged(tree: Any, columns: JetColumns, name: str) -> bool:
+def _is_jagged(tree: Tree, columns: JetColumns, name: str) -> bool:
     """Whether there is a list of jets per entry, not one jet; judged by the first entry, as libraries present it."""
     with reading(name, "ROOT"):
         dims = {column: tree[column].array(entry_start=0, entry_stop=1).ndim for column in columns.needed.values()}
@@ -97,7 +103,7 @@ def _is_jagged(tree: Any, columns: JetColumns, name: str) -> bool:
 @dataclass(frozen=True)
 class _RootBlocks:
     name: str
-    tree: Any
+    tree: Tree
     event_column: str | None
     jagged: bool
     first: int = 0
@@ -137,7 +143,7 @@ class _RootBlocks:
         return self.tree[name].array(entry_start=start, entry_stop=stop, library="np", array_cache=None)
 
     @staticmethod
-    def _step(branches: Any, entries: int) -> int:
+    def _step(branches: Iterable[HasBranches], entries: int) -> int:
         """Entries that take about `BLOCK_BYTES`."""
         size = sum(getattr(branch, "uncompressed_bytes", 100 * entries) for branch in branches)
         return int(np.clip(BLOCK_BYTES * max(entries, 1) // max(size, 1), 1000, ROWS))

@@ -4,11 +4,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import fsspec
 import numpy as np
+from numpy.typing import ArrayLike
 
+from utils.files import Json
 from utils.jets.formats.layouts import JetColumns
 from utils.jets.table import JetError, merge_empty, run_lengths
 
@@ -42,7 +44,7 @@ class Source:
     event_column: str | None
     unit: str | None = None
     tree: str | None = None
-    note: dict[str, Any] | None = None
+    note: Json | None = None
     total: int | None = None
     jagged: bool = False
     notices: list[str] = field(default_factory=list)
@@ -107,7 +109,7 @@ def open_binary(name: str, compression: str | None = None) -> BinaryIO:
     )
 
 
-def event_numbers(values: Any, source: str, column: str) -> np.ndarray:
+def event_numbers(values: ArrayLike, source: str, column: str) -> np.ndarray:
     """Event numbers as int64; JetError where they are not whole numbers of that size."""
     values = np.asarray(values)
     with np.errstate(invalid="ignore"):
@@ -121,7 +123,7 @@ def event_numbers(values: Any, source: str, column: str) -> np.ndarray:
     return whole
 
 
-def numeric(values: Any, source: str, column: str) -> np.ndarray:
+def numeric(values: ArrayLike, source: str, column: str) -> np.ndarray:
     """A column of floats or integers; JetError where it is text or objects."""
     values = np.asarray(values)
     if values.dtype.kind not in "iuf":
