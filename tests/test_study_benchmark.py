@@ -191,7 +191,7 @@ def test_memory_of_the_original_way_grows_with_the_jets_and_this_one_stays(files
     rows = {(row["way"], row["stage"]): row for row in memory.trace_memory(files, many, threads=1)}
     original, project = rows[ORIGINAL, "encoding"], rows[PROJECT, "encoding"]
     activations = 20_000 * 2 * (200 + 100 + 50 + 3) * 4
-    assert original["tensors"] > activations
+    assert (original["tensors"] or 0) > activations
     assert original["resident"] > activations
     assert project["resident"] < original["resident"] / 2
     assert project["tensors"] is None
@@ -213,7 +213,7 @@ def test_memory_above_input_and_output_does_not_grow_with_the_jets(files):
 def test_training_is_timed_in_both_ways():
     result = training_time.time_training(load_sample(max_jets=2000), epochs=3)
     assert set(result["epoch_s"]) == {PROJECT, ORIGINAL, "ratio"}
-    assert result["reached_s"][ORIGINAL] > 0
+    assert (result["reached_s"][ORIGINAL] or 0) > 0
     assert [row["epoch"] for row in result["rows"] if row["way"] == ORIGINAL] == [1, 2, 3]
 
 

@@ -48,7 +48,7 @@ def test_mean_and_standard_deviation_over_the_seeds():
     tanh, elu = sweep_summary.summarize_seeds(three("tanh", 0.4, 0.5, 0.6, refined=0.3) + three("elu_bn", 0.5))
     assert tanh["mse_over_pca"] == pytest.approx((0.5, 0.1))
     assert tanh["refined_over_pca"] == pytest.approx((0.3, 0), abs=1e-12)
-    assert tanh["refine_seconds"][0] == 50
+    assert tanh["refine_seconds"] == (50, 0)
     assert tanh["seeds"] == [0, 1, 2]
     assert tanh["resolution"]["pt"]["half_width_68"] == pytest.approx((0.051, 0.011))
     assert elu["mse_over_pca"] == (pytest.approx(0.5), None)

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, TypeVarTuple
 
 from dask import config
 from distributed import Client, LocalCluster, as_completed
 from tqdm import tqdm
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 ANSWER_SECONDS = 15
 """How long a scheduler may take to answer, and to have a first worker."""
@@ -89,8 +92,8 @@ def _running(scheduler: str) -> Iterator[Client]:
 
 
 def run_tasks(
-    client: Client, function: Callable[..., Any], tasks: Mapping[str, tuple], unit: str, progress: bool = True
-) -> Iterator[tuple[str, Any]]:
+    client: Client, function: Callable[[*Ts], T], tasks: Mapping[str, tuple[*Ts]], unit: str, progress: bool = True
+) -> Iterator[tuple[str, T | BaseException]]:
     """Run function(*arguments) for every named task; yields (name, result, or the exception) as they end.
 
     A task whose worker dies is run again elsewhere, three times at most. One progress bar goes to standard error.

@@ -58,7 +58,7 @@ def remove_leftovers(folder: str | Path) -> int:
     return removed
 
 
-def write_json(path: str | Path, content: Any) -> None:
+def write_json(path: str | Path, content: object) -> None:
     """Write `content` as indented JSON; NaN and infinity are refused (ValueError), since JSON has neither."""
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
     with atomic_path(path) as partial:

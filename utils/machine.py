@@ -2,10 +2,10 @@
 
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import psutil
 import torch
@@ -13,12 +13,34 @@ import torch
 CPU = torch.device("cpu")
 
 
-def machine_info() -> dict[str, Any]:
+class GpuInfo(TypedDict):
+    """A GPU's name, its memory in bytes, and the version of CUDA that torch was built with."""
+
+    name: str
+    memory_bytes: int
+    cuda: str | None
+
+
+class MachineInfo(TypedDict):
     """The machine and the software beside which a measured number means something; JSON-safe, memory in bytes.
 
     `cores` are those that this process may use, `threads` those that torch uses; `gpu` is None without one.
     """
-    gpu = None
+
+    cpu: str
+    cores: int | None
+    threads: int
+    cpu_capability: str
+    memory_bytes: int
+    gpu: GpuInfo | None
+    torch: str
+    python: str
+    platform: str
+
+
+def machine_info() -> MachineInfo:
+    """What this process runs on."""
+    gpu: GpuInfo | None = None
     if torch.cuda.is_available():
         device = torch.cuda.get_device_properties(0)
         gpu = {"name": device.name, "memory_bytes": device.total_memory, "cuda": torch.version.cuda}
@@ -78,7 +100,8 @@ def torch_threads(threads: int | None) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
-def machine_line(machine: Mapping[str, Any]) -> str:
+def machine_line(machine: MachineInfo) -> str:
+    """What `machine_info` says, in one line for a caption."""
     gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
     versions = f"torch {machine['torch']}, Python {machine['python']}"
     return f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {gpu}, {versions}"

@@ -1,17 +1,19 @@
-"""Text for a terminal and for Markdown: listings, tables, numbers with their spread."""
+"""Text for a terminal and for Markdown: listings, tables, trees of settings, numbers with their spread."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import lazy_loader
 
 tabulate = lazy_loader.load("tabulate")  # which looks up versions when it is imported: 40 ms of every command
 
+T = TypeVar("T")
 
-def listing(names: Iterable[Any], limit: int = 40) -> str:
+
+def listing(names: Iterable[object], limit: int = 40) -> str:
     """Names for a message, cut where they are many."""
     found = [str(name) for name in names]
     return ", ".join(found[:limit]) + (f", ... ({len(found)} in all)" if len(found) > limit else "") or "none"
@@ -45,18 +47,23 @@ class Table:
         return tabulate.tabulate(self.rows, self.header, style, colalign=sides, disable_numparse=True)
 
 
-def text_table(rows: Sequence[Mapping[str, Any]], *columns: str, **factors: float) -> str:
-    """Some columns of some rows as text to four digits; `factors` multiply those that they name, for another unit."""
+def text_table(rows: Sequence[Mapping[str, object]], *columns: str, **factors: float) -> str:
+    """Some columns of some rows as text to four digits; `factors` multiply those that they name, for another unit.
+
+    A dash stands where a row has no such column, or None in it.
+    """
     cells = [[_cell(row.get(column), factors.get(column)) for column in columns] for row in rows]
     return Table("", columns, cells, labels=0).grid("plain")
 
 
-def _cell(value: Any, factor: float | None) -> str:
+def _cell(value: object, factor: float | None) -> str:
     if value is None:
         return "-"
+    if not isinstance(value, int | float):
+        return str(value)
     if factor is not None:
         return f"{value * factor:.4g}"
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
 
 
 def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
@@ -73,18 +80,18 @@ def decimals(value: float) -> int:
     return max(0, 1 - math.floor(math.log10(abs(value)))) if value else 1
 
 
-def or_dash(value: Any, text: Callable[[Any], str]) -> str:
+def or_dash(value: T | None, text: Callable[[T], str]) -> str:
     """`text` of a value, a dash where there is none."""
     return "-" if value is None else text(value)
 
 
-def format_container(path: str | Path, content: dict[str, Any]) -> str:
+def format_container(path: str | Path, content: Mapping[str, object]) -> str:
     """What a container or a checkpoint says of itself, as indented `key: value` lines; long lists are cut short."""
     return "\n".join([f"{path}:", *tree_lines(content, "  ")])
 
 
-def tree_lines(content: dict[str, Any], indent: str) -> Iterable[str]:
-    """Nested content as indented `key: value` lines."""
+def tree_lines(content: Mapping[str, object], indent: str) -> Iterator[str]:
+    """Lines `key: value` behind `indent`, two spaces more for what lies in a dict; lists of more than 12 are cut."""
     for key, value in content.items():
         if isinstance(value, dict) and value:
             yield f"{indent}{key}:"
@@ -97,5 +104,5 @@ def tree_lines(content: dict[str, Any], indent: str) -> Iterable[str]:
             yield f"{indent}{key}: {_short(value)}"
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)

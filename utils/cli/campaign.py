@@ -105,7 +105,7 @@ def run_campaign(
     progress: bool = True,
     part_bytes: int = PART_BYTES,
 ) -> Campaign:
-    """Apply an operation, a key of `OPERATIONS`, to every file of `inputs` (files and glob patterns).
+    """Apply an operation, a key of `tasks.OPERATIONS`, to every file of `inputs` (files and glob patterns).
 
     Outputs go to `folder`, in the folders that stand behind the fixed part of a pattern, under the name of the input
     with `suffix` instead of its own; ROOT files above twice `part_bytes` give several, name.part-0-of-4 and so on.

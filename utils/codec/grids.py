@@ -1,4 +1,4 @@
-"""Rounding with a guarantee: error bounds, and the integer grids that respect them.
+"""Rounding with a guarantee: the integer grids that respect a bound.
 
 A grid maps values to integers and integers back to levels. Every level is computed with additions and multiplications
 of IEEE doubles alone, so the same integers give the same float32 values, bit for bit, on every machine. What a grid

@@ -1,7 +1,7 @@
-"""Time and memory."""
+"""Time and memory: of each stage, against the jets in a call and their number."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
 
-from utils.plotting.style import series
+from utils.plotting.style import Rows, series
 
 
-def plot_stage_times(ax: Axes, rows: Sequence[Mapping[str, Any]], stages: Sequence[str]) -> list[BarContainer]:
+def plot_stage_times(ax: Axes, rows: Rows, stages: Sequence[str]) -> list[BarContainer]:
     """Median time of each stage and model on one device as bars with the 16-84% spread, on a logarithmic axis.
 
-    `rows` as from `benchmark.time_stages` and `time_cold_start`; pale bars stand for the original's way, where it was
+    `rows` as from `study.time_stages` and `study.time_cold_start`; pale bars stand for the original's way, where it was
     measured.
     """
     drawn = []
@@ -48,18 +48,18 @@ def plot_stage_times(ax: Axes, rows: Sequence[Mapping[str, Any]], stages: Sequen
     return drawn
 
 
-def plot_batches(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> list[Line2D]:
-    """Jets per second, there and back, against the jets in a call; rows of `benchmark.time_batches`."""
+def plot_batches(ax: Axes, rows: Rows) -> list[Line2D]:
+    """Jets per second, there and back, against the jets in a call; rows of `study.time_batches`."""
     drawn = _plot_rows(ax, rows, "jets_per_s")
     ax.set(xlabel="jets in a call", ylabel="jets per second, encoded and decoded", xscale="log", yscale="log")
     ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize="small")
     return drawn
 
 
-def plot_scaling(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> list[Line2D]:
+def plot_scaling(ax: Axes, rows: Rows) -> list[Line2D]:
     """Time there and back against the number of jets, with the line of a constant time per jet.
 
-    Rows of `benchmark.time_scaling`; the dotted line goes through the largest number of each model.
+    Rows of `study.time_scaling`; the dotted line goes through the largest number of each model.
     """
     drawn = _plot_rows(ax, rows, "median_s", linestyle="")
     for line in drawn:
@@ -70,10 +70,8 @@ def plot_scaling(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> list[Line2D]:
     return drawn
 
 
-def _plot_rows(
-    ax: Axes, rows: Sequence[Mapping[str, Any]], quantity: str, linestyle: str | None = None
-) -> list[Line2D]:
-    """A line for each model, way and device, against the column `jets`."""
+def _plot_rows(ax: Axes, rows: Rows, quantity: str, linestyle: str | None = None) -> list[Line2D]:
+    """A line for each model, way and device, against the column `jets`; dashed, if nothing is said, where original."""
     drawn = []
     frame = pd.DataFrame(list(rows))
     if "way" not in frame:
@@ -82,10 +80,11 @@ def _plot_rows(
     models = list(dict.fromkeys(frame["model"]))
     for (model, way, device), part in frame.groupby(["model", "way", "device"], sort=False):
         style = series(str(model), str(way), models.index(model))
-        style["linestyle"] = linestyle if linestyle is not None else "-" if way == "project" else "--"
-        style["label"] += f", {device}" if several else ""
+        if several:
+            style["label"] += f", {device}"
+        line = ("-" if way == "project" else "--") if linestyle is None else linestyle
         marker = "o" if device == "cpu" else "^"
-        drawn += ax.plot(part["jets"], part[quantity], marker=marker, markersize=4, **style)
+        drawn += ax.plot(part["jets"], part[quantity], marker=marker, markersize=4, linestyle=line, **style)
     return drawn
 
 
@@ -96,10 +95,10 @@ class MemoryArtists(NamedTuple):
     floor: list[Line2D]
 
 
-def plot_memory(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> MemoryArtists:
+def plot_memory(ax: Axes, rows: Rows) -> MemoryArtists:
     """Peak resident memory of each stage in a fresh process above its start, beside the input and output.
 
-    Rows of `benchmark.trace_memory` on one device; pale bars stand for the original's way.
+    Rows of `study.trace_memory` on one device; pale bars stand for the original's way.
     """
     frame = pd.DataFrame(list(rows))
     stages, models = (list(dict.fromkeys(frame[key])) for key in ("stage", "model"))

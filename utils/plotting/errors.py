@@ -1,17 +1,17 @@
 """Errors of models: overlays, residuals, the plane of m and pt, corner plots."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import corner
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.patches import StepPatch
+from matplotlib.patches import Rectangle, StepPatch
 
 from utils.jets import FEATURES
 from utils.metrics import central_68, residuals
@@ -84,7 +84,7 @@ class ResidualArtists(NamedTuple):
 
     histogram: StepPatch
     median: Line2D
-    band: Any
+    band: Rectangle
 
 
 def plot_residuals(axes: np.ndarray, true: np.ndarray, reconstructed: np.ndarray) -> list[ResidualArtists]:
@@ -169,29 +169,31 @@ def plot_corner(figure: Figure, true: np.ndarray, reconstructed: np.ndarray) -> 
     )
     axes = np.array(figure.axes).reshape(len(FEATURES), len(FEATURES))
     correlations = frame.corr(method="spearman")
-    colors, scale = matplotlib.colormaps["RdBu_r"], Normalize(-1, 1)
-    for row in range(len(FEATURES)):
-        for column in range(row):
-            value = correlations.to_numpy()[row, column]
-            axes[row, column].set_facecolor((*colors(scale(value))[:3], 0.6))
-            axes[row, column].text(
-                0.05,
-                0.93,
-                f"{value:+.2f}",
-                transform=axes[row, column].transAxes,
-                ha="left",
-                va="top",
-                fontsize="small",
-            )
-    for ax in axes.flat:
-        ax.tick_params(labelsize="x-small")
-    for i in range(len(FEATURES)):  # plain numbers instead of a common power of ten that would lie on the labels
-        axes[-1, i].xaxis.set_major_formatter("{x:.2g}")
-        axes[i, 0].yaxis.set_major_formatter("{x:.2g}" if i else "")
+    colors = ScalarMappable(Normalize(-1, 1), "RdBu_r")
+    _color_cells(axes, correlations.to_numpy(), colors)
+    _plain_ticks(axes)
     bar = figure.colorbar(
-        matplotlib.cm.ScalarMappable(scale, colors),
+        colors,
         cax=figure.add_axes((0.58, 0.92, 0.36, 0.018)),
         orientation="horizontal",
         label="Spearman correlation of the residuals",
     )
     return CornerArtists(axes, correlations, bar)
+
+
+def _color_cells(axes: np.ndarray, correlations: np.ndarray, colors: ScalarMappable) -> None:
+    """Below the diagonal the background in the colour of each correlation, and its value in the corner."""
+    shades = colors.to_rgba(correlations, alpha=0.6)
+    for row in range(len(axes)):
+        for ax, correlation, shade in zip(axes[row, :row], correlations[row, :row], shades[row, :row], strict=True):
+            ax.set_facecolor(shade)
+            ax.text(0.05, 0.93, f"{correlation:+.2f}", transform=ax.transAxes, ha="left", va="top", fontsize="small")
+
+
+def _plain_ticks(axes: np.ndarray) -> None:
+    """Small plain numbers, instead of a common power of ten that would lie on the labels."""
+    for ax in axes.flat:
+        ax.tick_params(labelsize="x-small")
+    for i in range(len(axes)):
+        axes[-1, i].xaxis.set_major_formatter("{x:.2g}")
+        axes[i, 0].yaxis.set_major_formatter("{x:.2g}" if i else "")

@@ -1,7 +1,7 @@
 """Jets themselves: distributions, correlations, samples beside each other."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from utils.plotting.style import (
     axis_label,
     counts,
     draw_histogram,
+    fill_style,
     value_range,
     write_outside,
 )
@@ -28,7 +29,9 @@ class DistributionArtists(NamedTuple):
     histograms: list[StepPatch]
 
 
-def plot_distributions(axes: np.ndarray, jets: np.ndarray, labels: list[str], color: str = INPUT_COLOR) -> Any:
+def plot_distributions(
+    axes: np.ndarray, jets: np.ndarray, labels: list[str], color: str = INPUT_COLOR
+) -> DistributionArtists:
     """Histograms of the four columns of `jets`, shape (jets, 4), into four axes.
 
     The range covers 99.8% of the jets; the counts beyond are written at the edge where they lie.
@@ -73,8 +76,7 @@ def plot_samples(axes: np.ndarray, samples: Mapping[str, np.ndarray]) -> list[li
         patches: list[StepPatch] = []
         for (name, jets), color in zip(samples.items(), colors, strict=False):
             share = counts(jets[:, i], edges) / len(jets)
-            style: dict[str, Any] = {"linewidth": 1.5} if patches else {"fill": True, "alpha": 0.35, "linewidth": 0}
-            patches.append(ax.stairs(share, edges, color=color, label=name, **style))
+            patches.append(ax.stairs(share, edges, color=color, label=name, **fill_style(not patches)))
         ax.set(xlabel=axis_label(quantity), ylabel="share of the jets per bin")
         if quantity in FALLING:
             ax.set_yscale("log")

@@ -1,29 +1,33 @@
-"""Error against size."""
+"""Error against size: mean squared error, and the resolution of one quantity."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from utils.metrics import RESIDUAL_UNITS
 from utils.plotting.style import SYMBOLS
 
 
 class SizeErrorArtists(NamedTuple):
-    """What a panel of error against size shows: a line per method, those of lossless coders, and a reference."""
+    """What a panel of error against size shows: a line per method, those of lossless coders, and a reference.
+
+    The reference is the Shannon lower bound, or the band of the detector's resolution where one was given.
+    """
 
     curves: list[Line2D]
     lossless: list[Line2D]
-    reference: Any
+    reference: Line2D | Rectangle | None
 
 
 def plot_rate_distortion(ax: Axes, points: pd.DataFrame, bound: pd.DataFrame) -> SizeErrorArtists:
     """Mean squared error against bytes per jet of each method in `points`, and the Shannon lower bound.
 
-    `points` are rows of `ratedistortion.measure`, `bound` of `ratedistortion.shannon_lower_bound`. Lossless coders
-    have no error to draw: vertical lines mark their size. Named settings have black markers.
+    `points` are rows of `study.measure_all`, `bound` of `study.shannon_lower_bound`. Lossless coders have no error to
+    draw: vertical lines mark their size. Named settings have black markers.
     """
     curves = _rate_curves(ax, points, "mse")
     lossless = [
@@ -50,7 +54,7 @@ def plot_rate_resolution(
     if band is not None:
         shaded = ax.axhspan(*band, color="0.85", zorder=0, label="jet energy resolution")
     curves = _rate_curves(ax, points, f"{quantity}_{statistic}")
-    unit = {"relative": "relative"}.get(RESIDUAL_UNITS[quantity], RESIDUAL_UNITS[quantity])
+    unit = RESIDUAL_UNITS[quantity]
     label = f"{SYMBOLS[quantity]}: {name}" + (f" [{unit}]" if unit else "")
     ax.set(xlabel="bytes per jet", ylabel=label, xlim=(0, 13), yscale="log")
     return SizeErrorArtists(curves, [], shaded)

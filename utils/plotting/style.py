@@ -1,7 +1,8 @@
 """What all figures share: colours, labels, ranges, histograms with overflow, saving."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +20,27 @@ INPUT_COLOR, OUTPUT_COLOR = "tab:blue", "tab:orange"
 
 FALLING = ("m", "pt")
 """Quantities whose spectrum falls over orders of magnitude: logarithmic counts."""
+
+
+Row = Mapping[str, Any]
+"""A row of a measurement, as `study` gives it or a JSON file gives it back."""
+
+Rows = Sequence[Row]
+
+
+class FillStyle(TypedDict, total=False):
+    """How a histogram is drawn: filled without an edge, or as a line."""
+
+    fill: bool
+    alpha: float
+    linewidth: float
+
+
+class SeriesStyle(TypedDict):
+    """Colour and label of a model's bars or line."""
+
+    color: str
+    label: str
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
@@ -60,8 +82,12 @@ def draw_histogram(
     ax: Axes, values: np.ndarray, edges: np.ndarray, color: str, fill: bool = False, label: str | None = None
 ) -> StepPatch:
     """A histogram of `counts`, filled or as a line."""
-    style: dict[str, Any] = {"fill": True, "alpha": 0.35, "linewidth": 0} if fill else {"linewidth": 1.5}
-    return ax.stairs(counts(values, edges), edges, color=color, label=label, **style)
+    return ax.stairs(counts(values, edges), edges, color=color, label=label, **fill_style(fill))
+
+
+def fill_style(fill: bool) -> FillStyle:
+    """A pale area, or a line."""
+    return {"fill": True, "alpha": 0.35, "linewidth": 0} if fill else {"linewidth": 1.5}
 
 
 def write_outside(ax: Axes, values: np.ndarray, edges: np.ndarray, what: str = "") -> None:
@@ -73,7 +99,7 @@ def write_outside(ax: Axes, values: np.ndarray, edges: np.ndarray, what: str = "
         ax.set_title(f"{what}{100 * above:.2g}% above \u2192", loc="right", fontsize="small")
 
 
-def series(model: str, way: str, index: int) -> dict[str, Any]:
+def series(model: str, way: str, index: int) -> SeriesStyle:
     """Colour and label of a model's bars or line; `index` counts the models."""
     colors = {"tanh": "tab:blue", "leaky_relu_bn": "tab:orange", "elu_bn": "tab:green", "residual_gelu": "tab:red"}
     suffix = "" if way == "project" else ", original's way"

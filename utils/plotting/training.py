@@ -1,7 +1,7 @@
 """Trainings: losses, learning rates, activations, comparisons over seeds and samples."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 
 from utils.networks import schedule_label
-from utils.plotting.style import INPUT_COLOR, OUTPUT_COLOR, series
+from utils.plotting.style import INPUT_COLOR, OUTPUT_COLOR, Row, Rows, series
 
 if TYPE_CHECKING:
     from utils.training import LearningRateScan
@@ -101,15 +101,13 @@ class ComparisonArtists(NamedTuple):
     baseline: Line2D
 
 
-def plot_comparison(
-    ax: Axes, rows: Sequence[Mapping[str, Any]], others: Mapping[str, float] | None = None
-) -> ComparisonArtists:
+def plot_comparison(ax: Axes, rows: Rows, others: Mapping[str, float] | None = None) -> ComparisonArtists:
     """Test MSE over that of rank-3 PCA of each variant and schedule: every seed as a dot, mean and deviation beside it.
 
     Rows of one size of sample; with `refined`, a second column of hollow markers. `others` are further models by name,
     with their ratio.
     """
-    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["variant"], row["schedule"], row["loss"]), []).append(row)
     several = len({loss for *_, loss in groups}) > 1
@@ -119,13 +117,12 @@ def plot_comparison(
     for x, ((variant, schedule, loss), group) in enumerate(groups.items()):
         color = series(variant, "project", x)["color"]
         label = schedule_label(variant, schedule).replace(", ", "\n")
-        labels.append(label + (f"\n({loss})" if several else ""))
-        for kind, drawn, shift in (("plain", plain, -0.12), ("refined", refined, 0.12)):
-            parts = [(row if kind == "plain" else row.get("refined")) for row in group]
-            if None in parts:
+        labels.append(f"{label}\n({loss})" if several else label)
+        encoded = [row["mse"] / row["pca_mse"] for row in group]
+        improved = [row["refined"]["mse"] / row["pca_mse"] for row in group if row.get("refined") is not None]
+        for drawn, ratios, shift, face in ((plain, encoded, -0.12, color), (refined, improved, 0.12, "white")):
+            if len(ratios) < len(group):
                 continue
-            ratios = [part["mse"] / row["pca_mse"] for part, row in zip(parts, group, strict=True)]  # type: ignore[index]
-            face = color if kind == "plain" else "white"
             ax.plot([x + shift + 0.09] * len(ratios), ratios, "o", color=color, markersize=3, alpha=0.6)
             deviation = np.std(ratios, ddof=1) if len(ratios) > 1 else None
             drawn.append(
@@ -146,7 +143,7 @@ def plot_comparison(
     return ComparisonArtists(plain, refined, baseline)
 
 
-def plot_training_time(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> list[Line2D]:
+def plot_training_time(ax: Axes, rows: Rows) -> list[Line2D]:
     """Validation loss against the CPU time of the training so far, a line for each seed, the end of each marked."""
     variants = list(dict.fromkeys(row["variant"] for row in rows))
     drawn: list[Line2D] = []
@@ -163,7 +160,7 @@ def plot_training_time(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> list[Line
     return drawn
 
 
-def plot_sample_size(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> list[ErrorbarContainer]:
+def plot_sample_size(ax: Axes, rows: Rows) -> list[ErrorbarContainer]:
     """Test and training MSE against the number of training jets: mean and standard deviation over the seeds."""
     variants = list(dict.fromkeys(row["variant"] for row in rows))
     drawn: list[ErrorbarContainer] = []

@@ -16,7 +16,7 @@ from .results import (
     LEAKY_RELU as LEAKY_RELU,
     MEMORY as MEMORY,
     NO_NORMALIZATION as NO_NORMALIZATION,
-    RESIDUAL as RESIDUAL,
+    RESIDUAL_GELU as RESIDUAL_GELU,
     execution as execution,
     reference_metrics as reference_metrics,
     result_tables as result_tables,

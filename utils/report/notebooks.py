@@ -1,4 +1,4 @@
-"""Running notebooks in batch with papermill."""
+"""Notebooks: finding them, sharing parameters among them, running them in batch with papermill."""
 
 import difflib
 import sys
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
@@ -23,6 +22,9 @@ from utils.files import REPOSITORY
 from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
+
+Parameters = Mapping[str, object]
+"""Values for a notebook's parameters, by name."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,7 @@ def _read(path: Path) -> nbformat.NotebookNode:
         raise ValueError(f"{path} is not a notebook: {str(error)[:100]}") from error
 
 
-def share_parameters(
-    notebooks: Iterable[Path], common: Mapping[str, Any], asked: Mapping[str, Any]
-) -> dict[Path, dict[str, Any]]:
+def share_parameters(notebooks: Iterable[Path], common: Parameters, asked: Parameters) -> dict[Path, dict[str, object]]:
     """The parameters of each notebook: of `common` and `asked` those that it declares; `asked` goes first.
 
     Raises ValueError where no notebook declares one that was asked for.
@@ -123,7 +123,7 @@ class _OwnKernelManager(AsyncKernelManager):
 
 
 def run_notebooks(
-    notebooks: Mapping[Path, Mapping[str, Any]], folder: str | Path, plots: str | Path | None = None
+    notebooks: Mapping[Path, Parameters], folder: str | Path, plots: str | Path | None = None
 ) -> list[Outcome]:
     """Execute notebooks with papermill, one after the other, each in its own folder and in the running interpreter.
 
@@ -143,7 +143,9 @@ def run_notebooks(
     return outcomes
 
 
-def _run_notebook(path: Path, parameters: dict, copies: Path, plots: Path, progress: "_Progress") -> Outcome:
+def _run_notebook(
+    path: Path, parameters: dict[str, object], copies: Path, plots: Path, progress: "_Progress"
+) -> Outcome:
     executed, page = copies / path.name, copies / f"{path.stem}.html"
     executed.unlink(missing_ok=True)
     page.unlink(missing_ok=True)
@@ -206,7 +208,7 @@ class _Progress:
         if self.bar.disable:
             self._say("started")
 
-    def cell(self, cell: Any, cell_index: int) -> None:
+    def cell(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
         """Called by papermill before each cell; the one with the injected parameters isn't in the source."""
         if "injected-parameters" in cell.metadata.get("tags", []):
             return

@@ -1,9 +1,9 @@
 """An executed notebook as one HTML page that needs no network."""
 
 from pathlib import Path
-from typing import Any
 
 from jinja2 import pass_context
+from jinja2.runtime import Context
 from latex2mathml.converter import convert as mathml_of
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -38,7 +38,7 @@ class _OfflineExporter(HTMLExporter):
     """HTML without the scripts that nbconvert's template takes from the network."""
 
     @pass_context
-    def markdown2html(self, context: Any, source: str) -> str:
+    def markdown2html(self, context: Context, source: str) -> str:
         """Markdown as HTML, attachments included."""
         attachments = context.get("cell", {}).get("attachments", {})
         renderer = _MathRenderer(escape=False, attachments=attachments, exclude_anchor_links=True)

@@ -7,9 +7,8 @@ function in `RESULT_TABLES`.
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from utils.files import REPOSITORY, atomic_path
+from utils.files import REPOSITORY, Json, atomic_path
 from utils.machine import machine_line
 from utils.metrics import read_resolutions
 from utils.study import largest_sample
@@ -27,7 +26,7 @@ LEAKY_RELU = "2a. 4D_3D_200_ReLU_BN_custom_norm"
 
 ELU = "2b. 4D_3D_200_ELU_BN_custom_norm"
 
-RESIDUAL = "2c. 4D_3D_residual_GELU_custom_norm"
+RESIDUAL_GELU = "2c. 4D_3D_residual_GELU_custom_norm"
 
 COMPARISON = "2d. Comparing_the_models"
 
@@ -38,11 +37,11 @@ MEMORY = "Memory_allocation_trace"
 ERROR_COLUMNS = {"pt": ("pt [%]", 100), "m": ("m [%]", 100), "phi": ("phi [mrad]", 1000), "eta": ("eta [0.001]", 1000)}
 """Header and factor of each quantity's residuals in a table."""
 
-Metrics = Mapping[str, Mapping[str, Any]]
+Metrics = Mapping[str, Json]
 """The content of each metrics.json, by the name of its notebook."""
 
 
-def read_metrics(plots: Path) -> dict[str, dict[str, Any]]:
+def read_metrics(plots: Path) -> dict[str, Json]:
     """Every plots/<notebook>/metrics.json, by notebook."""
     found = {path.parent.name: path for path in sorted(plots.glob("*/metrics.json"))}
     return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items()}
@@ -76,7 +75,7 @@ def model_comparison(metrics: Metrics) -> Table | None:
         (CUSTOM, "tanh"),
         (LEAKY_RELU, "leaky_relu_bn"),
         (ELU, "elu_bn"),
-        (RESIDUAL, "residual_gelu"),
+        (RESIDUAL_GELU, "residual_gelu"),
         (CUSTOM, "pca"),
     )
     models = [
@@ -90,11 +89,11 @@ def model_comparison(metrics: Metrics) -> Table | None:
         ("model", "parameters", "epochs", "MSE", "MSE / PCA"),
         [(m["label"], *_size(m), _mse(m["mse"]), _ratio(m, models), *_errors(m)) for m in models],
         "All under the custom normalization, in whose space the MSE is.",
-        [metrics[name] for name in (CUSTOM, LEAKY_RELU, ELU, RESIDUAL) if name in metrics],
+        [metrics[name] for name in (CUSTOM, LEAKY_RELU, ELU, RESIDUAL_GELU) if name in metrics],
     )
 
 
-def _comparison_of_seeds(content: Mapping[str, Any]) -> Table:
+def _comparison_of_seeds(content: Json) -> Table:
     pca, rows = content["pca"], []
     for entry in largest_sample(content["summary"]):
         refined = entry["refined_over_pca"]
@@ -175,7 +174,7 @@ def _comparison(
     header: tuple[str, ...],
     rows: Sequence[tuple[str, ...]],
     note: str,
-    sources: Sequence[Mapping],
+    sources: Sequence[Json],
     labels: int = 1,
 ) -> Table | None:
     if not rows:
@@ -189,7 +188,7 @@ def _comparison(
     return Table(title, columns, rows, caption, labels)
 
 
-def provenance(sources: Iterable[Mapping[str, Any]]) -> str:
+def provenance(sources: Iterable[Json]) -> str:
     """One sentence on the data, the profile and the device behind some metrics; all values where they differ."""
     facts = []
     for source in sources:
@@ -214,16 +213,16 @@ def _mse(value: float | None) -> str:
     return f"{value:.3g}" if 0.1 <= value < 1000 else f"{mantissa}e{int(exponent)}"
 
 
-def _size(model: Mapping[str, Any]) -> tuple[str, str]:
+def _size(model: Json) -> tuple[str, str]:
     return f"{model['parameters']:,}", str(model.get("epochs") or "-")
 
 
-def _ratio(model: Mapping[str, Any], models: Sequence[Mapping[str, Any]]) -> str:
+def _ratio(model: Json, models: Sequence[Json]) -> str:
     baseline = next((other["mse"] for other in models if other["model"] == "pca"), None)
     return f"{model['mse'] / baseline:.2f}" if baseline else "-"
 
 
-def _errors(model: Mapping[str, Any]) -> tuple[str, ...]:
+def _errors(model: Json) -> tuple[str, ...]:
     found = read_resolutions(model["resolution"])
     cells = []
     for quantity, (_, factor) in ERROR_COLUMNS.items():
@@ -261,6 +260,6 @@ def _split_at_markers(path: Path) -> tuple[str, str, str]:
     return before, between, after
 
 
-def reference_metrics() -> dict[str, dict[str, Any]]:
+def reference_metrics() -> dict[str, Json]:
     """The metrics of the reference results that the repository holds."""
     return read_metrics(REPOSITORY / "plots")

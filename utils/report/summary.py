@@ -2,16 +2,15 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader
 from PIL import Image
 
-from utils.files import atomic_path, write_json
-from utils.machine import machine_line
+from utils.files import Json, atomic_path, write_json
+from utils.machine import MachineInfo, machine_line
 from utils.report.notebooks import Outcome
 from utils.report.results import result_tables
 from utils.text import Table
@@ -20,7 +19,7 @@ THUMBNAIL_PIXELS = (544, 544)
 
 
 def write_report(
-    folder: Path, profile: str, outcomes: Sequence[Outcome], machine: Mapping[str, Any], dataset: str = "embedded"
+    folder: Path, profile: str, outcomes: Sequence[Outcome], machine: MachineInfo, dataset: str = "embedded"
 ) -> Path:
     """Write summary.json, summary.md and index.html of a run into `folder`; returns the path of the index.
 
@@ -35,7 +34,7 @@ def write_report(
         if outcome.error is not None:
             entry["error"] = outcome.error
         entries.append({**entry, "metrics": metrics.get(outcome.name)})
-    summary = {"profile": profile, "dataset": source, "machine": dict(machine), "notebooks": entries}
+    summary = {"profile": profile, "dataset": source, "machine": machine, "notebooks": entries}
     write_json(folder / "summary.json", summary)
     with atomic_path(folder / "summary.md") as partial:
         partial.write_text(summary_text(profile, outcomes) + "\n", encoding="utf-8")
@@ -44,7 +43,7 @@ def write_report(
     return folder / "index.html"
 
 
-def read_outcome_metrics(outcomes: Iterable[Outcome]) -> dict[str, dict[str, Any]]:
+def read_outcome_metrics(outcomes: Iterable[Outcome]) -> dict[str, Json]:
     """The metrics that the notebooks of a run wrote, by notebook."""
     found = {outcome.name: path for outcome in outcomes for path in outcome.files if path.name == "metrics.json"}
     return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items()}
@@ -60,9 +59,7 @@ def summary_text(profile: str, outcomes: Sequence[Outcome]) -> str:
     return "\n\n".join([table.markdown(), *(t.markdown() for t in result_tables(read_outcome_metrics(outcomes)))])
 
 
-def _index_page(
-    folder: Path, profile: str, outcomes: Sequence[Outcome], machine: Mapping[str, Any], source: Mapping[str, Any]
-) -> str:
+def _index_page(folder: Path, profile: str, outcomes: Sequence[Outcome], machine: MachineInfo, source: Json) -> str:
     jets = ", ".join(f"{count:,} {name}" for name, count in source.get("jets", {}).items())
     facts = [
         ("dataset", f"{source['dataset']}{f' ({jets} jets)' if jets else ''}"),
@@ -78,7 +75,7 @@ def _index_page(
     )
 
 
-def _index_entry(folder: Path, outcome: Outcome) -> dict[str, Any]:
+def _index_entry(folder: Path, outcome: Outcome) -> dict[str, object]:
     linked = [(outcome.page, "page"), (outcome.executed, "notebook")]
     linked += [(path, path.name) for path in outcome.files if path.suffix != ".png"]
     linked += [(path, path.name) for path in _checkpoints(outcome)]

@@ -60,4 +60,4 @@ from .timing import (
     time_throughput as time_throughput,
 )
 from .training_time import time_training as time_training
-from .ways import ORIGINAL as ORIGINAL, PROJECT as PROJECT, Row as Row, tile_jets as tile_jets
+from .ways import ORIGINAL as ORIGINAL, PROJECT as PROJECT, tile_jets as tile_jets

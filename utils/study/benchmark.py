@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
 
-from utils.files import REPOSITORY
+from utils.files import REPOSITORY, Json
 from utils.jets import Sample, feature_array
-from utils.machine import CPU, find_devices, machine_info, torch_threads
+from utils.machine import CPU, MachineInfo, find_devices, machine_info, torch_threads
 from utils.networks import (
     VARIANTS,
     Autoencoder,
@@ -23,13 +23,23 @@ from utils.networks import (
     read_header,
     save_checkpoint,
 )
-from utils.study.memory import trace_bounded, trace_memory
-from utils.study.timing import time_batches, time_cold_start, time_scaling, time_stages, time_throughput
-from utils.study.ways import REPEATS, Row, tile_jets
+from utils.study.memory import BoundedMemory, MemoryUse, trace_bounded, trace_memory
+from utils.study.timing import (
+    BatchTime,
+    ScalingTime,
+    StageTime,
+    Throughput,
+    time_batches,
+    time_cold_start,
+    time_scaling,
+    time_stages,
+    time_throughput,
+)
+from utils.study.ways import REPEATS, tile_jets
 from utils.text import text_table
 
 
-def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
+def untrained_checkpoint(variant: str, seed: int = 0) -> Checkpoint:
     """A variant with the custom normalization, weights drawn from a seed, and BatchNorm statistics as if trained.
 
     It computes what a trained model of its shape does, in the same time; what comes out means nothing.
@@ -37,7 +47,7 @@ def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Autoencoder(VARIANTS[name])
+        model = Autoencoder(VARIANTS[variant])
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             for tensor, low, high in (
@@ -49,7 +59,7 @@ def untrained_checkpoint(name: str, seed: int = 0) -> Checkpoint:
                 assert tensor is not None
                 with torch.no_grad():
                     tensor.uniform_(low, high, generator=generator)
-    return Checkpoint(model, CustomNormalization(), {"model": name, "source": f"untrained, seed {seed}"})
+    return Checkpoint(model, CustomNormalization(), {"model": variant, "source": f"untrained, seed {seed}"})
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,22 @@ def describe_weights(models: Mapping[str, Path]) -> dict[str, str]:
     return described
 
 
+class Benchmark(TypedDict):
+    """What `run_benchmark` measures, JSON-safe: the rows of each measurement beside the machine, the sample's source,
+    and by model where the weights come from."""
+
+    machine: MachineInfo
+    dataset: Json
+    weights: dict[str, str]
+    cold_start: list[StageTime]
+    stages: list[StageTime]
+    throughput: list[Throughput]
+    batches: list[BatchTime]
+    scaling: list[ScalingTime]
+    memory: list[MemoryUse]
+    bounded: list[BoundedMemory]
+
+
 def run_benchmark(
     models: Mapping[str, Path],
     sample: Sample,
@@ -138,37 +164,49 @@ def run_benchmark(
     device: str | None = None,
     threads: int | None = None,
     report: Callable[[str], None] = lambda line: None,
-) -> dict[str, Any]:
-    """Time and memory of some models as JSON-safe rows, beside the machine; `report` is told what comes next.
+) -> Benchmark:
+    """Time and memory of some models, by name; `report` is told what comes next.
 
-    `device` as in `find_devices`.
+    `device` as in `find_devices`. `threads` are those of torch, None: as many as it uses already.
     """
     jets = feature_array(sample.test).astype(np.float32)
     many = tile_jets(jets, effort.jets)
     numbers = sorted({number for number in effort.numbers if number < effort.jets} | {effort.jets})
     sizes = [size for size in effort.batch_sizes if size <= effort.jets]
-    rows: dict[str, list[Row]] = {
-        name: [] for name in ("cold_start", "stages", "throughput", "batches", "scaling", "memory", "bounded")
-    }
     with torch_threads(threads) as used:
-        result = {"machine": machine_info(), "dataset": sample.source, "weights": describe_weights(models)}
+        result = _empty_benchmark(models, sample)
         for place in find_devices(device):
             loaded = load_models(models, place)
             report(f"start in fresh processes, {place}")
-            rows["cold_start"] += time_cold_start(models, effort.cold_repeats, place)
+            result["cold_start"] += time_cold_start(models, effort.cold_repeats, place)
             report(f"encoding and decoding {len(jets):,} and {len(many):,} jets, {place}")
-            rows["stages"] += time_stages(loaded, jets, effort.repeats, effort.limit_s)
-            rows["throughput"] += time_throughput(loaded, many, effort.turns)
+            result["stages"] += time_stages(loaded, jets, effort.repeats, effort.limit_s)
+            result["throughput"] += time_throughput(loaded, many, effort.turns)
             report(f"calls of 1 to {sizes[-1]:,} jets, and time against their number, {place}")
-            rows["batches"] += time_batches(loaded, jets, sizes, effort.limit_s / 8)
-            rows["scaling"] += time_scaling(loaded, jets, numbers, effort.limit_s)
+            result["batches"] += time_batches(loaded, jets, sizes, effort.limit_s / 8)
+            result["scaling"] += time_scaling(loaded, jets, numbers, effort.limit_s)
             report(f"memory, {place}")
-            rows["memory"] += trace_memory(models, jets, place, used)
-        rows["bounded"] = trace_bounded(models, effort.jets, used)
-    return result | rows
+            result["memory"] += trace_memory(models, jets, place, used)
+        result["bounded"] = trace_bounded(models, effort.jets, used)
+    return result
 
 
-def benchmark_text(result: Mapping[str, Any]) -> str:
+def _empty_benchmark(models: Mapping[str, Path], sample: Sample) -> Benchmark:
+    return {
+        "machine": machine_info(),
+        "dataset": sample.source,
+        "weights": describe_weights(models),
+        "cold_start": [],
+        "stages": [],
+        "throughput": [],
+        "batches": [],
+        "scaling": [],
+        "memory": [],
+        "bounded": [],
+    }
+
+
+def benchmark_text(result: Benchmark) -> str:
     """The main numbers of `run_benchmark` for a terminal."""
     machine = result["machine"]
     gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, TypeVar, TypeVarTuple
 
 import numpy as np
 import psutil
@@ -18,12 +18,47 @@ from torch.profiler import ProfilerActivity, profile
 
 from utils.machine import CPU
 from utils.networks import Checkpoint, load_checkpoint, prepare
-from utils.study.ways import ORIGINAL, PROJECT, Row, both_ways, device_of, synchronize, tile_jets
+from utils.study.ways import ORIGINAL, PROJECT, both_ways, synchronize, tile_jets
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 MEMORY_STAGES = ("initialization", "encoding", "decoding")
 
 
-def tensor_peak(function: Callable[[], Any], device: torch.device = CPU) -> int:
+class Allocations(TypedDict):
+    """What a stage in a way takes at most, in bytes.
+
+    `parameters` with buffers; `tensors` see `tensor_peak`, None where ONNX Runtime holds them; `python_heap` what
+    tracemalloc sees, the published definition; `floor` what must exist: input and output, or the parameters.
+    """
+
+    stage: str
+    way: str
+    parameters: int
+    tensors: int | None
+    python_heap: int
+    floor: int
+
+
+class MemoryUse(Allocations):
+    """`Allocations` of a model on a device, and in bytes `resident`, see `resident_peak`, of a fresh process."""
+
+    model: str
+    device: str
+    resident: int
+
+
+class BoundedMemory(TypedDict):
+    """Physical memory in bytes, above input and output, that so many jets of a model took to encode and to decode."""
+
+    model: str
+    jets: int
+    encoding: int
+    decoding: int
+
+
+def tensor_peak(function: Callable[[], object], device: torch.device = CPU) -> int:
     """Most bytes that torch's tensors took at once during a call, above those before it.
 
     On a CPU from the allocations that the torch profiler sees, on a GPU from the allocator's own statistics. What NumPy
@@ -48,7 +83,7 @@ def tensor_peak(function: Callable[[], Any], device: torch.device = CPU) -> int:
     return int(sizes.max())
 
 
-def heap_peak(function: Callable[[], Any]) -> int:
+def heap_peak(function: Callable[[], object]) -> int:
     """Most bytes that tracemalloc saw during a call: Python's heap and NumPy's arrays, never torch's tensors."""
     tracemalloc.start()
     try:
@@ -60,7 +95,7 @@ def heap_peak(function: Callable[[], Any]) -> int:
     return peak
 
 
-def resident_peak(function: Callable[[], Any]) -> int:
+def resident_peak(function: Callable[[], object]) -> int:
     """Most bytes of physical memory that this process took during a call, above those just before it.
 
     Linux keeps the peak itself; elsewhere it is looked up every millisecond.
@@ -102,7 +137,7 @@ def _reset_resident_peak() -> bool:
     return True
 
 
-def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
+def in_fresh_process(function: Callable[[*Ts], T], *arguments: *Ts) -> T:
     """Call a function of a module in a process that has only imported this one, and return what it does.
 
     Where the system has it, a fork server makes such processes in milliseconds.
@@ -118,38 +153,31 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def trace_memory(
     models: Mapping[str, Path], jets: np.ndarray, device: torch.device = CPU, threads: int | None = None
-) -> list[Row]:
-    """What initialization, encoding and decoding of `jets` take, in both ways.
-
-    Rows hold model, stage, way, and in bytes: `parameters` (with buffers), `tensors` (see `tensor_peak`; None where
-    ONNX Runtime holds them), `resident` (see `resident_peak`, a fresh process each), `python_heap` (tracemalloc: the
-    published definition), and `floor`, what must exist: input and output, or the
-    parameters.
-    """
+) -> list[MemoryUse]:
+    """What initialization, encoding and decoding of `jets`, shape (jets, 4), take, in both ways, in fresh processes."""
     threads = threads or torch.get_num_threads()
-    rows: list[Row] = []
+    rows: list[MemoryUse] = []
     for name, path in models.items():
         for row in in_fresh_process(_trace_allocations, path, jets, str(device), threads):
-            arguments = (path, row["stage"], row["way"], jets, str(device), threads)
-            resident = in_fresh_process(_trace_resident, *arguments)
-            rows.append({"model": name, "device": str(device)} | row | {"resident": resident})
+            resident = in_fresh_process(_trace_resident, path, row["stage"], row["way"], jets, str(device), threads)
+            rows.append({"model": name, "device": str(device), **row, "resident": resident})
     return rows
 
 
-def trace_bounded(models: Mapping[str, Path], number: int, threads: int | None = None) -> list[Row]:
-    """Physical memory above input and output, in bytes, of encoding and of decoding `number` jets, fresh processes."""
+def trace_bounded(models: Mapping[str, Path], number: int, threads: int | None = None) -> list[BoundedMemory]:
+    """Physical memory above input and output of encoding and of decoding `number` jets, in fresh processes."""
     threads = threads or torch.get_num_threads()
-    return [
-        {"model": name, "jets": number} | in_fresh_process(_trace_bounded, path, number, threads)
-        for name, path in models.items()
-    ]
+    rows: list[BoundedMemory] = []
+    for name, path in models.items():
+        encoding, decoding = in_fresh_process(_trace_bounded, path, number, threads)
+        rows.append({"model": name, "jets": number, "encoding": encoding, "decoding": decoding})
+    return rows
 
 
-def _stage_call(path: Path, stage: str, way: str, jets: np.ndarray, device: str) -> tuple[Callable[[], Any], int]:
+def _stage_call(path: Path, stage: str, way: str, jets: np.ndarray, device: str) -> tuple[Callable[[], object], int]:
     """What a stage does, as a call that returns all that is to stay; and the bytes of its input and output arrays."""
     if stage == "initialization":
-        finish: Callable[[Checkpoint], Any] = prepare if way == PROJECT else device_of
-        return lambda: (loaded := load_checkpoint(path, device), finish(loaded)), 0
+        return partial(_initialize, path, way, device), 0
     functions = both_ways(load_checkpoint(path, device))
     encode, decode = functions[way]
     decode(encode(jets[:16]))
@@ -157,14 +185,21 @@ def _stage_call(path: Path, stage: str, way: str, jets: np.ndarray, device: str)
     return partial(run, inputs), inputs.nbytes + run(inputs[:1]).nbytes * len(inputs)
 
 
+def _initialize(path: Path, way: str, device: str) -> tuple[Checkpoint, object]:
+    """A checkpoint, and in this project's way what is prepared of it."""
+    checkpoint = load_checkpoint(path, device)
+    return checkpoint, prepare(checkpoint) if way == PROJECT else None
+
+
 def _trace_resident(path: Path, stage: str, way: str, jets: np.ndarray, device: str, threads: int) -> int:
     torch.set_num_threads(threads)
     return resident_peak(_stage_call(path, stage, way, jets, device)[0])
 
 
-def _trace_allocations(path: Path, jets: np.ndarray, device: str, threads: int) -> list[Row]:
+def _trace_allocations(path: Path, jets: np.ndarray, device: str, threads: int) -> list[Allocations]:
     torch.set_num_threads(threads)
-    place, rows = torch.device(device), []
+    place = torch.device(device)
+    rows: list[Allocations] = []
     for way in (PROJECT, ORIGINAL):
         for stage in MEMORY_STAGES:
             call, floor = _stage_call(path, stage, way, jets, device)
@@ -188,7 +223,7 @@ def parameter_bytes(checkpoint: Checkpoint) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in checkpoint.model.state_dict().values())
 
 
-def _trace_bounded(path: Path, number: int, threads: int) -> dict[str, int]:
+def _trace_bounded(path: Path, number: int, threads: int) -> tuple[int, int]:
     model = prepare(load_checkpoint(path), threads)
     jets = tile_jets(np.array([[10.0, 50.0, 0.5, -0.5], [0.0, 20.0, -3.0, 2.0]]), number)
     model.decode(model.encode(jets[:16]))
@@ -196,4 +231,4 @@ def _trace_bounded(path: Path, number: int, threads: int) -> dict[str, int]:
     encoding = resident_peak(lambda: model.encode(jets)) - latents.nbytes
     latents[:] = 0.1
     decoding = resident_peak(lambda: model.decode(latents)) - jets.nbytes
-    return {"encoding": max(0, encoding), "decoding": max(0, decoding)}
+    return max(0, encoding), max(0, decoding)

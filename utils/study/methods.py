@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 from numcodecs import BitRound, Shuffle, Zstd
+from numcodecs.abc import Codec
 from numcodecs.pcodec import PCodec
 
 from utils.codec import (
@@ -30,14 +30,16 @@ from utils.jets import FEATURES, wrap_phi
 from utils.networks import Checkpoint, CustomNormalization, decode_latents, encode_jets
 
 COMMON_SPACE = CustomNormalization()
-"""The space in which the mean squared error is taken."""
+"""The common space, in which the mean squared error is taken."""
 
 MSE_STEPS = tuple(float(mse) for mse in np.geomspace(3e-3, 1e-8, 12))
 """Mean squared errors that the methods with a free step aim at, at most."""
 
 LATENT_BITS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 16)
+"""Bits of each latent number that are tried."""
 
 MANTISSA_BITS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14)
+"""Bits of each mantissa that are tried."""
 
 NANOAOD = "NanoAOD, 10 bits for m and pt, 12 for phi and eta"
 """Mantissa bits of jets in CMS NanoAOD (CMSSW, PhysicsTools/NanoAOD)."""
@@ -204,11 +206,11 @@ def _latent_methods(
     for bits in latent_bits:
         offset, matrix, _ = fit_latent_steps(checkpoint, fit_jets, bits)
 
-        def encode(jets: np.ndarray, offset: Any = offset, matrix: Any = matrix) -> Streams:
+        def encode(jets: np.ndarray, offset: np.ndarray = offset, matrix: np.ndarray = matrix) -> Streams:
             integers = round_latents(encode_jets(checkpoint, jets), offset, matrix)
             return [coder.encode(np.ascontiguousarray(column)) for column in integers.T]
 
-        def decode(streams: Streams, offset: Any = offset, matrix: Any = matrix) -> np.ndarray:
+        def decode(streams: Streams, offset: np.ndarray = offset, matrix: np.ndarray = matrix) -> np.ndarray:
             integers = np.stack([coder.decode(stream) for stream in streams], axis=1)
             return decode_latents(checkpoint, restore_latents(integers, offset, matrix))
 
@@ -248,7 +250,7 @@ def _sz3_method(mse: float) -> Method:
     return Method("SZ3", f"absolute bound {bound:.1e}, normalized", encode, decode)
 
 
-def _decode_shuffled(coder: Any) -> Callable[[Streams], np.ndarray]:
+def _decode_shuffled(coder: Codec) -> Callable[[Streams], np.ndarray]:
     def decode(streams: Streams) -> np.ndarray:
         columns: list[np.ndarray] = [
             np.frombuffer(Shuffle(4).decode(coder.decode(stream)), np.float32) for stream in streams
@@ -259,6 +261,7 @@ def _decode_shuffled(coder: Any) -> Callable[[Streams], np.ndarray]:
 
 
 def columns_of(jets: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of jets of shape (jets, 4) by name, float32 and contiguous."""
     return {name: np.ascontiguousarray(jets[:, i], np.float32) for i, name in enumerate(FEATURES)}
 
 

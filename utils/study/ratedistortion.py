@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,13 @@ import vector
 from scipy.special import digamma, gammaln
 from sklearn.neighbors import NearestNeighbors
 
+from utils.files import Json
 from utils.jets import FEATURES, event_counts, feature_array
 from utils.metrics import mean_squared_error, median_and_width, residuals, resolutions
 from utils.networks import VARIANT_LABELS, Checkpoint, load_checkpoint
 from utils.study.methods import COMMON_SPACE, Method
+
+T = TypeVar("T")
 
 CMS_JET_RESOLUTION = ((30.0, 0.15, 0.20), (100.0, 0.10, 0.10), (1000.0, 0.05, 0.05))
 """Relative resolution of jet pt in CMS, lowest and highest at a pt in GeV (arXiv:1607.03663)."""
@@ -29,7 +32,7 @@ CMS_RESOLUTION_BAND = (
 _NORMALIZATION_LABELS = {"none": ", no norm.", "standard": ", standard norm."}
 
 
-def measure(method: Method, jets: np.ndarray, repeats: int = 3) -> dict[str, Any]:
+def measure(method: Method, jets: np.ndarray, repeats: int = 3) -> Json:
     """Size, errors and speeds of a method; one row, JSON-safe.
 
     Columns: `method`, `setting`, `named`, `bytes_per_jet`, `weight_bytes`, `mse` (in custom-normalized space),
@@ -52,7 +55,7 @@ def measure(method: Method, jets: np.ndarray, repeats: int = 3) -> dict[str, Any
         "named": method.named,
         "bytes_per_jet": sum(map(len, streams)) / len(jets),
         "weight_bytes": method.weight_bytes,
-        "mse": _ruler_mse(jets, found),
+        "mse": _common_space_mse(jets, found),
         **errors,
         "encode_mjets": len(jets) / encode_time / 1e6,
         "decode_mjets": len(jets) / decode_time / 1e6,
@@ -156,7 +159,7 @@ def dijet_shift(table: pd.DataFrame, method: Method) -> dict[str, float]:
     return {"events": len(true), "median": median, "half_width_68": width}
 
 
-def _ruler_mse(jets: np.ndarray, found: np.ndarray) -> float:
+def _common_space_mse(jets: np.ndarray, found: np.ndarray) -> float:
     """MSE in custom-normalized space, phi taken the shorter way round; reconstructed masses are held above -1 GeV."""
     m, phi = FEATURES.index("m"), FEATURES.index("phi")
     true, found = jets.astype(np.float64), found.astype(np.float64)
@@ -166,7 +169,8 @@ def _ruler_mse(jets: np.ndarray, found: np.ndarray) -> float:
     return mean_squared_error(COMMON_SPACE.normalize(true), COMMON_SPACE.normalize(found))
 
 
-def _timed(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+def _timed(work: Callable[[], T], repeats: int) -> tuple[float, T]:
+    """The least seconds of some calls, and what the last one gave."""
     times = []
     for _ in range(max(repeats, 1)):
         start = time.perf_counter()

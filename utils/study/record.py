@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from utils.files import REPOSITORY, write_json
+from utils.files import REPOSITORY, Json, write_json
 from utils.jets import Sample
 from utils.machine import machine_info, pick_device
 from utils.networks import Checkpoint, save_checkpoint
@@ -22,15 +21,13 @@ def notebook_folders(notebook: str, output: str | Path | None = None) -> tuple[P
     return plots, models
 
 
-def save_model(path: Path, checkpoint: Checkpoint, row: dict[str, Any]) -> None:
+def save_model(path: Path, checkpoint: Checkpoint, row: Json) -> None:
     """Write a checkpoint with its row of `evaluate` inside, and note the file in the row as `checkpoint`."""
     save_checkpoint(path, replace(checkpoint, metadata=checkpoint.metadata | {"metrics": dict(row)}))
     row["checkpoint"] = f"{path.parent.name}/{path.name}"
 
 
-def write_metrics(
-    folder: Path, sample: Sample, profile: str, seed: int, device: str | None, **results: Any
-) -> dict[str, Any]:
+def write_metrics(folder: Path, sample: Sample, profile: str, seed: int, device: str | None, **results: object) -> Json:
     """Write `results` to metrics.json in a notebook's plot folder, with what they were measured on; returns it all."""
     content = {
         "notebook": folder.name,

@@ -4,12 +4,13 @@ import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 import torch
 
+from utils.files import Json
 from utils.jets import FEATURES, feature_array, find_published, has_published, load_published_jets
 from utils.metrics import evaluate, mean_squared_error, median_and_width, published_residuals, resolutions
 from utils.networks import (
@@ -25,7 +26,26 @@ from utils.text import Table, or_dash
 
 GEV_IN_MEV = 1e3
 
-Row = dict[str, Any]
+
+class ReproducedResult(TypedDict):
+    """A model's errors on the published test jets, beside those published; None where nothing was, as for PCA.
+
+    `mse` in the space that the model was trained in; `residual_mean_published_recipe` by the published recipe with its
+    own inverse, `residual_mean_correct_inverse` with the exact one; relative deviations of `mse` and of the means; and
+    in `resolution` the figures to use: exact inverse, angles wrapped, massless jets masked.
+    """
+
+    model: str
+    file: str | None
+    normalization: str
+    mse: float
+    mse_published: float | None
+    mse_deviation: float | None
+    residual_mean_published_recipe: dict[str, float]
+    residual_mean_published: dict[str, float] | None
+    residual_mean_deviation: dict[str, float] | None
+    residual_mean_correct_inverse: dict[str, float]
+    resolution: dict[str, Json]
 
 
 @dataclass(frozen=True)
@@ -101,14 +121,11 @@ def published_custom_inverse(values: np.ndarray) -> np.ndarray:
     return np.stack([10**y_m - 1, 10**y_pt + 1.3, 3 * y_phi, 5 * y_eta], axis=1)
 
 
-def reproduce(folder: str | Path | None = None) -> list[Row]:
+def reproduce(folder: str | Path | None = None) -> list[ReproducedResult]:
     """Test the six published models, and rank-3 PCA, on the published test jets; one row per model.
 
-    `folder` holds the published files, by default the one that `published_folder` gives. A row holds `mse` in the space
-    that the model was trained in; the means by the published recipe, `residual_mean_published_recipe` with its own
-    inverse and `residual_mean_correct_inverse` with the exact one; `mse_published` and `residual_mean_published`, None
-    for PCA, with their relative deviations; and in `resolution` the figures to use: exact inverse, angles wrapped,
-    massless jets masked. PCA is fitted to the test jets themselves: no linear model does better.
+    `folder` holds the published files, by default the one that `published_folder` gives. PCA is fitted to the test jets
+    themselves: no linear model does better. Raises PublishedFilesError where a file is not at hand.
     """
     jets = feature_array(load_published_jets(folder=folder))
     rows = []
@@ -123,7 +140,7 @@ def reproduce(folder: str | Path | None = None) -> list[Row]:
     return rows
 
 
-def evaluate_published(table: pd.DataFrame) -> list[dict[str, Any]]:
+def evaluate_published(table: pd.DataFrame) -> list[Json]:
     """`metrics.evaluate` of the published models of the custom normalization on any jets, beside what was published.
 
     Rows have `published_as` and `mse_published`, the figure of the study on its own test sample. Models that are not at
@@ -141,7 +158,7 @@ def load_result(name: str, folder: str | Path | None = None) -> Checkpoint:
     return load_published(find_published(PUBLISHED_RESULTS[name].file, folder))
 
 
-def _row(name: str, checkpoint: Checkpoint, jets: np.ndarray, result: PublishedResult | None) -> Row:
+def _row(name: str, checkpoint: Checkpoint, jets: np.ndarray, result: PublishedResult | None) -> ReproducedResult:
     normalization = checkpoint.normalization
     inputs = normalization.normalize(jets)
     outputs = _outputs(checkpoint, inputs)
@@ -188,7 +205,7 @@ def _means(table: pd.DataFrame) -> dict[str, float]:
     return {str(name): float(value) for name, value in table.mean().items()}
 
 
-def _resolution(jets: np.ndarray, reconstructed: np.ndarray) -> dict[str, dict[str, Any]]:
+def _resolution(jets: np.ndarray, reconstructed: np.ndarray) -> dict[str, Json]:
     """`resolutions`, JSON-safe, with the absolute errors of m and pt in GeV besides, massless jets included."""
     rows = {name: resolution.to_dict() for name, resolution in resolutions(jets, reconstructed).items()}
     for name in ("m", "pt"):
@@ -199,21 +216,21 @@ def _resolution(jets: np.ndarray, reconstructed: np.ndarray) -> dict[str, dict[s
     return rows
 
 
-def text_tables(rows: Iterable[Row]) -> str:
+def text_tables(rows: Iterable[ReproducedResult]) -> str:
     """The rows of `reproduce` as aligned text for a terminal."""
     return "\n\n".join(table.text() for table in _tables(list(rows)))
 
 
-def markdown_tables(rows: Iterable[Row]) -> str:
+def markdown_tables(rows: Iterable[ReproducedResult]) -> str:
     """The rows of `reproduce` as Markdown tables, as the README shows them."""
     return "\n\n".join(f"*{table.title}*\n\n{table.grid('pipe')}" for table in _tables(list(rows)))
 
 
-def _tables(rows: list[Row]) -> list[Table]:
+def _tables(rows: list[ReproducedResult]) -> list[Table]:
     return [_mse_table(rows), _recipe_table(rows), _resolution_table(rows)]
 
 
-def _mse_table(rows: list[Row]) -> Table:
+def _mse_table(rows: list[ReproducedResult]) -> Table:
     lines = [
         [
             LABELS[row["model"]],
@@ -227,7 +244,7 @@ def _mse_table(rows: list[Row]) -> Table:
     return Table(title, ["model", "published", "here", "deviation"], lines)
 
 
-def _recipe_table(rows: list[Row]) -> Table:
+def _recipe_table(rows: list[ReproducedResult]) -> Table:
     lines = []
     for row in rows:
         wrong = row["normalization"] == "custom"
@@ -248,7 +265,7 @@ def _recipe_table(rows: list[Row]) -> Table:
     return Table(title, ["model", "inverse", *FEATURES, "largest deviation"], lines, labels=2)
 
 
-def _resolution_table(rows: list[Row]) -> Table:
+def _resolution_table(rows: list[ReproducedResult]) -> Table:
     lines = []
     for row in rows:
         cells = [row["resolution"][name] for name in FEATURES]

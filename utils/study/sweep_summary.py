@@ -1,40 +1,67 @@
 """What the trainings of a sweep say: mean and spread over seeds, in tables and sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from utils import plotting
-from utils.files import atomic_path, write_json
+from utils.files import Json, atomic_path, write_json
 from utils.jets import FEATURES
 from utils.machine import machine_info
 from utils.metrics import RESIDUAL_UNITS, read_resolutions
 from utils.networks import schedule_label
 from utils.text import Table, spread_text
 
+Spread = tuple[float, float | None]
+"""Mean and standard deviation over the seeds; no deviation where there is one seed."""
 
-def summarize_seeds(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and standard deviation over the seeds for each variant, schedule, loss and size; JSON-safe.
+Resolutions = dict[str, dict[str, Spread]]
+"""`half_width_68` and `q99` of each quantity."""
 
-    The deviation is None where there is one seed.
-    Keys: `variant`, `label`, `schedule`, `loss`, `training_jets`, `seeds`, `parameters`, and as (mean, deviation)
-    `mse`, `mse_over_pca`, `train_mse`, `cpu_seconds`, `refined_mse`, `refined_over_pca`, `refine_seconds` for a million
-    jets (None without refinement), and `half_width_68` and `q99` of each quantity, plain and `refined`.
+
+class SeedSummary(TypedDict):
+    """A variant trained by one schedule with one loss on one size of sample, over its seeds; JSON-safe.
+
+    `max_jets` is the size that was asked for (None: all jets), `training_jets` what came of it. `mse` and `train_mse`
+    are custom-normalized, `refine_seconds` for a million jets; what is refined is None without refinement.
     """
-    groups: dict[tuple, list[dict[str, Any]]] = {}
+
+    variant: str
+    label: str
+    schedule: str
+    loss: str
+    max_jets: int | None
+    training_jets: int
+    seeds: list[int]
+    parameters: int
+    mse: Spread
+    mse_over_pca: Spread
+    train_mse: Spread
+    cpu_seconds: Spread
+    refined_mse: Spread | None
+    refined_over_pca: Spread | None
+    refine_seconds: Spread | None
+    resolution: Resolutions
+    refined_resolution: Resolutions | None
+
+
+def summarize_seeds(rows: Sequence[Json]) -> list[SeedSummary]:
+    """The rows of `sweep` over their seeds, for each variant, schedule, loss and size."""
+    groups: dict[tuple[object, ...], list[Json]] = {}
     for row in rows:
         groups.setdefault(_key(row), []).append(row)
     return [_summary(group) for group in groups.values()]
 
 
-def _summary(group: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(group: list[Json]) -> SeedSummary:
     first = group[0]
-    refined = [row["refined"] for row in group] if all("refined" in row for row in group) else None
+    refined = [row["refined"] for row in group] if all("refined" in row for row in group) else []
+    over_pca = [row["refined"]["mse"] / row["pca_mse"] for row in group if refined]
     return {
         "variant": first["variant"],
         "label": schedule_label(first["variant"], first["schedule"]),
@@ -48,16 +75,15 @@ def _summary(group: list[dict[str, Any]]) -> dict[str, Any]:
         "mse_over_pca": _spread([row["mse"] / row["pca_mse"] for row in group]),
         "train_mse": _spread([row["train_mse"] for row in group]),
         "cpu_seconds": _spread([row["training_cpu_seconds"] for row in group]),
-        "refined_mse": refined and _spread([part["mse"] for part in refined]),
-        "refined_over_pca": refined
-        and _spread([part["mse"] / row["pca_mse"] for part, row in zip(refined, group, strict=True)]),
-        "refine_seconds": refined and _spread([part["seconds"]["refine"] for part in refined]),
+        "refined_mse": _spread([part["mse"] for part in refined]) if refined else None,
+        "refined_over_pca": _spread(over_pca) if refined else None,
+        "refine_seconds": _spread([part["seconds"]["refine"] for part in refined]) if refined else None,
         "resolution": _resolution([row["resolution"] for row in group]),
-        "refined_resolution": refined and _resolution([part["resolution"] for part in refined]),
+        "refined_resolution": _resolution([part["resolution"] for part in refined]) if refined else None,
     }
 
 
-def _resolution(tables: Sequence[list[dict[str, Any]]]) -> dict[str, Any]:
+def _resolution(tables: Sequence[list[Json]]) -> Resolutions:
     found = [read_resolutions(table) for table in tables]
     return {
         quantity: {
@@ -68,11 +94,11 @@ def _resolution(tables: Sequence[list[dict[str, Any]]]) -> dict[str, Any]:
     }
 
 
-def _spread(values: Sequence[float]) -> tuple[float, float | None]:
+def _spread(values: Sequence[float]) -> Spread:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def summary_frame(summary: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def summary_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
     """The summary as a table of text: mean ± standard deviation over the seeds."""
     table = []
     for entry in summary:
@@ -85,7 +111,7 @@ def summary_frame(summary: Sequence[dict[str, Any]]) -> pd.DataFrame:
             "/ PCA": spread_text(entry["mse_over_pca"]),
             "training MSE [1e-4]": spread_text(entry["train_mse"], 1e4),
         }
-        if entry["refined_mse"] is not None:
+        if entry["refined_mse"] is not None and entry["refined_over_pca"] is not None:
             row["refined MSE [1e-4]"] = spread_text(entry["refined_mse"], 1e4)
             row["refined / PCA"] = spread_text(entry["refined_over_pca"])
         widths = entry["resolution"]
@@ -100,51 +126,57 @@ def summary_frame(summary: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def seeds_frame(summary: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """68% half-widths and 99% quantiles of |residual|, in relative units or rad, of the entries of `summarize`."""
+def seeds_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
+    """68% half-widths and 99% quantiles of |residual|, relative or in rad, of the entries of `summarize_seeds`."""
     table = [
         {
             "quantity": quantity,
             "variant": entry["label"],
             "loss": entry["loss"],
             "latents": latents,
-            "68% half-width": spread_text(entry[key][quantity]["half_width_68"]),
-            "99% quantile": spread_text(entry[key][quantity]["q99"]),
+            "68% half-width": spread_text(resolution[quantity]["half_width_68"]),
+            "99% quantile": spread_text(resolution[quantity]["q99"]),
             "unit": RESIDUAL_UNITS[quantity],
         }
         for quantity in FEATURES
         for entry in summary
-        for key, latents in (("resolution", "encoder's"), ("refined_resolution", "refined"))
-        if entry[key] is not None
+        for latents, resolution in (("encoder's", entry["resolution"]), ("refined", entry["refined_resolution"]))
+        if resolution is not None
     ]
     return pd.DataFrame(table).set_index(["quantity", "variant", "loss", "latents"])
 
 
-def describe_seeds(summary: Sequence[dict[str, Any]]) -> str:
+def describe_seeds(summary: Sequence[SeedSummary]) -> str:
     """Which differences between variants are larger than their spread, in sentences (Markdown).
 
     Two means count as different where they lie further apart than the sum of their standard deviations.
     """
     lines = []
-    for key, what in (("mse_over_pca", "Encoder alone"), ("refined_over_pca", "Latents refined")):
-        found = sorted((entry for entry in summary if entry[key] is not None), key=lambda entry: entry[key][0])
+    for what, ratios in (
+        ("Encoder alone", [(entry["label"], entry["mse_over_pca"]) for entry in summary]),
+        ("Latents refined", [(entry["label"], entry["refined_over_pca"]) for entry in summary]),
+    ):
+        found = sorted(((label, ratio) for label, ratio in ratios if ratio is not None), key=lambda pair: pair[1][0])
         if not found:
             continue
-        order = ", ".join(f"{entry['label']} {spread_text(entry[key])}" for entry in found)
+        order = ", ".join(f"{label} {spread_text(ratio)}" for label, ratio in found)
         lines.append(f"- {what}, test MSE over that of rank-3 PCA: {order}.")
-        for better, worse in pairwise(found):
-            gap, spread = worse[key][0] - better[key][0], [entry[key][1] for entry in (better, worse)]
-            if None in spread:
-                verdict = "one seed each, so nothing can be said of the difference"
-            elif gap > sum(spread):
-                verdict = f"apart by {gap:.2g}, more than the two spreads together"
-            else:
-                verdict = f"apart by {gap:.2g}, no more than the two spreads together: not distinguished"
-            lines.append(f"    - {better['label']} and {worse['label']}: {verdict}.")
+        for (better, low), (worse, high) in pairwise(found):
+            lines.append(f"    - {better} and {worse}: {_verdict(low, high)}.")
     return "\n".join(lines)
 
 
-def write_sweep(folder: str | Path, rows: Sequence[dict[str, Any]]) -> str:
+def _verdict(low: Spread, high: Spread) -> str:
+    """Whether two means lie further apart than the sum of their deviations, in words."""
+    gap = high[0] - low[0]
+    if low[1] is None or high[1] is None:
+        return "one seed each, so nothing can be said of the difference"
+    if gap > low[1] + high[1]:
+        return f"apart by {gap:.2g}, more than the two spreads together"
+    return f"apart by {gap:.2g}, no more than the two spreads together: not distinguished"
+
+
+def write_sweep(folder: str | Path, rows: Sequence[Json]) -> str:
     """Write sweep.json, sweep.md and sweep.png of some rows to `folder`; returns the text of sweep.md."""
     folder, summary = Path(folder), summarize_seeds(rows)
     frame, largest = summary_frame(summary), largest_sample(summary)
@@ -161,12 +193,12 @@ def write_sweep(folder: str | Path, rows: Sequence[dict[str, Any]]) -> str:
     return text
 
 
-def _key(entry: dict[str, Any]) -> tuple[Any, ...]:
+def _key(entry: Mapping[str, object]) -> tuple[object, ...]:
     return entry["max_jets"], entry["loss"], entry["schedule"], entry["variant"]
 
 
-def largest_sample(summary: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The entries of `sweep.summarize` of the largest sample and the first loss: what can be compared in one plot."""
+def largest_sample(summary: Sequence[SeedSummary]) -> list[SeedSummary]:
+    """The entries of `summarize_seeds` of the largest sample and the first loss: what can be compared in one plot."""
     sizes = {entry["max_jets"] for entry in summary}
     largest = None if None in sizes else max(size for size in sizes if size is not None)
     return [entry for entry in summary if entry["max_jets"] == largest and entry["loss"] == summary[0]["loss"]]

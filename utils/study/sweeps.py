@@ -3,16 +3,15 @@
 import json
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from utils import __version__
 from utils.cluster import available_cores, connect, run_tasks
-from utils.files import source_sha256, write_json
+from utils.files import Json, source_sha256, write_json
 from utils.jets import Paths, is_remote, load_sample, sample_files
 from utils.machine import pick_device
 from utils.metrics import evaluate
@@ -30,7 +29,7 @@ CURVE_POINTS = 40
 class SweepError(RuntimeError):
     """Trainings that failed; `rows` are those of the others, which are kept."""
 
-    def __init__(self, message: str, rows: list[dict[str, Any]]):
+    def __init__(self, message: str, rows: list[Json]):
         super().__init__(message)
         self.rows = rows
 
@@ -83,7 +82,7 @@ def sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     progress: bool = True,
-) -> list[dict[str, Any]]:
+) -> list[Json]:
     """Train every variant with every loss and seed on every size of sample, as Dask tasks; returns a row for each.
 
     A row is what `metrics.evaluate` says of the model on the test jets, which are the same for every size and seed,
@@ -105,21 +104,24 @@ def sweep(
     source = _source_of(dataset)
     rows = {run.name: _finished(folder, run, source) for run in runs}
     missing = {run.name: (run, source, folder) for run in runs if rows[run.name] is None}
-    failed = {}
-    if missing:
-        if scheduler is None:
-            workers = min(workers or available_cores(), len(missing))
-        with connect(workers, scheduler) as client:
-            for name, result in run_tasks(client, train_run, missing, "training", progress):
-                if isinstance(result, BaseException):
-                    failed[name] = result
-                else:
-                    rows[name] = result
-    done = [row for row in rows.values() if row is not None]
+    results = _train_missing(missing, workers, scheduler, progress) if missing else {}
+    failed = {name: result for name, result in results.items() if isinstance(result, BaseException)}
+    trained = {name: result for name, result in results.items() if not isinstance(result, BaseException)}
+    done = [row for row in (rows | trained).values() if row is not None]
     if failed:
         message = "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in failed.items())
         raise SweepError(message, done)
     return done
+
+
+def _train_missing(
+    missing: Mapping[str, tuple[Run, Json, Path]], workers: int | None, scheduler: str | None, progress: bool
+) -> dict[str, Json | BaseException]:
+    """The row of each training, or why it failed, by its name; no more workers are started than there is work."""
+    if scheduler is None:
+        workers = min(workers or available_cores(), len(missing))
+    with connect(workers, scheduler) as client:
+        return dict(run_tasks(client, train_run, missing, "training", progress))
 
 
 def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> None:
@@ -138,7 +140,7 @@ def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> N
         pick_device(runs[0].device)
 
 
-def _source_of(dataset: Paths) -> dict[str, Any]:
+def _source_of(dataset: Paths) -> Json:
     """What tells a sample from another: the checksums of its files, by their whole paths where they are the user's."""
     source = load_sample(dataset).source
     known = {key: source[key] for key in ("dataset", "sha256", "split")}
@@ -149,7 +151,7 @@ def _source_of(dataset: Paths) -> dict[str, Any]:
     return known | {"files": states}
 
 
-def train_run(run: Run, source: dict[str, Any], folder: Path) -> dict[str, Any]:
+def train_run(run: Run, source: Json, folder: Path) -> Json:
     """Train and evaluate one model of a sweep, and write its row and its weights to `folder`."""
     if (row := _finished(folder, run, source)) is not None:
         return row
@@ -185,7 +187,7 @@ def _row_path(folder: Path, run: Run) -> Path:
     return folder / f"{run.name}.json"
 
 
-def _identity(run: Run, source: dict[str, Any]) -> dict[str, Any]:
+def _identity(run: Run, source: Json) -> Json:
     """All that a row depends on, as JSON gives it back."""
     config = training_config(run.profile, run.schedule, run.steps, run.loss, run.variant).to_dict()
     everything = {
@@ -198,7 +200,7 @@ def _identity(run: Run, source: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(everything))
 
 
-def _finished(folder: Path, run: Run, source: dict[str, Any]) -> dict[str, Any] | None:
+def _finished(folder: Path, run: Run, source: Json) -> Json | None:
     """The row of a run that is done, None where there is none of the same configuration."""
     try:
         content = json.loads(_row_path(folder, run).read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from utils.study.ways import (
     ORIGINAL,
     PROJECT,
     REPEATS,
-    Row,
+    Timing,
     both_ways,
     device_of,
     flop_per_jet,
@@ -57,7 +57,62 @@ COLD_STAGES = ("import", "initialization", "load", "preparation", "first jet")
 Runtime ready; one jet there and back. Together, what a process pays before it encodes at full speed."""
 
 
-def time_cold_start(models: Mapping[str, Path], repeats: int, device: torch.device = CPU) -> list[Row]:
+class StageTime(Timing):
+    """A stage of a model, in a way, in a fresh or a warm process; times in seconds.
+
+    `ratio` is how many times faster it is than the original's way, where both were measured.
+    """
+
+    model: str
+    stage: str
+    way: str
+    device: str
+    process: str
+    ratio: NotRequired[float]
+
+
+class BatchTime(Timing):
+    """A call there and back with so many jets, in a way."""
+
+    model: str
+    way: str
+    device: str
+    jets: int
+    jets_per_s: float
+
+
+class ScalingTime(Timing):
+    """So many jets there and back, and the relative distance of their time from a straight line."""
+
+    model: str
+    device: str
+    jets: int
+    deviation: float
+
+
+class Throughput(TypedDict):
+    """Jets per second there and back, this project's and the original's, beside the rate of a matrix product.
+
+    `ratio` is of the two ways; `gflops` the arithmetic of the unfolded network in that time, in 1e9 per second;
+    `efficiency` its ratio to `matrix_gflops`, the float32 product. `half_matrix_gflops` is of a GPU alone.
+    """
+
+    model: str
+    label: str
+    device: str
+    jets: int
+    jets_per_s: float
+    original_jets: int
+    original_jets_per_s: float
+    ratio: float
+    gflops: float
+    efficiency: float
+    timings: dict[str, Timing]
+    matrix_gflops: float
+    half_matrix_gflops: NotRequired[float]
+
+
+def time_cold_start(models: Mapping[str, Path], repeats: int, device: torch.device = CPU) -> list[StageTime]:
     """Times of `COLD_STAGES` for each model, every repeat in a fresh Python process."""
     seconds: dict[str, list[list[float]]] = {name: [] for name in models}
     for _ in range(repeats):
@@ -66,8 +121,14 @@ def time_cold_start(models: Mapping[str, Path], repeats: int, device: torch.devi
             ran = subprocess.run(command, check=True, capture_output=True, text=True)
             seconds[name].append(json.loads(ran.stdout))
     return [
-        {"model": name, "stage": stage, "way": PROJECT, "device": str(device), "process": "fresh"}
-        | summarize_times(column)
+        {
+            "model": name,
+            "stage": stage,
+            "way": PROJECT,
+            "device": str(device),
+            "process": "fresh",
+            **summarize_times(column),
+        }
         for name, rows in seconds.items()
         for stage, column in zip(COLD_STAGES, zip(*rows, strict=True), strict=True)
     ]
@@ -79,24 +140,23 @@ def time_data(
     normalization: Normalization | None = None,
     repeats: int = REPEATS,
     limit_s: float = math.inf,
-) -> Row:
+) -> StageTime:
     """Time to read and split a sample and to normalize its test jets (default: custom); the same for every model."""
     normalization = normalization or CustomNormalization()
     timing = time_call(
         lambda: normalization.normalize(feature_array(load_sample(dataset, max_jets).test)), repeats, limit_s=limit_s
     )
-    return {"model": "(all)", "stage": "data", "way": PROJECT, "device": "cpu", "process": "warm"} | timing
+    return {"model": "(all)", "stage": "data", "way": PROJECT, "device": "cpu", "process": "warm", **timing}
 
 
 def time_stages(
     models: Mapping[str, Checkpoint], jets: np.ndarray, repeats: int = REPEATS, limit_s: float = math.inf
-) -> list[Row]:
-    """Times to encode and to decode `jets` in both both_ways, warm.
+) -> list[StageTime]:
+    """Times to encode and to decode `jets`, shape (jets, 4), in both ways, warm; `ratio` in the rows of this project's.
 
-    Rows hold model, stage, way, device, and what `summarize` gives; those of this project also `ratio`, how many times
-    faster it is than the original's way.
+    The two ways take turns.
     """
-    rows: list[Row] = []
+    rows: list[StageTime] = []
     for name, checkpoint in models.items():
         device, both = device_of(checkpoint), both_ways(checkpoint)
         latents = both[PROJECT][0](jets)
@@ -104,14 +164,21 @@ def time_stages(
             calls = {way: partial(functions[i], inputs) for way, functions in both.items()}
             timings = time_in_turns(calls, repeats, device, limit_s)
             for way, timing in timings.items():
-                row = {"model": name, "stage": stage, "way": way, "device": str(device), "process": "warm"} | timing
+                row: StageTime = {
+                    "model": name,
+                    "stage": stage,
+                    "way": way,
+                    "device": str(device),
+                    "process": "warm",
+                    **timing,
+                }
                 if way == PROJECT:
                     row["ratio"] = timings[ORIGINAL]["median_s"] / timing["median_s"]
                 rows.append(row)
     return rows
 
 
-def matrix_product(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> Callable[[], Any]:
+def matrix_product(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> Callable[[], None]:
     """A product of two square matrices of MATRIX rows, to measure the rate of arithmetic that is within reach."""
     with torch.inference_mode():
         a, b = (torch.rand(MATRIX, MATRIX, device=device).to(dtype) for _ in range(2))
@@ -124,18 +191,16 @@ def matrix_product(device: torch.device = CPU, dtype: torch.dtype = torch.float3
     return multiply
 
 
-def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: int = 5) -> list[Row]:
-    """Encoding plus decoding of `jets` in both both_ways, beside the rate of a matrix product, all taking turns.
+def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: int = 5) -> list[Throughput]:
+    """Encoding plus decoding of `jets` in both ways, beside the rate of a matrix product, all taking turns.
 
-    Rows hold model, device, jets, jets_per_s and original_jets_per_s, their `ratio`; gflops, the arithmetic of the
-    unfolded network in that time; matrix_gflops (and half_matrix_gflops on a GPU), and `efficiency`, the ratio of the
-    two. The original's way takes no more jets than `original_limit`.
+    The original's way takes no more jets than `original_limit`.
     """
-    rows: list[Row] = []
+    rows: list[Throughput] = []
     for name, checkpoint in models.items():
         device, both = device_of(checkpoint), both_ways(checkpoint)
         counts = {PROJECT: len(jets), ORIGINAL: min(len(jets), original_limit(device))}
-        calls: dict[str, Callable[[], Any]] = {
+        calls: dict[str, Callable[[], object]] = {
             way: partial(there_and_back, *functions, jets[: counts[way]]) for way, functions in both.items()
         }
         calls["matrix"] = matrix_product(device)
@@ -145,30 +210,31 @@ def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: i
         rate = {way: count / timings[way]["median_s"] for way, count in counts.items()}
         gflops = flop_per_jet(checkpoint) * rate[PROJECT] / 1e9
         products = {way: 2 * MATRIX**3 / timings[way]["median_s"] / 1e9 for way in calls if way not in both}
-        rows.append(
-            {
-                "model": name,
-                "label": VARIANT_LABELS.get(name, name),
-                "device": str(device),
-                "jets": len(jets),
-                "jets_per_s": rate[PROJECT],
-                "original_jets": counts[ORIGINAL],
-                "original_jets_per_s": rate[ORIGINAL],
-                "ratio": rate[PROJECT] / rate[ORIGINAL],
-                "gflops": gflops,
-                "efficiency": gflops / products["matrix"],
-                "timings": timings,
-            }
-            | {f"{way}_gflops": value for way, value in products.items()}
-        )
+        row: Throughput = {
+            "model": name,
+            "label": VARIANT_LABELS.get(name, name),
+            "device": str(device),
+            "jets": len(jets),
+            "jets_per_s": rate[PROJECT],
+            "original_jets": counts[ORIGINAL],
+            "original_jets_per_s": rate[ORIGINAL],
+            "ratio": rate[PROJECT] / rate[ORIGINAL],
+            "gflops": gflops,
+            "efficiency": gflops / products["matrix"],
+            "timings": timings,
+            "matrix_gflops": products["matrix"],
+        }
+        if "half_matrix" in products:
+            row["half_matrix_gflops"] = products["half_matrix"]
+        rows.append(row)
     return rows
 
 
 def time_batches(
     models: Mapping[str, Checkpoint], jets: np.ndarray, sizes: Sequence[int], limit_s: float = 1.0
-) -> list[Row]:
-    """Jets per second, there and back, against the number of jets handed over in one call, in both both_ways."""
-    rows: list[Row] = []
+) -> list[BatchTime]:
+    """Jets per second, there and back, against the number of jets handed over in one call, in both ways."""
+    rows: list[BatchTime] = []
     for name, checkpoint in models.items():
         device = device_of(checkpoint)
         for way, functions in both_ways(checkpoint).items():
@@ -177,19 +243,27 @@ def time_batches(
                     continue
                 call = partial(there_and_back, *functions, tile_jets(jets, size))
                 timing = time_call(call, max(REPEATS, 10_000 // size), device, limit_s)
-                row = {"model": name, "way": way, "device": str(device), "jets": size}
-                rows.append(row | {"jets_per_s": size / timing["median_s"]} | timing)
+                rows.append(
+                    {
+                        "model": name,
+                        "way": way,
+                        "device": str(device),
+                        "jets": size,
+                        "jets_per_s": size / timing["median_s"],
+                        **timing,
+                    }
+                )
     return rows
 
 
 def time_scaling(
     models: Mapping[str, Checkpoint], jets: np.ndarray, numbers: Sequence[int], limit_s: float = 3.0
-) -> list[Row]:
+) -> list[ScalingTime]:
     """Time there and back against the number of jets, and in `deviation` the relative distance from a straight line.
 
     The line is fitted through all points, with relative weights.
     """
-    rows: list[Row] = []
+    rows: list[ScalingTime] = []
     for name, checkpoint in models.items():
         model, timings = prepare(checkpoint), []
         for number in numbers:
@@ -198,8 +272,13 @@ def time_scaling(
         medians = np.array([timing["median_s"] for timing in timings])
         line = np.polyval(np.polyfit(numbers, medians, 1, w=1 / medians), numbers)
         rows += [
-            {"model": name, "device": str(device_of(checkpoint)), "jets": number, "deviation": float(deviation)}
-            | timing
+            {
+                "model": name,
+                "device": str(device_of(checkpoint)),
+                "jets": number,
+                "deviation": float(deviation),
+                **timing,
+            }
             for number, timing, deviation in zip(numbers, timings, medians / line - 1, strict=True)
         ]
     return rows

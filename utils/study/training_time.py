@@ -2,26 +2,46 @@
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 import torch
 
 from utils.jets import Sample, feature_array
 from utils.machine import CPU
 from utils.networks import VARIANTS, Autoencoder, AutoencoderConfig, CustomNormalization
-from utils.study.ways import ORIGINAL, PROJECT, Row
+from utils.study.ways import ORIGINAL, PROJECT
 from utils.training import make_dataloaders, train, training_config
+
+
+class EpochTime(TypedDict):
+    """The validation error behind an epoch in a way, and the seconds since the start."""
+
+    way: str
+    epoch: int
+    seconds: float
+    valid_mse: float
+
+
+class TrainingTime(TypedDict):
+    """What `time_training` measures: all epochs, the seconds of one, and those until the target was reached."""
+
+    variant: str
+    jets: int
+    rows: list[EpochTime]
+    epoch_s: dict[str, float]
+    target_mse: float
+    reached_s: dict[str, float | None]
 
 
 def time_training(
     sample: Sample, variant: str = "tanh", epochs: int = 10, device: torch.device = CPU, seed: int = 0
-) -> dict[str, Any]:
+) -> TrainingTime:
     """Training by the project's loop beside the original's recipe, on the same jets with the custom normalization.
 
     The original's: `epochs` of Adam at the rate 1e-3, batches of 8192 that a PyTorch DataLoader gathers jet by jet. The
-    project's: its own schedule, in a third of the epochs. `rows` hold way, epoch, seconds since the start, valid_mse;
-    `epoch_s` the seconds of an epoch in both ways and their ratio; `reached_s` the seconds until the validation error
-    was at most that of the original's last epoch (`target_mse`), None where it never was.
+    project's: its own schedule, in a third of the epochs. `epoch_s` holds the seconds of an epoch in both ways and
+    their `ratio`; `reached_s` the seconds until the validation error was at most that of the original's last epoch
+    (`target_mse`), None where it never was.
     """
     normalization = CustomNormalization()
     x, valid = (
@@ -56,12 +76,12 @@ def time_training(
 
 def _train_as_original(
     config: AutoencoderConfig, x: torch.Tensor, valid: torch.Tensor, epochs: int, seed: int
-) -> list[Row]:
+) -> list[EpochTime]:
     torch.manual_seed(seed)
     model, loss_of = Autoencoder(config).to(x.device), torch.nn.MSELoss()
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x), batch_size=8192, shuffle=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-6)
-    rows: list[Row] = []
+    rows: list[EpochTime] = []
     start = time.perf_counter()
     for epoch in range(epochs):
         model.train()

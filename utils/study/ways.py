@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import psutil
@@ -15,16 +15,24 @@ from utils.metrics import central_68
 from utils.networks import Checkpoint, PCABaseline, prepare
 
 PROJECT, ORIGINAL = "project", "original"
-"""The two ways to encode: `utils.networks`, and that of the original notebooks (see `original_encode`)."""
+"""The two ways to encode: `networks.prepare`, and that of the original notebooks (see `original_encode`)."""
 
 REPEATS = 20
 
 ORIGINAL_BYTES = 5000
 """Memory that a jet takes in the original's way, with some reserve."""
 
-Row = dict[str, Any]
+Coder = Callable[[np.ndarray], np.ndarray]
+"""Jets to latents, or latents to jets."""
 
-Encode = Callable[[np.ndarray], np.ndarray]
+
+class Timing(TypedDict):
+    """Median and 16-84% spread in seconds of so many calls, JSON-safe."""
+
+    median_s: float
+    low_s: float
+    high_s: float
+    repeats: int
 
 
 def synchronize(device: torch.device) -> None:
@@ -33,7 +41,7 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def time_once(function: Callable[[], Any], device: torch.device = CPU) -> float:
+def time_once(function: Callable[[], object], device: torch.device = CPU) -> float:
     """Seconds of one call, the device synchronized before and after."""
     synchronize(device)
     start = time.perf_counter()
@@ -43,8 +51,8 @@ def time_once(function: Callable[[], Any], device: torch.device = CPU) -> float:
 
 
 def time_call(
-    function: Callable[[], Any], repeats: int = REPEATS, device: torch.device = CPU, limit_s: float = math.inf
-) -> dict[str, Any]:
+    function: Callable[[], object], repeats: int = REPEATS, device: torch.device = CPU, limit_s: float = math.inf
+) -> Timing:
     """Median and 16-84% spread in seconds of `repeats` calls after one that warms up; see `summarize_times`.
 
     After three calls no more are made once all together took `limit_s`.
@@ -56,8 +64,8 @@ def time_call(
     return summarize_times(seconds)
 
 
-def summarize_times(seconds: Sequence[float]) -> dict[str, Any]:
-    """Median, 16% and 84% quantile and number of some measured times, JSON-safe."""
+def summarize_times(seconds: Sequence[float]) -> Timing:
+    """Median, 16% and 84% quantile and number of some measured times."""
     low, median, high = central_68(seconds)
     return {"median_s": median, "low_s": low, "high_s": high, "repeats": len(seconds)}
 
@@ -79,7 +87,7 @@ def device_of(checkpoint: Checkpoint) -> torch.device:
     return next(iter(checkpoint.model.state_dict().values())).device
 
 
-def both_ways(checkpoint: Checkpoint) -> dict[str, tuple[Encode, Encode]]:
+def both_ways(checkpoint: Checkpoint) -> dict[str, tuple[Coder, Coder]]:
     """Encoder and decoder, each a function of an array: this project's and the original's, with the same weights."""
     model = prepare(checkpoint)
     return {
@@ -89,8 +97,8 @@ def both_ways(checkpoint: Checkpoint) -> dict[str, tuple[Encode, Encode]]:
 
 
 def time_in_turns(
-    calls: Mapping[str, Callable[[], Any]], repeats: int, device: torch.device, limit_s: float
-) -> dict[str, dict[str, Any]]:
+    calls: Mapping[str, Callable[[], object]], repeats: int, device: torch.device, limit_s: float
+) -> dict[str, Timing]:
     """Like `time_call` for several calls that take turns, so that a slow moment of the machine hits all alike."""
     for call in calls.values():
         time_once(call, device)
@@ -115,7 +123,8 @@ def flop_per_jet(checkpoint: Checkpoint) -> int:
     return 2 * sum(matrix.numel() for matrix in matrices) * (2 if isinstance(checkpoint.model, PCABaseline) else 1)
 
 
-def there_and_back(encode: Encode, decode: Encode, jets: np.ndarray) -> np.ndarray:
+def there_and_back(encode: Coder, decode: Coder, jets: np.ndarray) -> np.ndarray:
+    """Jets of shape (jets, 4) encoded and decoded: of the same shape, in GeV and rad."""
     return decode(encode(jets))
 
 

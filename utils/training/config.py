@@ -24,7 +24,7 @@ class TrainingConfig:
     those of single batches are a noise that three latent numbers cannot average away. Gradients longer than `clip`
     times their running mean are shortened to that (None: as they are): where an encoder folds four dimensions into
     three, a few jets give gradients far longer than all others. `symmetries` moves the jets by
-    `apply_symmetries`. `loss` is a key of `losses.LOSSES`. With `folds`, the latents follow the code of a `Zigzag` of
+    `apply_symmetries`. `loss` is a key of `networks.LOSSES`. With `folds`, the latents follow the code of a `Zigzag` of
     so many folds at first, as `FollowZigzag` says.
     """
 
