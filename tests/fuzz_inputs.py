@@ -35,7 +35,7 @@ def example_table(jets: int = 300, seed: int = 0) -> pd.DataFrame:
     empty = [int(number) * 3 + 11 for number in np.flatnonzero(counts == 0) if number * 3 + 11 <= event[-1]]
     pt = 20 + random.exponential(40, jets)
     m = np.where(random.random(jets) < 0.05, 0, pt * random.uniform(0.05, 0.3, jets))
-    return make_table(m, pt, random.uniform(-np.pi, np.pi, jets), random.normal(0, 2, jets), event, empty)
+    return make_table(m, pt, random.uniform(-np.pi, np.pi, jets), random.uniform(-4, 4, jets), event, empty)
 
 
 def _write_with_project(path: Path, table: pd.DataFrame) -> None:

@@ -17,7 +17,7 @@ from utils import __version__, jets, report, study, training
 from utils.cli import FORMATS, main
 from utils.codec import CODECS, inspect
 from utils.files import REPOSITORY
-from utils.jets import PER_GEV
+from utils.jets import BAD_JETS, PER_GEV
 from utils.networks import (
     LOSS_KINDS,
     LOSSES,
@@ -87,7 +87,7 @@ def test_without_arguments_the_commands_are_listed_under_headings(capsys: pytest
         (["comprss"], "No such command 'comprss'. (Did you mean one of: 'compress', 'decompress'?)"),
         (["train", "--varaint", "tanh"], "No such option '--varaint'. Did you mean '--variant'?"),
         (["compress", "jets.root"], "Missing argument 'IN...'."),
-        (["info", "jets.root", "--unit", "eV"], "Invalid value for '--unit': 'eV' is not one of 'GeV', 'MeV'."),
+        (["info", "jets.root", "--unit", "eV"], "Invalid value for '--unit': 'eV' is not one of 'GeV', 'MeV', 'TeV'."),
         (["train"], "Missing option '--output'."),
     ],
 )
@@ -104,6 +104,7 @@ def test_wrong_usage_is_told_with_what_was_meant(
     ("command", "option", "names"),
     [
         ("info", "unit", PER_GEV),
+        ("convert", "bad-jets", BAD_JETS),
         ("convert", "format", FORMATS),
         ("compress", "codec", CODECS),
         ("train", "variant", VARIANTS),

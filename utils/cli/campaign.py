@@ -11,8 +11,10 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from utils.cli.outputs import CONTAINER
 from utils.cli.tasks import Task, work
 from utils.cluster import connect, run_tasks
 from utils.files import remove_leftovers
-from utils.jets import FEATURES, JetError, Paths, is_remote, open_source, sample_files, unit_of
+from utils.jets import FEATURES, Decided, JetError, Paths, Source, decide_units, is_remote, open_source, sample_files
 from utils.metrics import StreamingResolution
 from utils.text import Table
 
@@ -28,6 +30,9 @@ RECORDS = ".compressionhep"
 
 PART_BYTES = 300_000_000
 """ROOT files larger than twice this are worked on in parts of about this size, each with an output of its own."""
+
+PROBED_FILES, PROBED_ENTRIES = 20, 100_000
+"""Files, and their entries (of text, bytes), after which the unit of all is decided, before the work."""
 
 PART = re.compile(r"\.part-\d+-of-\d+")
 """What the names of the outputs of one large file differ in."""
@@ -40,7 +45,8 @@ class Campaign:
     `working_seconds` are those after the workers had started.
 
     Rows have `name`, `source`, `output`, `state` ("done", or "kept" from an earlier run), `jets`, `events`, `bytes_in`,
-    `bytes_out`, `errors` (per quantity, where jets changed), `notices` and `seconds`.
+    `bytes_out`, `errors` (per quantity, where jets changed), `notices`, `read` (what was read of the file, in a line)
+    and `seconds`.
     """
 
     operation: str
@@ -153,7 +159,11 @@ def _plan(
     tasks: list[Task] = []
     failures: dict[str, str] = {}
     owners: dict[str, str] = {}
-    for source, relative in _files_under_roots(inputs):
+    files = _files_under_roots(inputs)
+    unit = settings.get("unit")
+    if unit is None and operation != "decompress":
+        unit = _decide_units((source for source, _ in files), settings)
+    for source, relative in files:
         stem = _stem(relative)
         if folder is not None and _is_own_output(operation, source, folder):
             continue
@@ -165,7 +175,7 @@ def _plan(
                 "give them in two runs with folders of their own"
             )
         try:
-            parts, unit = _parts(source, settings, part_bytes)
+            parts = _parts(source, settings, part_bytes)
         except (ValueError, OSError) as error:
             failures[source] = error_text(error)
             continue
@@ -230,18 +240,32 @@ def _before_magic(pattern: str) -> list[str]:
     return list(parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
 
 
-def _parts(
-    source: str, settings: Mapping[str, Any], part_bytes: int
-) -> tuple[list[tuple[int, int] | None], str | None]:
-    """Ranges of entries of a large ROOT file and its unit, which every part must share; [None] for any other file."""
+def _decide_units(sources: Iterable[str], settings: Mapping[str, Any]) -> Decided:
+    """The units of the files of a campaign, as its first ones tell; those of files that cannot be opened wait."""
+
+    def opened() -> Iterator[Source]:
+        entries = 0
+        for name in islice(sources, PROBED_FILES):
+            with suppress(ValueError, OSError):
+                source = open_source(name, settings.get("tree"), settings.get("collection"))
+                entries += source.total or 0
+                yield source
+            if entries >= PROBED_ENTRIES:
+                return
+
+    return decide_units(opened(), settings.get("beam_energy"))
+
+
+def _parts(source: str, settings: Mapping[str, Any], part_bytes: int) -> list[tuple[int, int] | None]:
+    """Ranges of entries of a large ROOT file; [None] for any other file."""
     if is_remote(source) or os.path.getsize(source) < 2 * part_bytes or not source.endswith(".root"):
-        return [None], settings.get("unit")
+        return [None]
     opened = open_source(source, settings.get("tree"), settings.get("collection"))
     if opened.split is None or opened.note or not opened.total:
-        return [None], settings.get("unit")  # a note holds checksums, which want the whole file
+        return [None]  # a note holds checksums, which want the whole file
     number = min(math.ceil(os.path.getsize(source) / part_bytes), opened.total)
     bounds = [round(i * opened.total / number) for i in range(number + 1)]
-    return [(bounds[i], bounds[i + 1]) for i in range(number)], settings.get("unit") or unit_of(opened)
+    return [(bounds[i], bounds[i + 1]) for i in range(number)]
 
 
 def campaign_text(campaign: Campaign) -> str:

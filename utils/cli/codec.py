@@ -12,7 +12,7 @@ from utils.cli.options import (
     MANY_FILES,
     THREADS_OR_WORKERS,
     Function,
-    Reading,
+    bad_jets_option,
     format_option,
     many_options,
     reading_options,
@@ -50,6 +50,7 @@ def _bound_options(function: Function) -> Function:
 @click.option("--bounded", is_flag=True, help="with autoencoder: add corrections up to the bounds")
 @click.option("--keep-nonfinite", is_flag=True, help="store NaN and infinite values exactly")
 @reading_options
+@bad_jets_option
 @many_options(THREADS_OR_WORKERS)
 def compress(
     files: tuple[str, ...],
@@ -67,7 +68,7 @@ def compress(
     workers: int | None,
     scheduler: str | None,
     json_path: str | None,
-    **reading: Unpack[Reading],
+    **reading: Unpack[jets.Reading],
 ) -> int:
     """Write jets to a Zarr group in one zip. The codec `bounded` keeps every jet within the error bounds, `lossless`
     keeps every bit, `autoencoder` stores the latents of a model and its decoder. Every chunk is decoded and checked
@@ -109,7 +110,7 @@ def _bounds(name: str, bounded: bool, **texts: str | None) -> "Bounds | None":
     return codec.Bounds(**given) if given or bounded else None
 
 
-def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, Any], reading: Reading) -> None:
+def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, Any], reading: jets.Reading) -> None:
     """One file, or several as one sample, to a container."""
     progress = sys.stderr.isatty()
     if len(files) == 1:

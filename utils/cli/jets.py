@@ -1,7 +1,7 @@
 """Commands on files of jets: info, convert, simulate, fetch."""
 
 import sys
-from typing import Unpack
+from typing import Any, Unpack
 
 import click
 
@@ -10,7 +10,7 @@ from utils.cli.options import (
     FILE,
     FOLDER,
     MANY_FILES,
-    Reading,
+    bad_jets_option,
     format_option,
     json_option,
     many_options,
@@ -27,7 +27,7 @@ from utils.text import format_container
 )
 @reading_options
 @json_option("the description")
-def info(files: tuple[str, ...], json_path: str | None, **reading: Unpack[Reading]) -> None:
+def info(files: tuple[str, ...], json_path: str | None, **reading: Any) -> None:
     """Describe a file of jets (format, events, jets, units, quantiles, and what would be refused), a compressed file
     (.zarr.zip) or a model (.safetensors)."""
     from utils.files import write_json
@@ -51,29 +51,28 @@ def info(files: tuple[str, ...], json_path: str | None, **reading: Unpack[Readin
 @click.option("--pt-min", type=float, metavar="GEV", help="keep jets with pt of at least this")
 @click.option("--eta-max", type=float, metavar="ETA", help="keep jets with |eta| of at most this")
 @reading_options
+@bad_jets_option
 @format_option
 @many_options()
 def convert(
     files: tuple[str, ...],
     output: str,
-    pt_min: float | None,
-    eta_max: float | None,
     file_format: str | None,
     workers: int | None,
     scheduler: str | None,
     json_path: str | None,
-    **reading: Unpack[Reading],
+    **reading: Unpack[jets.Reading],
 ) -> int:
     """Read jets from ROOT, Parquet, HDF5, CSV, event lines, NumPy archives or pickles, and write them to ROOT, Parquet,
-    HDF5 or CSV, as one sample where they are several. Events that lose all jets to a cut stay, as events without
-    jets."""
+    HDF5 or CSV, as one sample where they are several. Cuts come first, then --bad-jets. Events that lose all jets stay,
+    as events without jets."""
     if is_folder(output):
         from utils.cli.many import run_many
 
         return run_many(
             "convert",
             files,
-            {**reading, "pt_min": pt_min, "eta_max": eta_max},
+            reading,
             folder=output,
             suffix=jet_suffix(file_format),
             workers=workers,
@@ -81,10 +80,9 @@ def convert(
             json_path=json_path,
         )
     refuse_options_of_many(output, scheduler=scheduler, json=json_path, format=file_format, workers=workers)
-    found, kept, events = jets.convert_jets(
-        files, output, pt_min=pt_min, eta_max=eta_max, progress=sys.stderr.isatty(), **reading
-    )
-    cut = f" ({found - kept} of {found} cut)" if kept < found else ""
+    found, kept, events = jets.convert_jets(files, output, progress=sys.stderr.isatty(), **reading)
+    why = "cut" if reading["bad_jets"] == "refuse" else "cut or dropped"
+    cut = f" ({found - kept} of {found} {why})" if kept < found else ""
     click.echo(f"{output}: {kept} jets of {events} events{cut}")
     return 0
 

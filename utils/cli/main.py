@@ -8,6 +8,7 @@ import click
 import utils
 from utils.cli.codec import compress, decompress
 from utils.cli.jets import convert, fetch, info, simulate
+from utils.cli.messages import listening
 from utils.cli.models import benchmark, evaluate, export, sweep, train
 from utils.cli.study import reproduce, run, tables
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0; 1 where part of the work failed, or a training diverged; 2 for bad input or usage; 130 where it was interrupted.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), listening(lambda line: click.echo(f"{PROGRAM}: {line}", err=True)):
             warnings.simplefilter("ignore", FutureWarning)  # libraries to programmers, not to who runs a command
             warnings.showwarning = _show_warning
             return commands.main(arguments, PROGRAM, standalone_mode=False, windows_expand_args=False) or 0

@@ -8,6 +8,7 @@ import click
 
 from utils.cli.campaign import campaign_text, resolution_text, run_campaign
 from utils.files import write_json
+from utils.text import listing
 
 
 def run_many(
@@ -28,6 +29,12 @@ def run_many(
     sources = [os.path.expanduser(name) for name in files]
     campaign = run_campaign(operation, sources, folder, settings, suffix=suffix, workers=workers, scheduler=scheduler)
     lost = [f"{row['name']}: {line}" for row in campaign.rows for line in row.get("lost", [])]
+    alike: dict[str, list[str]] = {}
+    for row in campaign.rows:
+        for line in row["read"]:
+            alike.setdefault(line, []).append(row["name"])
+    for line, names in alike.items():
+        click.echo(f"compressionhep: reading {listing(names, 3)}: {line}", err=True)
     for row in campaign.rows:
         for notice in row["notices"]:
             click.echo(f"compressionhep: note: {notice}", err=True)

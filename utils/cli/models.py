@@ -12,8 +12,8 @@ from utils.cli.options import (
     FILE,
     FOLDER,
     ManyValues,
-    Reading,
     absolute_dataset,
+    bad_jets_option,
     cluster_options,
     json_option,
     many_options,
@@ -75,6 +75,7 @@ def train(
 )
 @click.option("--refine", type=int, default=0, metavar="N", help="refinement steps")
 @reading_options
+@bad_jets_option
 @many_options()
 def evaluate(
     files: tuple[str, ...],
@@ -83,7 +84,7 @@ def evaluate(
     workers: int | None,
     scheduler: str | None,
     json_path: str | None,
-    **reading: Unpack[Reading],
+    **reading: Unpack[jets.Reading],
 ) -> int:
     """Encode and decode the jets of files with a model, and print its errors: of pt and m relative, massless jets left
     out of m; of phi wrapped. One task of a Dask cluster for each file."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TypedDict, TypeVar
+from typing import TypeVar
 
 import click
 
@@ -24,14 +24,6 @@ MANY_FILES = (
     "Where OUT is a folder (it exists, ends in a slash or has no suffix), every file becomes one of its own there, as "
     "a task of a Dask cluster; what is there already, from the same bytes and settings, is kept."
 )
-
-
-class Reading(TypedDict):
-    """The values of `reading_options`, which `jets.iter_jets` and its like take under these names."""
-
-    tree: str | None
-    collection: str | None
-    unit: str | None
 
 
 class ManyValues(click.Command):
@@ -65,7 +57,7 @@ def _name_every_value(words: Iterable[str], repeatable: Collection[str]) -> Iter
 
 
 def reading_options(function: Function) -> Function:
-    """Options of every command that reads jets: the names of `Reading`."""
+    """Options of every command that reads jets: names of `jets.Reading`."""
     return _with(
         function,
         click.option("--tree", metavar="NAME", help="TTree or RNTuple, where a ROOT file has several with jets"),
@@ -75,9 +67,23 @@ def reading_options(function: Function) -> Function:
             help="jets to read, such as FatJet; of event lines, the objects, such as j,b,g",
         ),
         click.option(
-            "--unit", type=click.Choice(jets.PER_GEV), help="unit of the file, where it says none or a wrong one"
+            "--unit",
+            type=click.Choice(jets.PER_GEV),
+            help="unit of energies, where the file says none or a wrong one (default: decided once for all files)",
+        ),
+        click.option(
+            "--beam-energy",
+            type=float,
+            metavar="GEV",
+            help="no jet has pt * cosh(eta) above this (default: 7000, in FCC files 50000)",
         ),
     )
+
+
+def bad_jets_option(function: Function) -> Function:
+    """--bad-jets, of every command that uses the jets that it reads."""
+    help_text = "what is done where jets cannot be used: refuse the file, or drop them and say how many and why"
+    return click.option("--bad-jets", type=click.Choice(jets.BAD_JETS), default="refuse", help=help_text)(function)
 
 
 def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:

@@ -12,8 +12,9 @@ from typing import Any
 import fsspec
 
 from utils import __version__, codec, networks
+from utils.cli.messages import listening
 from utils.files import sha256_of, source_sha256, write_json
-from utils.jets import FEATURES, convert_jets, feature_array, is_remote, iter_jets, number_of_events
+from utils.jets import FEATURES, Decided, convert_jets, feature_array, is_remote, iter_jets, number_of_events
 from utils.metrics import StreamingResolution
 
 REMOTE_STATES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "Content-MD5", "Digest", "checksum", "md5")
@@ -24,14 +25,14 @@ REMOTE_STATES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "Cont
 class Task:
     """One file, or a range of its entries, and what becomes of it; `name` is what messages call it.
 
-    `share` is the part of the file's bytes that the entries stand for, `unit` that of the file where it is known.
+    `share` is the part of the file's bytes that the entries stand for, `unit` what is known of the sample's.
     """
 
     name: str
     source: str
     entries: tuple[int, int] | None
     share: float
-    unit: str | None
+    unit: str | Decided | None
     output: Path | None
     record: Path | None
 
@@ -44,11 +45,13 @@ def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]
         "settings": _identify(settings),
         "source": _identity_of(task.source),
         "entries": list(task.entries) if task.entries else None,
+        "units": sorted({str(units) for units in task.unit.values()}) if isinstance(task.unit, Mapping) else None,
         "version": __version__,
     }
     if (report := _finished(task, identity)) is not None:
         return report | {"state": "kept"}
-    with warnings.catch_warnings(record=True) as caught:
+    read: list[str] = []
+    with warnings.catch_warnings(record=True) as caught, listening(read.append):
         warnings.simplefilter("always", UserWarning)
         report = OPERATIONS[operation](task, settings)
     notices = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
@@ -60,6 +63,7 @@ def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]
         "bytes_out": 0 if task.output is None else task.output.stat().st_size,
         "errors": None,
         "notices": list(dict.fromkeys(notices)),
+        "read": [line.removeprefix(f"reading {task.source}: ") for line in read],
         **report,
     }
     size = remote_info(task.source).get("size") if is_remote(task.source) else os.path.getsize(task.source)
@@ -105,7 +109,8 @@ def _identify(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reading(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
-    given = {key: settings.get(key) for key in ("tree", "collection")} | {"unit": task.unit, "entries": task.entries}
+    keys = ("tree", "collection", "beam_energy", "bad_jets", "pt_min", "eta_max")
+    given = {key: settings.get(key) for key in keys} | {"unit": task.unit, "entries": task.entries}
     return {key: value for key, value in given.items() if value is not None}
 
 
@@ -138,8 +143,7 @@ def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _convert(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     assert task.output is not None
-    cuts: dict[str, Any] = {key: settings.get(key) for key in ("pt_min", "eta_max")}
-    _, kept, events = convert_jets(task.source, task.output, **cuts, **_reading(task, settings))
+    _, kept, events = convert_jets(task.source, task.output, **_reading(task, settings))
     return {"jets": kept, "events": events}
 
 

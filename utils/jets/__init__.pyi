@@ -1,10 +1,9 @@
 from . import formats as formats
-from .blocks import unit_of as unit_of
 from .calorimeter import CalorimeterRegion as CalorimeterRegion, SimulationSettings as SimulationSettings
 from .checks import find_problems as find_problems, validate_jets as validate_jets
 from .detect import open_source as open_source
 from .formats.pickles import read_pickled_table as read_pickled_table
-from .formats.source import is_remote as is_remote
+from .formats.source import Source as Source, is_remote as is_remote
 from .published import (
     COMMIT as COMMIT,
     FILES as FILES,
@@ -21,6 +20,7 @@ from .published import (
     published_folder as published_folder,
 )
 from .read import iter_jets as iter_jets, read_jets as read_jets, sample_files as sample_files
+from .sample_units import decide_units as decide_units
 from .samples import (
     EMBEDDED_FILES as EMBEDDED_FILES,
     Sample as Sample,
@@ -52,5 +52,5 @@ from .table import (
     wrap_angle as wrap_angle,
     wrap_phi as wrap_phi,
 )
-from .units import PER_GEV as PER_GEV
+from .units import BAD_JETS as BAD_JETS, PER_GEV as PER_GEV, Decided as Decided, Reading as Reading
 from .write import convert_jets as convert_jets, write_jets as write_jets

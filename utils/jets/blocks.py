@@ -1,103 +1,111 @@
-"""The jets of an opened file in GeV and rad, events at a time: which unit the file uses, and what its note says."""
+"""The jets of an opened file in GeV and rad, events at a time, and what its reader decided on the way."""
 
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from utils.jets.formats.layouts import features_of
+from utils.jets.formats.layouts import kinematics_of
 from utils.jets.formats.note import Digest, check_note
-from utils.jets.formats.source import Block, Source
-from utils.jets.table import CHUNK_JETS, MEV_FROM, JetError, JetWarning, wrap_phi
-from utils.jets.units import PER_GEV
+from utils.jets.formats.source import Source
+from utils.jets.sample_units import require_plausible
+from utils.jets.table import PHI_TOLERANCE, JetError, JetWarning, wrap_phi
 
 
 @dataclass(frozen=True)
 class EventBlock:
     """Jets of successive events of one file: m, pt, phi, eta in GeV and rad (float32), jets per event, numbers.
 
-    `unit` is the unit that the file uses.
+    `flaws` are what the file says is wrong with jets: description -> whether each has it.
     """
 
     features: list[np.ndarray]
     counts: np.ndarray
     numbers: np.ndarray
-    unit: str
+    flaws: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def of_jets(self, kept: np.ndarray) -> "EventBlock":
+        """These jets alone, of the same events."""
+        if kept.all():
+            return self
+        owners = np.repeat(np.arange(len(self.counts)), self.counts)
+        counts = np.bincount(owners[kept], minlength=len(self.counts))
+        flaws = {name: flawed[kept] for name, flawed in self.flaws.items()}
+        return EventBlock([column[kept] for column in self.features], counts, self.numbers, flaws)
 
 
-def read_blocks(
-    source: Source, unit: str | None = None, progress: Callable[[int], object] | None = None
-) -> Iterator[EventBlock]:
+MASKED = "masked (no value in the file)"
+"""What is wrong with jets that have no value in the file, which is another thing than NaN."""
+
+SAID = {
+    "spacelike": "jets with E^2 < p^2 by rounding: m = 0",
+    "restored": "jets without a mass: m from their energy",
+    "padding": "places behind the jets of their event are padding: left out",
+    "bare": "rows with an event number alone: events without jets",
+    "wrapped": "jets with phi above pi, in a column from 0 to 2 pi: 2 pi less",
+}
+"""What is said of how many jets, when a file was read."""
+
+
+def read_blocks(source: Source, progress: Callable[[int], object] | None = None) -> Iterator[EventBlock]:
     """The jets of a file, converted but not checked; numbers are counted from 0 where the file has none.
 
-    The unit is `unit`, or what the file or its format says, or guessed from the smallest pt. What is decided on the
-    way is said in JetWarnings.
+    What is decided on the way is said in JetWarnings.
     """
+    if source.units is None:
+        raise ValueError(f"{source.name}: no unit was settled for this file")
     for notice in source.notices:
         warnings.warn(notice, JetWarning, stacklevel=2)
-    blocks = source.read(source.columns.needed)
-    unit = unit or (source.note or {}).get("unit") or source.unit
-    guessed = unit is None
-    if guessed:
-        unit, blocks = _guess_unit(blocks, source)
-    digest, spacelike, events = Digest(), 0, 0
-    for block in blocks:
+    digest, phi, said, events = Digest(), _PhiRange(source.name), Counter[str](), 0
+    for block in source.read(source.columns.needed):
         if progress is not None:
             progress(block.done)
         values = block.values or {role: np.empty(0) for role in source.columns.needed}
-        if guessed and unit == "MeV" and len(_pt(values)) and np.nanmin(_pt(values)) <= MEV_FROM:
-            raise JetError(
-                f"{source.name}: the first jets look like MeV, pt above {MEV_FROM:g}, but then pt = "
-                f"{np.nanmin(_pt(values)):g} turns up; give the unit with --unit (unit= in Python)"
-            )
-        features, hidden = features_of(values, PER_GEV[str(unit)], source.name)
+        require_plausible(source, values)
+        jets = kinematics_of(values, source.units.by_role)
+        jets.features[2], wrapped = phi.wrap(jets.features[2])
+        with np.errstate(over="ignore"):
+            features = [column.astype(np.float32) for column in jets.features]
         features[2] = wrap_phi(features[2])
-        spacelike += hidden
         numbers = np.arange(events, events + len(block.counts)) if block.event is None else block.event
         events += len(numbers)
         digest.update(features, numbers, block.counts)
-        yield EventBlock(features, block.counts, numbers, str(unit))
-    if spacelike:
-        warnings.warn(f"{source.name}: {spacelike} jets with E^2 < p^2 by rounding: m = 0", JetWarning, stacklevel=2)
-    changed = check_note(source.note, digest, source.name) if source.note else None
-    if changed:
-        warnings.warn(changed, JetWarning, stacklevel=2)
+        said.update(spacelike=jets.spacelike, restored=jets.restored, wrapped=wrapped)
+        said.update(padding=block.padding, bare=block.bare)
+        flaws = {MASKED: jets.masked, "less energy than momentum": jets.lacking}
+        yield EventBlock(features, block.counts, numbers, {name: rows for name, rows in flaws.items() if rows.any()})
+    notices = [f"{source.name}: {number} {SAID[what]}" for what, number in said.items() if number]
+    if source.note and (changed := check_note(source.note, digest, source.name)):
+        notices.append(changed)
+    for notice in notices:
+        warnings.warn(notice, JetWarning, stacklevel=2)
 
 
-def unit_of(source: Source) -> str:
-    """The unit of a file: what it or its format says, or else a guess from its first jets."""
-    return (source.note or {}).get("unit") or source.unit or _guess_unit(source.read(source.columns.needed), source)[0]
+class _PhiRange:
+    """Whether a column of phi goes from 0 to 2 pi: nothing below 0 or beyond 2 pi, and jets on both sides of pi."""
 
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.lowest, self.highest = np.inf, -np.inf
+        self.below_pi = self.wrapped = False
 
-def _guess_unit(blocks: Iterator[Block], source: Source) -> tuple[str, Iterator[Block]]:
-    """MeV where the smallest of the first pt is above `MEV_FROM`, otherwise GeV; and all blocks again."""
-    seen: list[Block] = []
-    jets, smallest = 0, np.inf
-    for block in blocks:
-        seen.append(block)
-        pt = _pt(block.values)
-        jets += len(pt)
-        smallest = np.fmin(smallest, np.nanmin(pt)) if len(pt) and not np.isnan(pt).all() else smallest
-        if jets >= CHUNK_JETS or smallest <= MEV_FROM:
-            break
-    unit = "MeV" if MEV_FROM < smallest < np.inf else "GeV"
-    if unit == "MeV":
-        warnings.warn(
-            f"{source.name}: taken to be in MeV, since the smallest pt is {smallest:g}; --unit GeV (unit= in Python) "
-            "says otherwise",
-            JetWarning,
-            stacklevel=3,
-        )
-
-    def again() -> Iterator[Block]:
-        yield from seen
-        yield from blocks
-
-    return unit, again()
-
-
-def _pt(values: dict[str, np.ndarray]) -> np.ndarray:
-    if "pt" in values or not values:
-        return values.get("pt", np.empty(0))
-    return np.hypot(values["px"], values["py"])
+    def wrap(self, phi: np.ndarray) -> tuple[np.ndarray, int]:
+        """phi within +-pi where the column goes from 0 to 2 pi, and how many that changes; otherwise phi as it is."""
+        known = phi[np.isfinite(phi) & (phi > -10 * np.pi)]  # -999 and its like are no angles
+        self.lowest = min(self.lowest, known.min(initial=np.inf))
+        self.highest = max(self.highest, known.max(initial=-np.inf))
+        self.below_pi |= bool(np.any(known <= np.pi))
+        if self.wrapped and self.lowest < -PHI_TOLERANCE:
+            raise JetError(f"{self.source}: phi goes from 0 to 2 pi first, and then below 0, to {self.lowest:g}")
+        beyond = phi > np.pi + PHI_TOLERANCE
+        if (
+            self.lowest < -PHI_TOLERANCE
+            or self.highest > 2 * np.pi + PHI_TOLERANCE
+            or not self.below_pi
+            or not beyond.any()
+        ):
+            return phi, 0
+        self.wrapped = True
+        return np.where(beyond, phi - 2 * np.pi, phi), int(beyond.sum())

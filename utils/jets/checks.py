@@ -11,10 +11,12 @@ from utils.jets.table import COLUMNS, FEATURES, MASS_LIMIT, PHI_TOLERANCE, JetEr
 from utils.text import listing
 
 
-def find_problems(table: pd.DataFrame, keep_nonfinite: bool = False) -> dict[str, np.ndarray]:
+def find_problems(
+    table: pd.DataFrame, keep_nonfinite: bool = False, beam_energy: float = np.inf
+) -> dict[str, np.ndarray]:
     """What makes jets unusable: description -> rows, an index array that is never empty.
 
-    With `keep_nonfinite`, values that are NaN or infinite are no problem.
+    With `keep_nonfinite`, values that are NaN or infinite are no problem. Momenta above `beam_energy` (GeV) are one.
     """
     problems: dict[str, np.ndarray] = {}
     finite = {}
@@ -23,13 +25,18 @@ def find_problems(table: pd.DataFrame, keep_nonfinite: bool = False) -> dict[str
         finite[name] = np.isfinite(values)
         if not keep_nonfinite:
             problems[f"NaN or infinite {name}"] = ~finite[name]
-    pt, m, phi = (table[name].to_numpy() for name in ("pt", "m", "phi"))
-    with np.errstate(invalid="ignore"):
+    pt, m, phi, eta = (table[name].to_numpy() for name in ("pt", "m", "phi", "eta"))
+    with np.errstate(invalid="ignore", over="ignore"):
         problems["pt <= 0"] = finite["pt"] & (pt <= 0)
         problems[f"m <= {MASS_LIMIT:g} GeV"] = finite["m"] & (m <= MASS_LIMIT)
         problems[f"|phi| > pi by more than {PHI_TOLERANCE:g} rad"] = finite["phi"] & (
             np.abs(phi.astype(np.float64)) > np.pi + PHI_TOLERANCE
         )
+        if beam_energy < np.inf:
+            p = pt.astype(np.float64) * np.cosh(eta.astype(np.float64))
+            problems[f"pt * cosh(eta) above the beam energy of {beam_energy:g} GeV"] = (
+                finite["pt"] & finite["eta"] & (p > beam_energy * (1 + 1e-6))
+            )
     return {name: np.flatnonzero(mask) for name, mask in problems.items() if mask.any()}
 
 
@@ -61,28 +68,29 @@ def require_columns(table: pd.DataFrame, source: str) -> None:
 
 def require_usable(table: pd.DataFrame, source: str, first_row: int = 0, keep_nonfinite: bool = False) -> None:
     """The part of `validate_jets` that looks at values."""
-    if find_problems(table, keep_nonfinite):
-        refuse_jets([table], source, first_row, keep_nonfinite)
+    if problems := find_problems(table, keep_nonfinite):
+        refuse_jets([(table, problems)], source, first_row)
 
 
 def refuse_jets(
-    tables: Iterable[pd.DataFrame], source: str, first_row: int = 0, keep_nonfinite: bool = False
+    found: Iterable[tuple[pd.DataFrame, dict[str, np.ndarray]]], source: str, first_row: int = 0, advice: str = ""
 ) -> NoReturn:
-    """Raise JetError with what is wrong with jets: how many, and the first rows, counted from `first_row`."""
+    """Raise JetError with what is wrong with the jets of tables: how many, and the first rows, from `first_row`."""
     counts: Counter[str] = Counter()
     shown: dict[str, list[str]] = {}
-    for table in tables:
-        for description, rows in find_problems(table, keep_nonfinite).items():
+    for table, problems in found:
+        for description, rows in problems.items():
             counts[description] += len(rows)
-            column = next(name for name in FEATURES if name in description.replace("|", " ").split())
-            values = table[column].to_numpy()
-            shown.setdefault(description, []).extend(f"{row + first_row} ({values[row]:g})" for row in rows[:5])
+            column = next((name for name in FEATURES if name in description.replace("|", " ").split()), None)
+            values = [f" ({table[column].iloc[row]:g})" if column else "" for row in rows[:5]]
+            places = [f"{row + first_row}{value}" for row, value in zip(rows[:5], values, strict=True)]
+            shown.setdefault(description, []).extend(places)
         first_row += len(table)
     parts = []
     for description, first in shown.items():
         more = ", ..." if counts[description] > 5 else ""
         parts.append(f"{description} in {counts[description]} jets, rows {', '.join(first[:5])}{more}")
-    raise JetError(f"{source}: of {first_row} jets: {'; '.join(parts)}")
+    raise JetError(f"{source}: of {first_row} jets: {'; '.join(parts)}{advice}")
 
 
 def require_distinct_events(numbers: np.ndarray, source: str) -> None:

@@ -1,11 +1,13 @@
 """Files to jet tables: one file, several or a pattern, whole or as a stream cut between events."""
 
 import glob
+import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
+from typing import Unpack
 
 import fsspec
 import numpy as np
@@ -13,23 +15,20 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from utils.jets.blocks import EventBlock, read_blocks
-from utils.jets.checks import EventNumbers, find_problems, refuse_jets
+from utils.jets.checks import EventNumbers
 from utils.jets.detect import open_source
 from utils.jets.formats.source import Source, is_remote, reading
-from utils.jets.table import CHUNK_JETS, JetError, JetWarning, Paths, concat_tables, make_table
-from utils.jets.units import PER_GEV
+from utils.jets.sample_units import settle_units
+from utils.jets.screen import Screen, table_of
+from utils.jets.table import CHUNK_JETS, JetError, JetWarning, Paths, concat_tables
+from utils.jets.units import BAD_JETS, Decided, Reading
 from utils.text import listing
 
+LOG = logging.getLogger("utils.jets")
 
-def read_jets(
-    path: Paths,
-    *,
-    tree: str | None = None,
-    collection: str | None = None,
-    unit: str | None = None,
-    progress: bool = False,
-) -> pd.DataFrame:
-    """Read the jet table of a file, of several files, or of a glob pattern, as one sample.
+
+def read_jets(path: Paths, *, progress: bool = False, **reading: Unpack[Reading]) -> pd.DataFrame:
+    """Read the jet table of a file, of several files, or of a glob pattern, as one sample; see `iter_jets`.
 
     Raises JetError naming the file and the cause where the jets cannot be used.
 
@@ -37,7 +36,7 @@ def read_jets(
     >>> list(read_jets(EMBEDDED_FILES))
     ['event', 'm', 'pt', 'phi', 'eta']
     """
-    return concat_tables(iter_jets(path, tree=tree, collection=collection, unit=unit, progress=progress))
+    return concat_tables(iter_jets(path, progress=progress, **reading))
 
 
 def iter_jets(
@@ -46,33 +45,73 @@ def iter_jets(
     chunk_jets: int = CHUNK_JETS,
     tree: str | None = None,
     collection: str | None = None,
-    unit: str | None = None,
+    unit: str | Decided | None = None,
+    beam_energy: float | None = None,
+    bad_jets: str = "refuse",
+    pt_min: float | None = None,
+    eta_max: float | None = None,
     keep_nonfinite: bool = False,
     entries: tuple[int, int] | None = None,
     progress: bool = False,
+    tally: Counter[str] | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
 
-    See `read_jets` for the arguments. Events without jets are in `attrs["empty_events"]` of the table that holds
-    their neighbours. Every value of a table is checked before it is yielded, NaN and infinite ones being refused
-    unless they are to be kept (`keep_nonfinite`); what needs the whole file (no jets at all,
-    an event number that turns up again) is raised at the end of the stream. `entries` (first, last + 1) limits one
-    ROOT file with an entry an event to those.
+    `tree` and `collection` choose where a file holds several. `unit`, a key of `PER_GEV`, is the unit of all energies;
+    without it, it is decided once for the sample: by names, titles and formats, or else from the bulk of the jets
+    (`decide_units`, of which the result can be given as well). JetError where it cannot be told. What is read, and in
+    which unit, is a message of the logger "utils.jets", level INFO.
+
+    Jets with pt < `pt_min` GeV or |eta| > `eta_max` are cut away first. Those of the others that cannot be used (see
+    `validate_jets`; masked; with a momentum above `beam_energy`, by default 7 TeV, in FCC files 50 TeV, and without
+    limit in files with this project's note) are refused, or with `bad_jets` "drop" left out, and a JetWarning says how
+    many and why. NaN and infinite values can be used where they are to be kept (`keep_nonfinite`). Events that lose
+    their jets stay, as events without jets, in `attrs["empty_events"]` of the table that holds their neighbours.
+
+    What needs the whole file (no jets at all, an event number that turns up again) is raised at the end of the stream.
+    `entries` (first, last + 1) limits one ROOT file with an entry an event to those. `tally`, where it is given, counts
+    what was `read`, `cut` and `dropped`.
     """
-    if unit is not None and unit not in PER_GEV:
-        raise JetError(f"unknown unit {unit!r}; known: {', '.join(PER_GEV)}")
+    if bad_jets not in BAD_JETS:
+        raise JetError(f"bad_jets: unknown choice {bad_jets!r}; known: {', '.join(BAD_JETS)}")
     if chunk_jets < 1:
         raise ValueError(f"chunk_jets must be positive, found {chunk_jets}")
+    if beam_energy is not None and not beam_energy > 0:
+        raise ValueError(f"a beam energy is above 0 GeV, found {beam_energy:g}")
     sources = [open_source(name, tree, collection) for name in sample_files(path)]
+    sources = settle_units(sources, unit, beam_energy)
+    _say_what_is_read(sources)
     keep_numbers = _numbers_are_distinct(sources)
     if entries is not None:
         sources = [source.part(*entries) for source in sources]
     totals = [source.total for source in sources]
     total = None if None in totals else sum(filter(None, totals))
+    tally = Counter() if tally is None else tally
     with tqdm(total=total, desc="reading", unit_scale=True, disable=not progress) as bar:
-        first = entries[0] if entries else 0
-        blocks = _checked_blocks(sources, keep_numbers, unit, keep_nonfinite, bar.update, first)
-        yield from _chunks(blocks, chunk_jets, listing((source.name for source in sources), 3))
+        events = entries[0] if entries else 0
+
+        def blocks() -> Iterator[EventBlock]:
+            nonlocal events
+            for source in sources:
+                seen = EventNumbers()
+                screen = Screen(source, keep_nonfinite, bad_jets == "drop", {"pt_min": pt_min, "eta_max": eta_max})
+                for block in screen.passing(read_blocks(source, bar.update), tally):
+                    seen.add(block.numbers if keep_numbers else block.numbers[:0])
+                    counted = np.arange(events, events + len(block.numbers))
+                    events += len(block.numbers)
+                    yield block if keep_numbers else replace(block, numbers=counted)
+                seen.require_distinct(source.name)
+
+        yield from _chunks(blocks(), chunk_jets, listing((source.name for source in sources), 3))
+
+
+def _say_what_is_read(sources: list[Source]) -> None:
+    """A line for the files that are read alike."""
+    alike: dict[str, list[str]] = {}
+    for source in sources:
+        alike.setdefault(source.description, []).append(source.name)
+    for description, names in alike.items():
+        LOG.info("reading %s: %s", listing(names, 3), description)
 
 
 def sample_files(path: Paths) -> list[str]:
@@ -122,30 +161,6 @@ def _numbers_are_distinct(sources: list[Source]) -> bool:
     return distinct
 
 
-def _checked_blocks(
-    sources: list[Source],
-    keep_numbers: bool,
-    unit: str | None,
-    keep_nonfinite: bool,
-    progress: Callable[[int], object],
-    events: int = 0,
-) -> Iterator[EventBlock]:
-    for source in sources:
-        jets = 0
-        seen = EventNumbers()
-        blocks = read_blocks(source, unit, progress)
-        for block in blocks:
-            part = _table(block)
-            if find_problems(part, keep_nonfinite):
-                refuse_jets(chain([part], map(_table, blocks)), source.name, jets, keep_nonfinite)
-            jets += len(part)
-            seen.add(block.numbers if keep_numbers else block.numbers[:0])
-            counted = np.arange(events, events + len(block.numbers))
-            events += len(block.numbers)
-            yield block if keep_numbers else replace(block, numbers=counted)
-        seen.require_distinct(source.name)
-
-
 def _chunks(blocks: Iterator[EventBlock], chunk_jets: int, name: str) -> Iterator[pd.DataFrame]:
     """Cut a stream behind the first event that fills a chunk; events without jets stay with the jets before them."""
     held: list[EventBlock] = []
@@ -162,14 +177,14 @@ def _chunks(blocks: Iterator[EventBlock], chunk_jets: int, name: str) -> Iterato
                 if cut >= len(ends) or ends[cut] == ends[-1]:
                     break
                 cut = int(np.searchsorted(ends, ends[cut], side="right"))
-                yield _table(_part(merged, first, cut, start, int(ends[cut - 1])))
+                yield table_of(_part(merged, first, cut, start, int(ends[cut - 1])))
                 first, start = cut, int(ends[cut - 1])
             held = [_part(merged, first, len(ends), start, int(ends[-1]))]
             jets -= start
     if jets == 0:
         events = sum(len(block.counts) for block in held)
         raise JetError(f"{name}: no jets, in {events} events")
-    yield _table(_merge(held))
+    yield table_of(_merge(held))
 
 
 def _merge(blocks: list[EventBlock]) -> EventBlock:
@@ -177,15 +192,9 @@ def _merge(blocks: list[EventBlock]) -> EventBlock:
         return blocks[0]
     features = [np.concatenate(columns) for columns in zip(*(block.features for block in blocks), strict=True)]
     counts, numbers = (np.concatenate([getattr(block, key) for block in blocks]) for key in ("counts", "numbers"))
-    return EventBlock(features, counts, numbers, blocks[0].unit)
+    return EventBlock(features, counts, numbers)
 
 
 def _part(block: EventBlock, first: int, last: int, start: int, stop: int) -> EventBlock:
     features = [column[start:stop] for column in block.features]
-    return EventBlock(features, block.counts[first:last], block.numbers[first:last], block.unit)
-
-
-def _table(block: EventBlock) -> pd.DataFrame:
-    empty = block.numbers[block.counts == 0]
-    m, pt, phi, eta = block.features
-    return make_table(m, pt, phi, eta, np.repeat(block.numbers, block.counts), empty)
+    return EventBlock(features, block.counts[first:last], block.numbers[first:last])

@@ -8,11 +8,13 @@ import pandas as pd
 
 from utils.files import Json
 from utils.jets.blocks import EventBlock, read_blocks
-from utils.jets.checks import find_problems
 from utils.jets.detect import open_source
 from utils.jets.formats.source import Source
 from utils.jets.read import sample_files
-from utils.jets.table import FEATURES, MASSLESS, UNITS, JetWarning, Paths, make_table
+from utils.jets.sample_units import settle_units
+from utils.jets.screen import block_problems, table_of
+from utils.jets.table import FEATURES, MASSLESS, UNITS, JetWarning, Paths
+from utils.jets.units import Decided
 
 QUANTILES = (0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
 
@@ -23,19 +25,24 @@ REPEATED = "stand apart from other jets of their event"
 
 
 def summarize_jets(
-    path: Paths, tree: str | None = None, collection: str | None = None, unit: str | None = None
+    path: Paths,
+    tree: str | None = None,
+    collection: str | None = None,
+    unit: str | Decided | None = None,
+    beam_energy: float | None = None,
 ) -> Json:
     """Read a sample to its end, in bounded memory, and describe it without refusing jets; JSON-safe.
 
-    Keys: `files`, a list of `name`, `format`, `tree`, `collection`, `columns`, `event_column`, `unit`, `events` and
-    `jets`; `events`, `empty_events`, `jets`, `largest_event`, `massless`, `negative_mass`, `quantiles` (feature ->
-    values at `QUANTILES` of the finite ones), `sampled`, where they are of a part of the jets, `refused` (reason ->
-    jets), and `notices`. JetError where a file cannot be read at all.
+    Keys: `files`, a list of `name`, `format`, `tree`, `collection`, `columns`, `event_column`, `unit`, `why`,
+    `events` and `jets`; `events`, `empty_events`, `jets`, `largest_event`, `massless`, `negative_mass`, `quantiles`
+    (feature -> values at `QUANTILES` of the finite ones), `sampled`, where they are of a part of the jets, `refused`
+    (reason -> jets), and `notices`. JetError where a file cannot be read at all.
     """
     tally = _Tally()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", JetWarning)
-        files = [tally.add_file(open_source(name, tree, collection), unit) for name in sample_files(path)]
+        sources = [open_source(name, tree, collection) for name in sample_files(path)]
+        files = [tally.add_file(source) for source in settle_units(sources, unit, beam_energy)]
     notices = [str(warning.message) for warning in caught if issubclass(warning.category, JetWarning)]
     return {"files": files, **tally.to_dict(), "notices": notices}
 
@@ -49,12 +56,12 @@ class _Tally:
         self.largest_event = 0
         self.sample = _RandomSample(SAMPLE_JETS)
 
-    def add_file(self, source: Source, unit: str | None) -> Json:
+    def add_file(self, source: Source) -> Json:
         """Count the jets of an opened file; returns what to say of the file itself."""
-        before, used_unit, numbers = self.counts.copy(), None, []
-        for block in read_blocks(source, unit):
-            used_unit = block.unit
-            self.add_block(block)
+        assert source.units is not None
+        before, numbers = self.counts.copy(), []
+        for block in read_blocks(source):
+            self.add_block(block, source)
             numbers.append(block.numbers)
         if numbers and not source.jagged:
             every = np.concatenate(numbers)
@@ -66,22 +73,22 @@ class _Tally:
             "collection": source.columns.name or None,
             "columns": list(source.columns.needed.values()),
             "event_column": source.event_column,
-            "unit": used_unit,
+            "unit": str(source.units),
+            "why": source.units.why,
             "events": self.counts["events"] - before["events"],
             "jets": self.counts["jets"] - before["jets"],
         }
 
-    def add_block(self, block: EventBlock) -> None:
+    def add_block(self, block: EventBlock, source: Source) -> None:
         """Count the jets of successive events."""
-        m, pt, phi, eta = block.features
-        table = make_table(m, pt, phi, eta, np.zeros(len(m), np.int64))
+        table, m = table_of(block), block.features[0]
         self.counts["events"] += len(block.counts)
         self.counts["empty_events"] += int(np.count_nonzero(block.counts == 0))
         self.counts["jets"] += len(m)
         self.counts["massless"] += int(np.count_nonzero(np.abs(m) < MASSLESS))
         self.counts["negative_mass"] += int(np.count_nonzero(m < 0))
         self.largest_event = max(self.largest_event, int(block.counts.max(initial=0)))
-        self.refused.update({reason: len(rows) for reason, rows in find_problems(table).items()})
+        self.refused.update({reason: len(rows) for reason, rows in block_problems(block, source).items()})
         self.sample.add(table[list(FEATURES)].to_numpy())
 
     def to_dict(self) -> Json:
@@ -104,7 +111,8 @@ def format_summary(summary: Json) -> str:
         events = file["event_column"] or "counted"
         lines += [
             f"{file['name']}: {', '.join([file['format'], *where])}",
-            f"  columns   {', '.join(file['columns'])} in {file['unit'] or 'an unknown unit'}; event numbers: {events}",
+            f"  columns   {', '.join(file['columns'])} in {file['unit']}; event numbers: {events}",
+            f"  unit      {file['unit']}: {file['why']}",
         ]
     if len(summary["files"]) > 1:
         lines.append(f"{len(summary['files'])} files together:")

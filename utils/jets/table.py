@@ -28,9 +28,6 @@ MASSLESS = 1e-3
 MASS_LIMIT = -1.0
 """Masses at or below this, in GeV, are refused: rounding does not explain them, and log10(m + 1) has no value."""
 
-MEV_FROM = 2000.0
-"""Where nothing tells the unit of a file, jets of which the smallest pt is above this are taken to be in MeV."""
-
 PHI_TOLERANCE = 1e-4
 """|phi| may exceed pi by this much, in rad, from rounding; it is then wrapped."""
 
@@ -144,13 +141,21 @@ def wrap_phi(phi: np.ndarray) -> np.ndarray:
     return np.where(wrap, (phi - np.sign(phi) * 2 * np.pi).astype(np.float32), phi)
 
 
+def within_cuts(
+    pt: np.ndarray, eta: np.ndarray, pt_min: float | None = None, eta_max: float | None = None
+) -> np.ndarray:
+    """Whether jets are not cut away: by pt < `pt_min` or |eta| > `eta_max`, which NaN is not."""
+    keep = np.ones(len(pt), dtype=bool)
+    if pt_min is not None:
+        keep &= ~(pt < pt_min)
+    if eta_max is not None:
+        keep &= ~(np.abs(eta) > eta_max)
+    return keep
+
+
 def select_jets(table: pd.DataFrame, pt_min: float | None = None, eta_max: float | None = None) -> pd.DataFrame:
     """The jets with pt >= `pt_min` GeV and |eta| <= `eta_max`, and all events."""
-    keep = np.ones(len(table), dtype=bool)
-    if pt_min is not None:
-        keep &= table["pt"].to_numpy() >= pt_min
-    if eta_max is not None:
-        keep &= np.abs(table["eta"].to_numpy()) <= eta_max
+    keep = within_cuts(table["pt"].to_numpy(), table["eta"].to_numpy(), pt_min, eta_max)
     if keep.all():
         return table
     chosen = table[keep].reset_index(drop=True)

@@ -1,8 +1,9 @@
 """Jet tables to a file, checked; and from file to file with cuts."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from utils.jets import formats
 from utils.jets.checks import require_columns, require_usable
 from utils.jets.formats.note import NoteBuilder
 from utils.jets.read import iter_jets
-from utils.jets.table import FEATURES, JetError, Paths, event_counts, number_of_events, select_jets, wrap_phi
+from utils.jets.table import FEATURES, JetError, Paths, event_counts, number_of_events, wrap_phi
+from utils.jets.units import Reading
 
 WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
 """Suffixes of the files that can be written."""
@@ -73,31 +75,19 @@ def _checked(tables: Iterable[pd.DataFrame], note: NoteBuilder, keep_nonfinite: 
 
 
 def convert_jets(
-    source: Paths,
-    target: str | Path,
-    *,
-    pt_min: float | None = None,
-    eta_max: float | None = None,
-    tree: str | None = None,
-    collection: str | None = None,
-    unit: str | None = None,
-    entries: tuple[int, int] | None = None,
-    progress: bool = False,
+    source: Paths, target: str | Path, *, progress: bool = False, **reading: Unpack[Reading]
 ) -> tuple[int, int, int]:
-    """Stream jets from one file, or several, to another, keeping those with pt >= `pt_min` GeV and |eta| <= `eta_max`.
+    """Stream jets from one file, or several, to another; `reading`, cuts among it, as in `iter_jets`.
 
     Events that lose all their jets stay as events without jets. Returns the numbers of jets read, jets written, and
     events.
     """
-    jets = kept = events = 0
+    tally = Counter[str]()
 
-    def selected() -> Iterator[pd.DataFrame]:
-        nonlocal jets, kept, events
-        reading: dict[str, Any] = {"tree": tree, "collection": collection, "unit": unit, "entries": entries}
-        for table in iter_jets(source, progress=progress, **reading):
-            chosen = select_jets(table, pt_min, eta_max)
-            jets, kept, events = jets + len(table), kept + len(chosen), events + number_of_events(table)
-            yield chosen
+    def counted() -> Iterator[pd.DataFrame]:
+        for table in iter_jets(source, progress=progress, tally=tally, **reading):
+            tally.update(events=number_of_events(table), kept=len(table))
+            yield table
 
-    write_jets(selected(), target)
-    return jets, kept, events
+    write_jets(counted(), target)
+    return tally["read"], tally["kept"], tally["events"]

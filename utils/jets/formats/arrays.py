@@ -41,9 +41,10 @@ def columns_source(
     options: Options,
     note: Json | None = None,
     empty: ArrayLike = (),
+    titles: Mapping[str, str] | None = None,
 ) -> Source:
-    """A source of named columns; those of one collection must be of one length."""
-    columns = choose_collection(table, options[1], name)
+    """A source of named columns; those of one collection must be of one length. `titles` may name their units."""
+    columns = choose_collection(table, options[1], name).with_titles(titles or {})
     event_column = find_event_column(table, columns)
     used = {column: table[column] for column in [*columns.needed.values(), *([event_column] if event_column else [])]}
     check_lengths({column: used[column].length for column in used}, name)
@@ -73,7 +74,7 @@ def columns_source(
             values = {role: numeric(np.concatenate(list(arrays)), name, wanted[role]) for role, arrays in found.items()}
             yield Block(values, same_counts(counts, name, start, entries), events(start), entries)
 
-    return Source(name, kind, columns, blocks, event_column, columns.unit, None, note, rows, jagged)
+    return Source(name, kind, columns, blocks, event_column, note=note, total=rows, jagged=jagged)
 
 
 def slice_of(dataset: np.ndarray, length: int, lists: bool = False) -> Column:
@@ -82,15 +83,16 @@ def slice_of(dataset: np.ndarray, length: int, lists: bool = False) -> Column:
 
 
 def open_npz(name: str, options: Options) -> Source:
-    """One-dimensional arrays, or structured ones, of a NumPy archive; they are read whole, never unpickled."""
+    """Arrays of a NumPy archive: a jet a row, an event a row of two dimensions, structured; read whole, never
+    unpickled."""
     table: dict[str, Column] = {}
     with reading(name, "NumPy archive"), open_binary(name) as file, np.load(file, allow_pickle=False) as archive:
         for key in archive.files:
             array = archive[key]
             if array.ndim == 1 and array.dtype.names:
                 table |= {f"{key}.{sub}": slice_of(array[sub], len(array)) for sub in array.dtype.names}
-            elif array.ndim == 1:
-                table[key] = slice_of(array, len(array))
+            elif array.ndim in (1, 2):
+                table[key] = slice_of(array, len(array), lists=array.ndim == 2)
         empty = table.pop("empty_events").read(0, 2**62) if "empty_events" in table else ()
     return columns_source(name, "NumPy archive", table, options, None, empty)
 

@@ -18,6 +18,7 @@ from utils.text import listing
 def open_hdf5(name: str, options: Options) -> Source:
     """Datasets of numbers, compound datasets, and tables that pandas wrote through PyTables (nothing is unpickled)."""
     table: dict[str, Column] = {}
+    titles: dict[str, str] = {}
     others: list[str] = []
     with reading(name, "HDF5"):
         file = h5py.File(open_binary(name) if is_remote(name) else name, "r")
@@ -26,18 +27,21 @@ def open_hdf5(name: str, options: Options) -> Source:
         for path, dataset in _datasets(file):
             if any(path.startswith(group + "/") for group in pandas_groups):
                 continue
+            titles[path] = next((_text(dataset.attrs[key]) for key in ("unit", "units") if key in dataset.attrs), "")
             if dataset.ndim == 1 and dataset.dtype.names:
                 table |= {f"{path}.{key}": slice_of(dataset.fields(key), len(dataset)) for key in dataset.dtype.names}
             elif dataset.ndim == 1:
                 table[path] = slice_of(dataset, len(dataset), lists=h5py.check_vlen_dtype(dataset.dtype) is not None)
             else:
+                if dataset.ndim == 2:
+                    table[path] = slice_of(dataset, len(dataset), lists=True)
                 others.append(f"{path} of shape {dataset.shape}")
         for path, kind in pandas_groups.items():
             table |= _pandas_columns(name, file[path], path, kind)
         empty = table.pop("empty_events").read(0, 2**62) if "empty_events" in table else ()
     if not find_collections(table) and others:
         raise JetError(f"{name}: no columns in this HDF5 file, only {listing(others)}; expected one array per column")
-    return columns_source(name, "HDF5", table, options, note, empty)
+    return columns_source(name, "HDF5", table, options, note, empty, titles)
 
 
 def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:

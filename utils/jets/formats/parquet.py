@@ -1,5 +1,6 @@
 """Parquet files: a jet a row, or an event a row with lists."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,14 +37,15 @@ def open_parquet(name: str, options: Options) -> Source:
         rows = file.metadata.num_rows
         note = parse_note((file.metadata.metadata or {}).get(NOTE_KEY.encode()), name)
         places = _places(file)
-    columns = choose_collection(places, options[1], name)
+        titles = _titles(file.schema_arrow)
+    columns = choose_collection(places, options[1], name).with_titles(titles)
     event_column = find_event_column(places, columns)
     lists = {column: places[column].lists for column in columns.needed.values()}
     if len(set(lists.values())) > 1:
         raise JetError(f"{name}: some columns hold lists and some numbers: {lists}")
     jagged = all(lists.values())
     blocks = _ParquetBlocks(name, places, event_column, jagged, note or {})
-    return Source(name, "Parquet", columns, blocks, event_column, columns.unit, None, note, rows, jagged)
+    return Source(name, "Parquet", columns, blocks, event_column, note=note, total=rows, jagged=jagged)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,19 @@ def _places(file: pq.ParquetFile) -> dict[str, _Place]:
     return places
 
 
+def _titles(schema: pa.Schema) -> dict[str, str]:
+    """Units in the metadata of columns, and in what pandas keeps as the `attrs` of a table."""
+    pandas = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("attributes", {})
+    titles: dict[str, str] = {}
+    for key in ("unit", "units"):
+        of_table = pandas.get(key)
+        for top in schema:
+            said = of_table.get(top.name) if isinstance(of_table, dict) else of_table
+            own = (top.metadata or {}).get(key.encode())
+            titles[top.name] = own.decode() if own else str(said or titles.get(top.name, ""))
+    return titles
+
+
 @dataclass(frozen=True)
 class _ParquetBlocks:
     name: str
@@ -80,7 +95,7 @@ class _ParquetBlocks:
         if self.jagged:
             return self._lists(wanted)
         flat = (
-            ({role: numeric(array, self.name, wanted[role]) for role, array in arrays.items()}, event)
+            ({role: numeric(_numbers(array), self.name, wanted[role]) for role, array in arrays.items()}, event)
             for arrays, event in self._read(wanted)
         )
         empty = np.asarray(self.note.get("empty_events", []), np.int64)
@@ -91,7 +106,9 @@ class _ParquetBlocks:
         for arrays, event in self._read(wanted):
             entries = len(next(iter(arrays.values()))) if arrays else len(event if event is not None else ())
             counts = {wanted[role]: _list_lengths(array) for role, array in arrays.items()}
-            values = {role: numeric(array.flatten(), self.name, wanted[role]) for role, array in arrays.items()}
+            values = {
+                role: numeric(_numbers(array.flatten()), self.name, wanted[role]) for role, array in arrays.items()
+            }
             yield Block(values, same_counts(counts, self.name, start, entries), event, entries)
             start += entries
 
@@ -109,7 +126,13 @@ class _ParquetBlocks:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _numbers(array: pa.Array) -> np.ndarray:
+    """The values of a column, masked where they are null."""
+    values = array.to_numpy(zero_copy_only=False)
+    return np.ma.masked_array(values, np.asarray(array.is_null())) if array.null_count else values
 
 
 def _arrow_column(batch: pa.RecordBatch, name: str) -> pa.Array:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 import uproot
 from uproot.behaviors.TBranch import HasBranches
 
-from utils.jets.formats.layouts import JetColumns, choose_collection, find_event_column
+from utils.jets.formats.layouts import JetColumns, choose_collection, find_counter, find_event_column, holds_jets
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
 from utils.jets.formats.source import (
     ROWS,
@@ -29,10 +29,14 @@ from utils.jets.formats.source import (
     same_counts,
 )
 from utils.jets.table import JetError, event_counts
+from utils.jets.units import unit_in
 from utils.text import listing
 
 Tree: TypeAlias = HasBranches
 """A TTree, or what has its methods: an RNTuple."""
+
+USUAL_TREES = ("Events", "CollectionTree", "EventData")
+"""Trees that are taken without asking where a file holds several."""
 
 BLOCK_BYTES = 2**25
 """Bytes, uncompressed, of the branches that are in memory at once."""
@@ -52,17 +56,33 @@ def open_root(name: str, options: Options) -> Source:
             raise JetError(f"{name}: no TTree or RNTuple in this ROOT file; it holds: {listing(kinds)}")
         key, columns, names = _choose_tree(name, file, list(trees), options)
         tree = file[key]
+        columns = columns.with_titles({column: _title(tree[column]) for column in columns.needed.values()})
         note = parse_note(str(file[NOTE_KEY]), name) if NOTE_KEY in kinds else None
     event_column = find_event_column(names, columns)
     kind = "RNTuple" if trees[key] == "ROOT::RNTuple" else "TTree"
     jagged = _is_jagged(tree, columns, name)
-    blocks = _RootBlocks(name, tree, event_column, jagged)
+    blocks = _RootBlocks(name, tree, event_column, jagged, find_counter(names, columns))
     source = Source(
-        name, f"ROOT {kind}", columns, blocks, event_column, columns.unit, key, note, tree.num_entries, jagged
+        name,
+        f"ROOT {kind}",
+        columns,
+        blocks,
+        event_column,
+        unit=unit_in(_title(tree)),
+        unit_from="named in the title of the tree",
+        tree=key,
+        note=note,
+        total=tree.num_entries,
+        jagged=jagged,
     )
     if jagged:
         source = replace(source, split=lambda first, last: replace(blocks, first=first, last=last))
     return source
+
+
+def _title(item: Any) -> str:
+    """What a tree or a branch of a TTree, or a field of an RNTuple, says of itself."""
+    return str(getattr(item, "title", None) or getattr(item, "description", None) or "")
 
 
 def _choose_tree(
@@ -73,22 +93,22 @@ def _choose_tree(
         if wanted.split(";")[0] not in keys:
             raise JetError(f"{name}: no tree {wanted!r}; those there are: {listing(keys)}")
         keys = [wanted.split(";")[0]]
+    named = {key: [str(column) for column in file[key].keys()] for key in keys}  # noqa: SIM118
+    if collection is None:
+        keys = [key for key in keys if holds_jets(named[key])] or keys
+        keys = [key for key in keys if key in USUAL_TREES] or keys
     usable, errors = {}, []
     for key in keys:
-        names = [str(column) for column in file[key].keys()]  # noqa: SIM118
         try:
-            usable[key] = choose_collection(names, collection, name if len(keys) == 1 else f"{name}: tree {key}")
+            usable[key] = choose_collection(named[key], collection, name if len(named) == 1 else f"{name}: tree {key}")
         except JetError as error:
             errors.append(error)
-            continue
-        if key in ("Events", "CollectionTree", "EventData"):
-            return key, usable[key], names
     if not usable:
         raise errors[0]
-    if len(usable) > 1:
+    keys = [key for key in usable if key in USUAL_TREES] or list(usable)
+    if len(keys) > 1:
         raise JetError(f"{name}: several trees hold jets; choose one with --tree (tree= in Python): {listing(usable)}")
-    key, columns = next(iter(usable.items()))
-    return key, columns, [str(column) for column in file[key].keys()]  # noqa: SIM118
+    return keys[0], usable[keys[0]], named[keys[0]]
 
 
 def _is_jagged(tree: Tree, columns: JetColumns, name: str) -> bool:
@@ -106,6 +126,7 @@ class _RootBlocks:
     tree: Tree
     event_column: str | None
     jagged: bool
+    counter: str | None = None
     first: int = 0
     last: int | None = None
 
@@ -124,12 +145,18 @@ class _RootBlocks:
 
     def _lists(self, columns: Mapping[str, str], start: int, stop: int) -> Block:
         values, counts = {}, {}
+        slots = 0
         for role, name in columns.items():
             lists = self.tree[name].array(entry_start=start, entry_stop=stop, array_cache=None)
+            if self.counter is not None and lists.layout.purelist_isregular:
+                slots = len(ak.flatten(lists))
+                lists = ak.from_regular(lists, axis=1)
+                lists = lists[ak.local_index(lists) < self._array(self.counter, start, stop)]
             counts[name] = ak.to_numpy(ak.num(lists)).astype(np.int64)
             values[role] = numeric(ak.to_numpy(ak.flatten(lists)), self.name, name)
         counts_of_all = same_counts(counts, self.name, start, stop - start)
-        return Block(values, counts_of_all, self._event(start, stop), stop - start)
+        padding = slots - int(counts_of_all.sum()) if slots else 0
+        return Block(values, counts_of_all, self._event(start, stop), stop - start, padding)
 
     def _rows(self, columns: Mapping[str, str], start: int, stop: int) -> dict[str, np.ndarray]:
         return {role: numeric(self._array(name, start, stop), self.name, name) for role, name in columns.items()}

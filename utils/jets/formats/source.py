@@ -1,7 +1,7 @@
 """What an opened file of jets is, whatever its format: a `Source`, whose blocks hold the jets of successive events."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from utils.files import Json
 from utils.jets.formats.layouts import JetColumns
 from utils.jets.table import JetError, merge_empty, run_lengths
+from utils.jets.units import BEAM_ENERGY, Units
 
 ROWS = 2**17
 """Rows, or lines, of a file that are in memory at once."""
@@ -20,21 +21,27 @@ ROWS = 2**17
 
 @dataclass(frozen=True)
 class Block:
-    """Jets of successive events: role -> values in file units, jets per event, event numbers, share of the file."""
+    """Jets of successive events: role -> values in file units, jets per event, event numbers, share of the file.
+
+    Left out are `padding`, the ends of arrays of fixed length, and `bare` rows, which hold an event number alone.
+    """
 
     values: dict[str, np.ndarray]
     counts: np.ndarray
     event: np.ndarray | None
     done: int
+    padding: int = 0
+    bare: int = 0
 
 
 @dataclass(frozen=True)
 class Source:
     """An opened file. `read(columns)` gives the named columns, role -> name; without any, event numbers alone.
 
-    `unit` is what the file or its format says of energies, None where it says nothing; `total` is what the `done` of
-    all blocks add up to, None where unknown; `jagged` files hold one entry an event, empty ones included. `split` makes
-    the `blocks` of a range of entries, where the format can.
+    `unit` is what the file or its format says of all energies, None where it says nothing, and `unit_from` where;
+    `units` and the largest momentum `beam_energy` (GeV) were decided for the sample. `total` is what the `done` of all
+    blocks add up to, None where unknown; `jagged` files hold one entry an event, empty ones included. `split` makes the
+    `blocks` of a range of entries, where the format can.
     """
 
     name: str
@@ -43,6 +50,9 @@ class Source:
     blocks: Callable[[Mapping[str, str]], Iterator[Block]]
     event_column: str | None
     unit: str | None = None
+    unit_from: str = "the unit of its format"
+    units: Units | None = None
+    beam_energy: float = BEAM_ENERGY
     tree: str | None = None
     note: Json | None = None
     total: int | None = None
@@ -54,8 +64,16 @@ class Source:
         """The entries from `first` up to `last`; JetError where the file cannot be read in parts."""
         if self.split is None:
             raise JetError(f"{self.name}: only a ROOT file with one entry an event is read in parts, not {self.format}")
-        unit = (self.note or {}).get("unit") or self.unit
-        return replace(self, blocks=self.split(first, last), unit=unit, note=None, total=last - first)
+        return replace(self, blocks=self.split(first, last), note=None, total=last - first)
+
+    @property
+    def description(self) -> str:
+        """What is read of the file, in a line: tree, collection, columns, unit and why, event numbers."""
+        where = [f"{kind} {name}, " for kind, name in (("tree", self.tree), ("collection", self.columns.name)) if name]
+        unit = f"{self.units} ({self.units.why})" if self.units else "not decided"
+        columns = ", ".join(self.columns.needed.values())
+        numbers = self.event_column or "counted"
+        return f"{self.format}, {''.join(where)}columns {columns}, unit {unit}, event numbers: {numbers}"
 
     def read(self, columns: Mapping[str, str]) -> Iterator[Block]:
         """The blocks, with whatever a library raises on a damaged file turned into a JetError that names the file."""
@@ -70,7 +88,7 @@ class Source:
                 check_lengths(lengths | {"jets of the events": int(block.counts.sum())} if lengths else {}, self.name)
                 if block.event is not None:
                     check_lengths({"events": len(block.counts), "event numbers": len(block.event)}, self.name)
-            yield block
+            yield without_padding(block) if self.jagged and block.values else block
 
 
 Options = tuple[str | None, str | None]
@@ -124,8 +142,8 @@ def event_numbers(values: ArrayLike, source: str, column: str) -> np.ndarray:
 
 
 def numeric(values: ArrayLike, source: str, column: str) -> np.ndarray:
-    """A column of floats or integers; JetError where it is text or objects."""
-    values = np.asarray(values)
+    """A column of floats or integers, masked where it has no values; JetError where it is text or objects."""
+    values = np.asanyarray(values)
     if values.dtype.kind not in "iuf":
         raise JetError(f"{source}: column {column} is not numeric: {values.dtype}")
     return values
@@ -136,7 +154,7 @@ def row_blocks(
 ) -> Iterator[Block]:
     """Blocks of whole events from rows with event numbers; the last event is held back until the next one begins.
 
-    With `empty_rows`, a row with an event number and nothing else stands for an event without jets.
+    With `empty_rows`, the row of an event with its number and nothing else (masked values) stands for no jets.
     """
     kept: tuple[dict[str, np.ndarray], np.ndarray] | None = None
     for values, event in rows:
@@ -145,7 +163,7 @@ def row_blocks(
             yield Block(values, np.ones(done, np.int64), None, done)
             continue
         if kept is not None:
-            values = {role: np.concatenate([kept[0][role], column]) for role, column in values.items()}
+            values = {role: joined([kept[0][role], column]) for role, column in values.items()}
             event = np.concatenate([kept[1], event])
         if len(event) == 0:
             continue
@@ -160,12 +178,42 @@ def row_blocks(
 
 def _events(values: dict[str, np.ndarray], event: np.ndarray, empty_rows: bool, done: int) -> Block:
     numbers, counts = run_lengths(event)
+    bare = 0
     if empty_rows and values:
-        empty = np.all([np.isnan(column) for column in values.values()], axis=0)
+        empty = np.all([np.ma.getmaskarray(column) for column in values.values()], axis=0)
+        empty &= np.repeat(counts, counts) == 1
         if empty.any():
             counts = counts - np.add.reduceat(empty.astype(np.int64), np.cumsum(counts) - counts)
             values = {role: column[~empty] for role, column in values.items()}
-    return Block(values, counts, numbers, done)
+            bare = int(empty.sum())
+    return Block(values, counts, numbers, done, bare=bare)
+
+
+def joined(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Columns behind each other, with what is masked in them."""
+    masked = any(isinstance(column, np.ma.MaskedArray) for column in columns)
+    return np.ma.concatenate(columns) if masked else np.concatenate(columns)
+
+
+def without_padding(block: Block) -> Block:
+    """The jets of events that all have as many, without those at their ends that are nothing but one filling value.
+
+    Such arrays of a fixed length are filled with 0, -999, NaN or masked values: one for all columns, not above 0.
+    """
+    first, *others = block.values.values()
+    if len(block.counts) < 2 or len(first) == 0 or not np.all(block.counts == block.counts[0]):
+        return block
+    wide = [np.ma.filled(np.ma.asarray(column, np.float64), np.nan) for column in (first, *others)]
+    filled = ~(wide[0] > 0)
+    for column in wide[1:]:
+        filled &= (column == wide[0]) | (np.isnan(column) & np.isnan(wide[0]))
+    at_end = np.logical_and.accumulate(filled.reshape(len(block.counts), -1)[:, ::-1], axis=1)[:, ::-1]
+    if not at_end.any():
+        return block
+    values = {role: column[~at_end.ravel()] for role, column in block.values.items()}
+    return replace(
+        block, values=values, counts=np.count_nonzero(~at_end, axis=1), padding=block.padding + int(at_end.sum())
+    )
 
 
 def insert_empty(blocks: Iterator[Block], empty: np.ndarray, ascending: bool) -> Iterator[Block]:

@@ -3,10 +3,11 @@
 import csv
 import math
 import re
+import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,10 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from utils.jets.bulk import plausible_units
 from utils.jets.formats.layouts import JetColumns, choose_collection, find_event_column
 from utils.jets.formats.note import NoteBuilder
 from utils.jets.formats.source import Block, Options, Source, open_binary, reading, row_blocks
-from utils.jets.table import COLUMNS, FEATURES, MEV_FROM, JetError, event_counts
+from utils.jets.table import COLUMNS, FEATURES, JetError, event_counts
+from utils.jets.units import BEAM_ENERGY
 from utils.text import listing
 
 BLOCK_BYTES = 2**21
@@ -26,7 +29,13 @@ BLOCK_BYTES = 2**21
 MAX_LINE = 2**20
 """Bytes of the longest line that is taken for text."""
 
+OWN_HEADER = "event,m_GeV,pt_GeV,phi,eta"
+"""Of files that `write_csv` wrote, with jets that were checked when they were written."""
+
 SEPARATORS = {",": "CSV", "\t": "TSV", ";": "CSV with semicolons"}
+
+EMPTY = ["", "NA", "N/A", "#N/A", "null", "NULL", "None"]
+"""Fields of a table that hold no value; nan is one, which no jet can have."""
 
 JET_OBJECTS = "j,b"
 
@@ -65,8 +74,10 @@ def _open_table(name: str, options: Options, compression: str | None, first: byt
     if twice:
         raise JetError(f"{name}: line 1: columns named twice: {listing(twice)}")
     columns = choose_collection(names, options[1], name)
+    if header == OWN_HEADER:
+        columns = replace(columns, beam_energy=np.inf)
     table = _Table(name, compression, separator, names, find_event_column(names, columns))
-    return Source(name, SEPARATORS[separator], columns, table, table.event_column, columns.unit)
+    return Source(name, SEPARATORS[separator], columns, table, table.event_column)
 
 
 @dataclass(frozen=True)
@@ -92,14 +103,14 @@ class _Table:
                 stream,
                 pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=self.columns, skip_rows=1),
                 pa_csv.ParseOptions(delimiter=self.separator),
-                pa_csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=True),
+                pa_csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=EMPTY),
             )
             for batch in iter(reader):
                 event = batch.column(self.event_column).to_numpy(zero_copy_only=False) if self.event_column else None
                 if event is not None and event.dtype != np.int64:
                     raise ValueError("an empty event number")
-                values = {role: batch.column(column).to_numpy(zero_copy_only=False) for role, column in wanted.items()}
-                yield values, event
+                columns = {role: batch.column(column) for role, column in wanted.items()}
+                yield _with_empty_rows(columns), event
         except JetError:
             raise
         except Exception as error:
@@ -138,6 +149,15 @@ class _Table:
         ) from error
 
 
+def _with_empty_rows(columns: Mapping[str, pa.Array]) -> dict[str, np.ndarray]:
+    """Columns of numbers: NaN where a field is empty, and masked in rows of which all fields are."""
+    values = {role: column.to_numpy(zero_copy_only=False) for role, column in columns.items()}
+    if not columns or not all(column.null_count for column in columns.values()):
+        return values
+    empty = np.all([column.is_null().to_numpy(zero_copy_only=False) for column in columns.values()], axis=0)
+    return {role: np.ma.masked_array(column, empty) for role, column in values.items()}
+
+
 def _parse(kind: type, text: str, place: str, expected: str, error: Exception) -> None:
     try:
         kind(text)
@@ -172,7 +192,7 @@ def _open_event_lines(name: str, options: Options, compression: str | None, size
                     sum(map(len, lines)),
                 )
 
-    columns = JetColumns(",".join(sorted(wanted)), {role: role for role in ("e", "pt", "eta", "phi")}, "MeV")
+    columns = JetColumns(",".join(sorted(wanted)), {role: role for role in ("e", "pt", "eta", "phi")})
     total = None if compression else size
     return Source(name, "event lines", columns, blocks, None, "MeV", total=total, jagged=True)
 
@@ -212,16 +232,16 @@ def _finite(text: str, place: str) -> float:
 def write_csv(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
     """A jet a row in the fewest digits that give float32 back; an event without jets has a row with its number alone.
 
-    The header is `event,m,pt,phi,eta`; where a reader could take the jets for MeV, it is `event,m_GeV,pt_GeV,phi,eta`.
+    The header is `event,m,pt,phi,eta`, or `OWN_HEADER` where a reader could take the jets for others.
     """
     schema = pa.schema([(name, pa.int64() if name == "event" else pa.float32()) for name in COLUMNS])
     options = pa_csv.WriteOptions(include_header=False)
-    first = next(tables)
-    unit = "_GeV" if len(first) and first["pt"].min() > MEV_FROM else ""
+    header, plain = ",".join(COLUMNS) + "\n", True
     with path.open("wb") as file:
-        file.write(f"event,m{unit},pt{unit},phi,eta\n".encode())
+        file.write(header.encode())
         with pa_csv.CSVWriter(file, schema, write_options=options) as writer:
-            for table in chain([first], tables):
+            for table in tables:
+                plain &= _tells_its_unit(table)
                 numbers, counts = event_counts(table)
                 rows = np.repeat(numbers, np.maximum(counts, 1))
                 filled = np.repeat(counts > 0, np.maximum(counts, 1))
@@ -231,3 +251,18 @@ def write_csv(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> 
                     values[filled] = table[name].to_numpy()
                     columns[name] = pa.array(values, mask=~filled)
                 writer.write_table(pa.table(columns, schema=schema))
+    if not plain:
+        with path.open("r+b") as file, TemporaryFile(dir=path.parent) as body:
+            file.seek(len(header))
+            shutil.copyfileobj(file, body)
+            file.seek(body.seek(0))
+            file.write(f"{OWN_HEADER}\n".encode())
+            shutil.copyfileobj(body, file)
+
+
+def _tells_its_unit(table: pd.DataFrame) -> bool:
+    """Whether jets are plainly in GeV, and no faster than a beam."""
+    pt, eta = (table[name].to_numpy(np.float64) for name in ("pt", "eta"))
+    with np.errstate(over="ignore", invalid="ignore"):
+        p = pt * np.cosh(eta)
+        return len(pt) == 0 or (plausible_units(pt, p, BEAM_ENERGY) == ["GeV"] and not np.any(p > BEAM_ENERGY))

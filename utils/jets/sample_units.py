@@ -1,0 +1,138 @@
+"""The unit of a sample, decided once for all its files: as given, as the files say, or from the bulk of their jets."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+
+from utils.jets.bulk import BULK_JETS, plausible_units, unit_beside
+from utils.jets.formats.source import Source
+from utils.jets.table import JetError
+from utils.jets.units import PER_GEV, Decided, Layout, Units
+from utils.text import listing
+
+PROBE_JETS = 10_000
+"""Jets after which a sample has shown its bulk."""
+
+
+def settle_units(sources: list[Source], unit: str | Decided | None, beam_energy: float | None) -> list[Source]:
+    """The files of a sample with their units and the largest momentum of a jet; JetError where one cannot be told."""
+    if isinstance(unit, str):
+        if unit not in PER_GEV:
+            raise JetError(f"unknown unit {unit!r}; known: {', '.join(PER_GEV)}")
+        given = [Units(dict.fromkeys(source.columns.energies, unit), "given") for source in sources]
+        return [_settled(source, units, beam_energy) for source, units in zip(sources, given, strict=True)]
+    decided = decide_units(sources, beam_energy, unit)
+    return [_settled(source, _said(source) or decided[_layout(source)], beam_energy) for source in sources]
+
+
+def decide_units(
+    sources: Iterable[Source], beam_energy: float | None = None, known: Decided | None = None
+) -> dict[Layout, Units]:
+    """The units of files that say none, from the first jets of all that have the same columns, beside those `known`."""
+    groups: dict[Layout, list[Source]] = {}
+    for source in sources:
+        if _said(source) is None and _layout(source) not in (known or {}):
+            groups.setdefault(_layout(source), []).append(source)
+    return dict(known or {}) | {layout: _from_bulk(group, beam_energy) for layout, group in groups.items()}
+
+
+def require_plausible(source: Source, values: Mapping[str, np.ndarray]) -> None:
+    """JetError where the bulk of these jets is in another unit than the one that was decided for their sample."""
+    if source.units is None or not source.units.guessed:
+        return
+    pt, p = _momenta(_usable(values))
+    unit = next(iter(source.units.by_role.values()))
+    found = plausible_units(pt, p, source.beam_energy)
+    if len(pt) >= BULK_JETS and found and unit not in found:
+        raise JetError(
+            f"{source.name}: {unit} fits the sample ({source.units.why}), but not these jets, whose median pt is "
+            f"{np.median(pt):.4g}; give the unit with --unit (unit= in Python)"
+        )
+
+
+def _settled(source: Source, units: Units, beam_energy: float | None) -> Source:
+    """Jets of which a note has the checksum are as they were written: they need no beam."""
+    usual = np.inf if source.note else source.columns.beam_energy
+    return replace(source, units=units, beam_energy=usual if beam_energy is None else beam_energy)
+
+
+def _layout(source: Source) -> Layout:
+    return (source.tree, *source.columns.needed.values())
+
+
+def _said(source: Source) -> Units | None:
+    """The units of a file where its note, its names and titles, or its format say them."""
+    note = (source.note or {}).get("unit")
+    named = {} if note else source.columns.units
+    whole = note or source.unit
+    by_role = {role: named.get(role, whole) for role in source.columns.energies}
+    if None in by_role.values():
+        return None
+    why = [source.columns.named_by] * bool(named)
+    if not named.keys() >= by_role.keys():
+        why.append("its note" if note else source.unit_from)
+    return Units({role: str(unit) for role, unit in by_role.items()}, " and ".join(why))
+
+
+def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
+    columns = sources[0].columns
+    values = _first_jets(sources)
+    pt, p = _momenta(values)
+    medians = {
+        role: float(np.nanmedian(values[role])) for role in ("m", "e") if np.isfinite(values.get(role, ())).any()
+    }
+    typical = float(np.median(pt)) if len(pt) else np.nan
+    named = {unit for role, unit in columns.units.items() if role in columns.momenta}
+    beam = columns.beam_energy if beam_energy is None else beam_energy
+    possible = sorted(named) or plausible_units(pt, p, beam) or list(PER_GEV)
+    if len(possible) > 1:
+        possible = [unit for unit in possible if unit in columns.units.values()] or possible
+    if len(possible) > 1 and len(pt):
+        raise JetError(
+            f"{listing((source.name for source in sources), 3)}: no unit is named, and the jets do not tell whether "
+            f"they are in {' or '.join(possible)}: their median pt is {typical:.4g}, of {len(pt)} jets; give the unit "
+            "with --unit (unit= in Python)"
+        )
+    unit, why = possible[0], f"median pt {typical:.4g}" if len(pt) else "no jet tells"
+    by_role = {**dict.fromkeys(columns.momenta, unit), **columns.units}
+    why = columns.named_by if named else why
+    for role, middle in medians.items():
+        if role not in columns.units:
+            by_role[role] = unit_beside(role, unit, middle / (typical if role == "m" else np.median(p)), columns.is_jet)
+            why += f", median {role} {middle:.4g}"
+    return Units({role: by_role.get(role, unit) for role in columns.energies}, why, guessed=not named)
+
+
+def _first_jets(sources: list[Source]) -> dict[str, np.ndarray]:
+    """Usable values of the first jets of files together."""
+    found: list[dict[str, np.ndarray]] = []
+    jets = 0
+    for source in sources:
+        with suppress(JetError):  # of a file that cannot be read, which is told when it is read
+            for block in source.read(source.columns.needed):
+                found.append(_usable(block.values))
+                jets += len(next(iter(found[-1].values()), ()))
+                if jets >= PROBE_JETS:
+                    break
+    roles = sources[0].columns.needed
+    return {role: np.concatenate([part.get(role, np.empty(0)) for part in found] or [np.empty(0)]) for role in roles}
+
+
+def _usable(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The values of jets that have a momentum and a direction, NaN where others are masked."""
+    if not values:
+        return {}
+    wide = {role: np.ma.filled(np.ma.asarray(column, np.float64), np.nan) for role, column in values.items()}
+    pt, p = _momenta(wide)
+    return {role: column[(pt > 0) & np.isfinite(p)] for role, column in wide.items()}
+
+
+def _momenta(values: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """pt and momentum, in the unit of the file."""
+    with np.errstate(all="ignore"):
+        if "pt" in values:
+            return values["pt"], values["pt"] * np.cosh(values["eta"])
+        pt = np.hypot(values["px"], values["py"])
+        return pt, np.hypot(pt, values["pz"])
