@@ -32,7 +32,7 @@ FILES, JETS = 20, 20_000
 def make_jets(seed: int, n: int = JETS):
     rng = np.random.default_rng(seed)
     events = np.sort(rng.integers(0, n // 4, n))
-    columns = rng.gamma(2, 4, n), 20 + rng.exponential(60, n), rng.uniform(-3.1, 3.1, n), rng.uniform(-4, 4, n)
+    columns = rng.gamma(2, 4, n), 20 + rng.exponential(60, n), rng.uniform(-3.1, 3.1, n), rng.uniform(-2.5, 2.5, n)
     return make_table(*columns, events)
 
 

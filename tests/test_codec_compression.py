@@ -411,8 +411,9 @@ def test_a_full_disk_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
         command, preexec_fn=small_disk, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False
     )
     assert result.returncode == 2
-    assert result.stderr.startswith("compressionhep: error: ")
-    assert result.stderr.count("\n") == 1
+    read, error = result.stderr.splitlines()
+    assert read.startswith(f"compressionhep: reading {table}: ")
+    assert error.startswith("compressionhep: error: ")
     assert os.listdir(tmp_path) == ["jets.parquet"]
 
 

@@ -1,5 +1,6 @@
 """The unit of a sample, decided once for all its files: as given, as the files say, or from the bulk of their jets."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -8,7 +9,7 @@ import numpy as np
 
 from utils.jets.bulk import BULK_JETS, plausible_units, unit_beside
 from utils.jets.formats.source import Source
-from utils.jets.table import JetError
+from utils.jets.table import JetError, JetWarning
 from utils.jets.units import PER_GEV, Decided, Layout, Units
 from utils.text import listing
 
@@ -77,7 +78,7 @@ def _said(source: Source) -> Units | None:
 
 
 def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
-    columns = sources[0].columns
+    columns, names = sources[0].columns, listing((source.name for source in sources), 3)
     values = _first_jets(sources)
     pt, p = _momenta(values)
     medians = {
@@ -91,7 +92,7 @@ def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
         possible = [unit for unit in possible if unit in columns.units.values()] or possible
     if len(possible) > 1 and len(pt):
         raise JetError(
-            f"{listing((source.name for source in sources), 3)}: no unit is named, and the jets do not tell whether "
+            f"{names}: no unit is named, and the jets do not tell whether "
             f"they are in {' or '.join(possible)}: their median pt is {typical:.4g}, of {len(pt)} jets; give the unit "
             "with --unit (unit= in Python)"
         )
@@ -102,7 +103,14 @@ def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
         if role not in columns.units:
             by_role[role] = unit_beside(role, unit, middle / (typical if role == "m" else np.median(p)), columns.is_jet)
             why += f", median {role} {middle:.4g}"
-    return Units({role: by_role.get(role, unit) for role in columns.energies}, why, guessed=not named)
+    units = Units({role: by_role.get(role, unit) for role in columns.energies}, why, guessed=not named)
+    if units.guessed and set(units.by_role.values()) != {"GeV"}:
+        warnings.warn(
+            f"{names}: taken to be in {units}, since {len(pt)} jets have {why}; --unit (unit= in Python) overrules it",
+            JetWarning,
+            stacklevel=2,
+        )
+    return units
 
 
 def _first_jets(sources: list[Source]) -> dict[str, np.ndarray]:
