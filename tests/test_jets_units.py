@@ -90,7 +90,9 @@ def test_the_bulk_of_jets_tells_their_unit_whatever_a_soft_jet_does(
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_unit_is_decided_once_for_all_files_of_a_sample(order: int, tmp_path: Path) -> None:
+def test_a_unit_is_decided_once_for_all_files_of_a_sample(
+    order: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     large, tiny = jets(), {name: column[:1] for name, column in jets(1).items()}
     tiny["pt"][0] = 1.85
     for name, columns in (("large", large), ("tiny", tiny)):
@@ -98,6 +100,11 @@ def test_a_unit_is_decided_once_for_all_files_of_a_sample(order: int, tmp_path: 
     files = [tmp_path / "large.csv", tmp_path / "tiny.csv"][::order]
     assert sorted(read_jets(files)["pt"]) == pytest.approx(sorted([1.85, *large["pt"]]))
     assert main(["convert", *map(str, files), f"{tmp_path}/out/"]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "reading" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(
+        f"compressionhep: reading {files[0]}, {files[1]}: CSV, columns pt, eta, phi, m, unit MeV ("
+    )
     assert read_jets(tmp_path / "out" / "tiny.parquet")["pt"].tolist() == pytest.approx([1.85])
 
 

@@ -1,5 +1,6 @@
 """The unit of a sample, decided once for all its files: as given, as the files say, or from the bulk of their jets."""
 
+import logging
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,6 +13,9 @@ from utils.jets.formats.source import Source
 from utils.jets.table import JetError, JetWarning
 from utils.jets.units import PER_GEV, Decided, Layout, Units
 from utils.text import listing
+
+LOG = logging.getLogger("utils.jets")
+"""Tells which unit is read; where nobody listens, a JetWarning tells those that are no GeV and only guessed."""
 
 PROBE_JETS = 10_000
 """Jets after which a sample has shown its bulk."""
@@ -104,7 +108,7 @@ def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
             by_role[role] = unit_beside(role, unit, middle / (typical if role == "m" else np.median(p)), columns.is_jet)
             why += f", median {role} {middle:.4g}"
     units = Units({role: by_role.get(role, unit) for role in columns.energies}, why, guessed=not named)
-    if units.guessed and set(units.by_role.values()) != {"GeV"}:
+    if units.guessed and set(units.by_role.values()) != {"GeV"} and not LOG.isEnabledFor(logging.INFO):
         warnings.warn(
             f"{names}: taken to be in {units}, since {len(pt)} jets have {why}; --unit (unit= in Python) overrules it",
             JetWarning,
