@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def require_plausible(source: Source, values: Mapping[str, np.ndarray]) -> None:
     """JetError where the bulk of these jets is in another unit than the one that was decided for their sample."""
     if source.units is None or not source.units.guessed:
         return
-    pt, p = _momenta(_usable(values))
+    pt, p = _momenta(_usable({role: column[:PROBE_JETS] for role, column in values.items()}))
     unit = next(iter(source.units.by_role.values()))
     found = plausible_units(pt, p, source.beam_energy)
     if len(pt) >= BULK_JETS and found and unit not in found:
@@ -123,7 +124,9 @@ def _first_jets(sources: list[Source]) -> dict[str, np.ndarray]:
     jets = 0
     for source in sources:
         with suppress(JetError):  # of a file that cannot be read, which is told when it is read
-            for block in source.read(source.columns.needed):
+            ranges = ((0, PROBE_JETS), (PROBE_JETS, 2**62))
+            parts = [source] if source.split is None else [source.part(*entries) for entries in ranges]
+            for block in chain.from_iterable(part.read(part.columns.needed) for part in parts):
                 found.append(_usable(block.values))
                 jets += len(next(iter(found[-1].values()), ()))
                 if jets >= PROBE_JETS:

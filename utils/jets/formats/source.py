@@ -207,9 +207,9 @@ def without_padding(block: Block) -> Block:
     filled = ~(wide[0] > 0)
     for column in wide[1:]:
         filled &= (column == wide[0]) | (np.isnan(column) & np.isnan(wide[0]))
-    at_end = np.logical_and.accumulate(filled.reshape(len(block.counts), -1)[:, ::-1], axis=1)[:, ::-1]
-    if not at_end.any():
+    if not filled.any():
         return block
+    at_end = np.logical_and.accumulate(filled.reshape(len(block.counts), -1)[:, ::-1], axis=1)[:, ::-1]
     values = {role: column[~at_end.ravel()] for role, column in block.values.items()}
     return replace(
         block, values=values, counts=np.count_nonzero(~at_end, axis=1), padding=block.padding + int(at_end.sum())
