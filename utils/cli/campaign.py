@@ -16,15 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.cli.outputs import CONTAINER
 from utils.cli.tasks import Task, work
 from utils.cluster import connect, run_tasks
-from utils.files import remove_leftovers
+from utils.codec import SUFFIX
+from utils.files import RECORDS, is_as_recorded, manage_folder, remove_leftovers
 from utils.jets import FEATURES, JetError, Paths, is_remote, open_source, sample_files, unit_of
 from utils.metrics import StreamingResolution
 from utils.text import Table
-
-RECORDS = ".compressionhep"
 
 PART_BYTES = 300_000_000
 """ROOT files larger than twice this are worked on in parts of about this size, each with an output of its own."""
@@ -115,8 +113,7 @@ def run_campaign(
     """
     start = time.perf_counter()
     if folder is not None:
-        folder = Path(folder).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = manage_folder(Path(folder).resolve())
         remove_leftovers(folder)
     tasks, failures = _plan(operation, inputs, folder, suffix, settings, part_bytes)
     arguments = {task.name: (operation, task, dict(settings)) for task in tasks}
@@ -157,8 +154,6 @@ def _plan(
         stem = _stem(relative)
         if folder is not None and _is_own_output(operation, source, folder):
             continue
-        if folder is not None and str(folder / (stem + suffix)) == os.path.realpath(source):
-            raise JetError(f"{source}: would be replaced by its own output; choose another folder than {folder}")
         if folder is not None and owners.setdefault(stem, source) != source:
             raise JetError(
                 f"{owners[stem]} and {source} would both become {folder / (stem + suffix)}; "
@@ -177,7 +172,23 @@ def _plan(
                 record = folder / RECORDS / f"{stem}{label}{suffix}.json"
             share = 1.0 if entries is None else (entries[1] - entries[0]) / (parts[-1] or entries)[1]
             tasks.append(Task(source + label, source, entries, share, unit, output, record))
+    _refuse_inputs(tasks)
     return tasks, failures
+
+
+def _refuse_inputs(tasks: list[Task]) -> None:
+    """Raise JetError where an output is the file of any input."""
+    read = {}
+    for task in tasks:
+        if not is_remote(task.source):
+            state = os.stat(task.source)
+            read[state.st_dev, state.st_ino] = task.source
+    for task in tasks:
+        if task.output is not None and task.output.exists():
+            state = task.output.stat()
+            if (state.st_dev, state.st_ino) in read:
+                source = read[state.st_dev, state.st_ino]
+                raise JetError(f"{source}: would be replaced by the output {task.output}; choose another folder")
 
 
 def _remove_outdated(tasks: list[Task], failures: Mapping[str, str], folder: Path) -> None:
@@ -188,6 +199,8 @@ def _remove_outdated(tasks: list[Task], failures: Mapping[str, str], folder: Pat
     for record in (folder / RECORDS).rglob("*.json"):
         output = folder / record.relative_to(folder / RECORDS).with_suffix("")
         if output in planned or PART.sub("", str(output)) not in wholes:
+            continue
+        if output.exists() and not is_as_recorded(output, record):
             continue
         output.unlink(missing_ok=True)
         record.unlink(missing_ok=True)
@@ -204,7 +217,7 @@ def _is_own_output(operation: str, source: str, folder: Path) -> bool:
 
 def _stem(path: Path) -> str:
     """A path without the suffix of its format."""
-    for ending in (CONTAINER, ".csv.gz", ".tsv.gz", ".txt.gz"):
+    for ending in (SUFFIX, ".csv.gz", ".tsv.gz", ".txt.gz"):
         if path.name.endswith(ending):
             return str(path)[: -len(ending)]
     return str(path.with_suffix(""))

@@ -18,7 +18,7 @@ from utils.cli.options import (
     reading_options,
     refuse_options_of_many,
 )
-from utils.cli.outputs import CONTAINER, is_folder, jet_suffix
+from utils.cli.outputs import is_folder, jet_suffix
 
 if TYPE_CHECKING:
     from utils.codec import Bounds
@@ -67,11 +67,14 @@ def compress(
     workers: int | None,
     scheduler: str | None,
     json_path: str | None,
+    force: bool,
     **reading: Unpack[Reading],
 ) -> int:
     """Write jets to a Zarr group in one zip. The codec `bounded` keeps every jet within the error bounds, `lossless`
     keeps every bit, `autoencoder` stores the latents of a model and its decoder. Every chunk is decoded and checked
     before the file gets its name."""
+    from utils.cli.writing import refuse_outputs
+
     settings: dict[str, Any] = {
         "codec": name,
         "bounds": _bounds(name, bounded, pt=pt_error, m=m_error, phi=phi_error, eta=eta_error),
@@ -82,6 +85,7 @@ def compress(
     }
     codec.check_settings(**settings)
     if is_folder(output):
+        refuse_outputs([*files, model], json_path=json_path, force=force)
         from utils.cli.many import run_many
 
         return run_many(
@@ -89,12 +93,13 @@ def compress(
             files,
             settings | reading | {"model": model and os.path.abspath(model)},
             folder=output,
-            suffix=CONTAINER,
+            suffix=codec.SUFFIX,
             workers=workers,
             scheduler=scheduler,
             json_path=json_path,
         )
     refuse_options_of_many(output, scheduler=scheduler, json=json_path)
+    refuse_outputs([*files, model], output, codec.SUFFIX, force=force)
     _compress_to_one(files, output, settings | {"workers": workers}, reading)
     return 0
 
@@ -145,10 +150,14 @@ def decompress(
     workers: int | None,
     scheduler: str | None,
     json_path: str | None,
+    force: bool,
 ) -> int:
     """Write the jets of a container to a jet file. A damaged container is an error that names the chunk; with --recover
     the whole chunks are written, the others listed, and the exit code is 1."""
+    from utils.cli.writing import refuse_outputs
+
     if is_folder(output):
+        refuse_outputs(files, json_path=json_path, force=force)
         from utils.cli.many import run_many
 
         return run_many(
@@ -164,6 +173,7 @@ def decompress(
     refuse_options_of_many(output, scheduler=scheduler, json=json_path, format=file_format)
     if len(files) > 1:
         raise ValueError(f"{output}: {len(files)} containers are decompressed to a folder: name one")
+    refuse_outputs(files, output, jets.WRITTEN, force=force)
     lost = codec.decompress(files[0], output, recover=recover, workers=workers, progress=sys.stderr.isatty())
     for line in lost:
         click.echo(f"compressionhep: lost: {line}", err=True)

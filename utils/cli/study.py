@@ -112,11 +112,13 @@ def tables(file: str | None) -> None:
 
 @click.command(short_help="reproduce the published tables, and correct them")
 @json_option()
-def reproduce(json_path: str | None) -> None:
+def reproduce(json_path: str | None, force: bool) -> None:
     """Test the six published models and rank-3 PCA on the published test jets: MSE and mean residuals by the published
     recipe, and the errors in physical units. Needs the published files (compressionhep fetch)."""
+    from utils.cli.writing import refuse_outputs
     from utils.files import write_json
 
+    refuse_outputs([], json_path=json_path, force=force)
     rows = study.reproduce()
     click.echo(study.text_tables(rows))
     if json_path is not None:

@@ -5,14 +5,14 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import fsspec
 
 from utils import __version__, codec, networks
-from utils.files import sha256_of, source_sha256, write_json
+from utils.files import recorded_path, sha256_of, source_sha256
 from utils.jets import FEATURES, convert_jets, feature_array, is_remote, iter_jets, number_of_events
 from utils.metrics import StreamingResolution
 
@@ -48,6 +48,20 @@ def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]
     }
     if (report := _finished(task, identity)) is not None:
         return report | {"state": "kept"}
+    if task.output is None:
+        return _report(operation, task, settings, start)
+    about: dict[str, Any] = {"identity": identity}
+    with recorded_path(task.output, about, task.record) as partial:
+        try:
+            report = _report(operation, replace(task, output=partial), settings, start)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(partial), str(task.output))) from error
+        about["report"] = report = report | {"output": str(task.output)}
+    return report
+
+
+def _report(operation: str, task: Task, settings: dict[str, Any], start: float) -> dict[str, Any]:
+    """Do a task; returns its row of the campaign."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         report = OPERATIONS[operation](task, settings)
@@ -65,8 +79,6 @@ def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]
     size = remote_info(task.source).get("size") if is_remote(task.source) else os.path.getsize(task.source)
     report["bytes_in"] = None if size is None else round(int(size) * task.share)
     report["seconds"] = time.perf_counter() - start
-    if task.output is not None and task.record is not None:
-        write_json(task.record, {"identity": identity, "output_sha256": sha256_of(task.output), "report": report})
     return report
 
 

@@ -23,4 +23,4 @@ from .latents import (
     restore_latents as restore_latents,
     round_latents as round_latents,
 )
-from .settings import CODECS as CODECS, check_settings as check_settings
+from .settings import CODECS as CODECS, SUFFIX as SUFFIX, check_settings as check_settings

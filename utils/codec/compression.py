@@ -21,8 +21,19 @@ from utils.codec.bounds import Bounds
 from utils.codec.chunks import EncodedChunk, array_group, decode_chunk, encode_chunk
 from utils.codec.container import PLAIN, ContainerError, Reader, Writer
 from utils.codec.schemes import read_scheme, scheme_maker
-from utils.files import Json, atomic_path, source_sha256
-from utils.jets import CHUNK_JETS, FEATURES, UNITS, concat_tables, cut_table, iter_jets, write_jets
+from utils.codec.settings import SUFFIX
+from utils.files import Json, atomic_path, refuse_output, source_sha256
+from utils.jets import (
+    CHUNK_JETS,
+    FEATURES,
+    UNITS,
+    WRITTEN,
+    concat_tables,
+    cut_table,
+    iter_jets,
+    sample_files,
+    write_jets,
+)
 from utils.metrics import StreamingResolution
 
 if TYPE_CHECKING:
@@ -62,6 +73,7 @@ def compress(
     or so that the MSE grows by less than 1% - with `bounds`, also the corrections that bring every jet within them.
     `refine` steps of `refine_latents` come before the rounding.
 
+    `path` ends in .zarr.zip, and is neither the source nor the model (OutputError).
     NaN and infinite values raise JetError; with `keep_nonfinite` they are kept bit for bit (not by "autoencoder").
     The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
 
@@ -76,6 +88,9 @@ def compress(
     >>> bool((jets["pt"] / read_jets(EMBEDDED_FILES[1])["pt"] - 1).abs().max() <= 0.01)
     True
     """
+    files = sample_files(source) if isinstance(source, str | Path) else []
+    read = [*files, *([model] if isinstance(model, str | Path) else [])]
+    refuse_output(path, read, SUFFIX)
     scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
     name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)
     first = next(tables, None)
@@ -141,6 +156,7 @@ def decompress(
     Without `recover` a damaged file raises ContainerError naming the chunk, and `output` does not appear; with it, the
     chunks that are whole are written, and the result lists the others. `seen` is called with each table.
     """
+    refuse_output(output, [path], WRITTEN)
     lost: list[str] = []
     with Reader(path, recover=recover) as reader:
         keep_nonfinite = bool(reader.attributes.get("keep_nonfinite", False))

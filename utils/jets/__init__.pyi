@@ -53,4 +53,4 @@ from .table import (
     wrap_phi as wrap_phi,
 )
 from .units import PER_GEV as PER_GEV
-from .write import convert_jets as convert_jets, write_jets as write_jets
+from .write import WRITTEN as WRITTEN, convert_jets as convert_jets, write_jets as write_jets

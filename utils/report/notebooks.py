@@ -1,6 +1,7 @@
 """Notebooks: finding them, sharing parameters among them, running them in batch with papermill."""
 
 import difflib
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from papermill.translators import PythonTranslator
 from tqdm import tqdm
 
-from utils.files import REPOSITORY
+from utils.files import REPOSITORY, OutputError, manage_folder, recorded_path, refuse_unrecorded, same_file
 from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
@@ -133,6 +134,7 @@ def run_notebooks(
     """
     folder = Path(folder).resolve()
     plots = folder / "plots" if plots is None else Path(plots)
+    _refuse_outputs(notebooks, manage_folder(folder))
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
     outcomes = []
     with _Progress([len(_read(path).cells) for path in notebooks]) as progress:
@@ -143,38 +145,48 @@ def run_notebooks(
     return outcomes
 
 
+def _refuse_outputs(notebooks: Iterable[Path], folder: Path) -> None:
+    """Raise OutputError, before anything runs, where the copies and the report of a run would replace what is not its
+    own."""
+    names = ["summary.json", "summary.md", "index.html"]
+    names += [f"notebooks/{path.stem}{suffix}" for path in notebooks for suffix in (".ipynb", ".html")]
+    for name in names:
+        for path in notebooks:
+            if same_file(path, folder / name):
+                raise OutputError(f"{path}: would be replaced by its executed copy; choose another output folder")
+        refuse_unrecorded(folder / name)
+
+
 def _run_notebook(
     path: Path, parameters: dict[str, object], copies: Path, plots: Path, progress: "_Progress"
 ) -> Outcome:
     executed, page = copies / path.name, copies / f"{path.stem}.html"
-    executed.unlink(missing_ok=True)
-    page.unlink(missing_ok=True)
     before = _modification_times(plots)
     start = time.perf_counter()
     error = None
-    try:
-        execute_notebook(
-            _literal(path),
-            _literal(executed),
-            parameters,
-            kernel_name="python3",
-            language="python",
-            cwd=path.parent,
-            progress_bar=False,
-            kernel_manager_class=_OwnKernelManager,
-            extra_arguments=["--log-level=CRITICAL"],
-            on_cell_start=progress.cell,
-        )
-    except PapermillExecutionError as failure:
-        error = f"cell {progress.number} (In [{failure.exec_count}]): {failure.ename}: {failure.evalue}"
-    except Exception as failure:
-        error = f"cell {progress.number}: {type(failure).__name__}: {failure}"
+    with recorded_path(executed) as partial:
+        shutil.copyfile(path, partial)
+        try:
+            execute_notebook(
+                _literal(path),
+                _literal(partial),
+                parameters,
+                kernel_name="python3",
+                language="python",
+                cwd=path.parent,
+                progress_bar=False,
+                kernel_manager_class=_OwnKernelManager,
+                extra_arguments=["--log-level=CRITICAL"],
+                on_cell_start=progress.cell,
+            )
+        except PapermillExecutionError as failure:
+            error = f"cell {progress.number} (In [{failure.exec_count}]): {failure.ename}: {failure.evalue}"
+        except Exception as failure:
+            error = f"cell {progress.number}: {type(failure).__name__}: {failure}"
     seconds = time.perf_counter() - start
     files = tuple(file for file, modified in _modification_times(plots).items() if before.get(file) != modified)
-    if executed.exists():
-        write_page(executed, page)
-    written = page if page.exists() else None
-    return Outcome(path.stem, seconds, executed, written, files, None if error is None else strip_ansi(error))
+    write_page(executed, page)
+    return Outcome(path.stem, seconds, executed, page, files, None if error is None else strip_ansi(error))
 
 
 def _literal(path: Path) -> str:
