@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from utils.cli.reports import bounds_text, errors_lines, size_text
 from utils.cli.tasks import Task, work
 from utils.cluster import connect, run_tasks
-from utils.codec import SUFFIX
+from utils.codec import FLOAT32_BYTES, SUFFIX
 from utils.files import RECORDS, is_as_recorded, manage_folder, remove_leftovers
 from utils.jets import FEATURES, JetError, Paths, is_remote, open_source, sample_files, unit_of
 from utils.metrics import StreamingResolution
@@ -38,7 +39,8 @@ class Campaign:
     `working_seconds` are those after the workers had started.
 
     Rows have `name`, `source`, `output`, `state` ("done", or "kept" from an earlier run), `jets`, `events`, `bytes_in`,
-    `bytes_out`, `errors` (per quantity, where jets changed), `notices` and `seconds`.
+    `bytes_out`, `errors` (per quantity, where jets changed), `errors_of_bound` (the largest, where there are bounds),
+    `notices` and `seconds`.
     """
 
     operation: str
@@ -49,10 +51,11 @@ class Campaign:
 
     @property
     def totals(self) -> dict[str, Any]:
-        """Sums over the files, `ratio`, the largest error of each quantity, and `jets_per_s`, of what this run did
-        itself while it was at work."""
+        """Sums over the files, of containers the `ratio` of their bytes to those of the jets as float32, the largest
+        error of each quantity, also in units of its bound, and `jets_per_s`, of what this run did itself while it was
+        at work."""
         total = {key: sum(row[key] or 0 for row in self.rows) for key in ("jets", "events", "bytes_in", "bytes_out")}
-        known = total["bytes_out"] and None not in [row["bytes_in"] for row in self.rows]
+        compressed = self.operation == "compress" and total["bytes_out"]
         done = [row for row in self.rows if row["state"] == "done"]
         jets = sum(row["jets"] for row in done)
         worst: dict[str, dict[str, float]] = {}
@@ -67,14 +70,25 @@ class Campaign:
             "failed": len(self.failures),
             "kept": len(self.rows) - len(done),
             **total,
-            "ratio": total["bytes_in"] / total["bytes_out"] if known else None,
+            "ratio": FLOAT32_BYTES * total["jets"] / total["bytes_out"] if compressed else None,
             "bytes_per_jet": total["bytes_out"] / total["jets"] if total["jets"] and total["bytes_out"] else None,
             "seconds": self.seconds,
             "working_seconds": self.working_seconds,
             "worker_seconds": sum(row["seconds"] for row in done),
             "jets_per_s": jets / self.working_seconds if done else None,
             "worst": worst,
+            "errors_of_bound": self._errors_of_bound(),
         }
+
+    def _errors_of_bound(self) -> dict[str, float] | None:
+        """The largest errors in units of the bound; None where a file has no bounds."""
+        largest: dict[str, float] = {}
+        for row in self.rows:
+            if row.get("errors_of_bound") is None:
+                return None
+            for name, share in row["errors_of_bound"].items():
+                largest[name] = max(largest.get(name, 0.0), share)
+        return largest if self.rows else None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe: the totals, every row, and the failures."""
@@ -267,13 +281,11 @@ def campaign_text(campaign: Campaign) -> str:
         per_jet = f", {totals['bytes_per_jet']:.3f} a jet" if totals["bytes_per_jet"] else ""
         lines += [f"bytes out   {totals['bytes_out']:,}{per_jet}"]
     if totals["ratio"] is not None:
-        lines += [f"ratio       {totals['ratio']:.2f}"]
-    for quantity, worst in totals["worst"].items():
-        absolute = f", {worst['max_absolute']:.3g} GeV" if "max_absolute" in worst else ""
-        relative = f"{100 * worst['max']:.3g}%" if "max_absolute" in worst and quantity != "eta" else None
-        shown = (relative or f"{worst.get('max', 0):.3g}") + (absolute if relative else "")
-        unit = " rad" if quantity == "phi" else ""
-        lines.append(f"worst {quantity:5} {shown}{unit}")
+        lines += [f"size        {size_text(totals['jets'], totals['bytes_out'])}"]
+    if totals["errors_of_bound"] is not None:
+        lines += [bounds_text(totals["jets"], totals["errors_of_bound"])]
+    else:
+        lines += errors_lines(totals["worst"])
     rate = f", {totals['jets_per_s']:,.0f} jets/s" if totals["jets_per_s"] else ""
     lines.append(f"time        {totals['seconds']:.1f} s, {totals['working_seconds']:.1f} of them at work{rate}")
     for name, error in campaign.failures.items():

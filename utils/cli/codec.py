@@ -21,6 +21,8 @@ from utils.cli.options import (
 from utils.cli.outputs import is_folder, jet_suffix
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from utils.codec import Bounds
 
 BOUNDS = {
@@ -116,6 +118,8 @@ def _bounds(name: str, bounded: bool, **texts: str | None) -> "Bounds | None":
 
 def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, Any], reading: Reading) -> None:
     """One file, or several as one sample, to a container."""
+    from utils.cli.reports import bounds_text, errors_lines, outside_text, size_text
+
     progress = sys.stderr.isatty()
     if len(files) == 1:
         report = codec.compress(files[0], output, progress=progress, **settings, **reading)
@@ -123,10 +127,16 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
         keep = settings["keep_nonfinite"]
         tables = jets.iter_jets(files, keep_nonfinite=keep, progress=progress, **reading)
         report = codec.compress(tables, output, progress=progress, **settings)
+    number = report["jets"]
     click.echo(
-        f"{output}: {report['jets']} jets of {report['events']} events in {report['bytes']} bytes, "
-        f"{report['bytes_per_jet']:.3f} a jet, {report['ratio']:.2f} times smaller than float32"
+        f"{output}: {number:,} jets of {report['events']:,} events in {report['bytes']:,} bytes, "
+        f"{report['bytes_per_jet']:.3f} a jet"
     )
+    click.echo(f"jets: {size_text(number, report['bytes'])}")
+    shares = report["errors_of_bound"]
+    click.echo(bounds_text(number, shares) if shares is not None else "\n".join(errors_lines(report["errors"])))
+    if outside := report.get("outside_training_range"):
+        click.echo(f"compressionhep: note: {outside_text(', '.join(files), number, outside)}", err=True)
 
 
 @click.command(short_help="the jets of a compressed file", epilog=MANY_FILES)
@@ -174,7 +184,15 @@ def decompress(
     if len(files) > 1:
         raise ValueError(f"{output}: {len(files)} containers are decompressed to a folder: name one")
     refuse_outputs(files, output, jets.WRITTEN, force=force)
-    lost = codec.decompress(files[0], output, recover=recover, workers=workers, progress=sys.stderr.isatty())
+    found = events = 0
+
+    def count(table: "pd.DataFrame") -> None:
+        nonlocal found, events
+        found, events = found + len(table), events + jets.number_of_events(table)
+
+    shown = sys.stderr.isatty()
+    lost = codec.decompress(files[0], output, recover=recover, workers=workers, progress=shown, seen=count)
+    click.echo(f"{output}: {found:,} jets of {events:,} events")
     for line in lost:
         click.echo(f"compressionhep: lost: {line}", err=True)
     return 1 if lost else 0

@@ -1,6 +1,7 @@
 from .bounded import BoundedScheme as BoundedScheme
 from .bounds import Bounds as Bounds, ErrorBound as ErrorBound
 from .compression import (
+    FLOAT32_BYTES as FLOAT32_BYTES,
     compress as compress,
     decompress as decompress,
     inspect as inspect,

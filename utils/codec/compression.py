@@ -108,7 +108,8 @@ def compress(
         for chunk in _ordered_map(encode, enumerate(_chain(first, tables)), workers):
             writer.add(chunk.members)
             totals.add(chunk)
-        writer.close(totals.counts | {"source": name | _checksums(source), "errors": totals.resolutions()})
+        errors = {"errors": totals.resolutions(), "errors_of_bound": totals.errors_of_bound}
+        writer.close(totals.counts | {"source": name | _checksums(source)} | errors)
     return inspect(path)
 
 
@@ -131,12 +132,18 @@ class _Totals:
     def __init__(self) -> None:
         self.counts = {"chunks": 0, "jets": 0, "events": 0, "exact_values": 0}
         self.errors = [StreamingResolution(quantity) for quantity in FEATURES]
+        self.errors_of_bound: dict[str, float] | None = {}
 
     def add(self, chunk: EncodedChunk) -> None:
         for key, count in chunk.counts.items():
             self.counts[key] = self.counts.get(key, 0) + count
         for summary, more in zip(self.errors, chunk.errors, strict=True):
             summary.merge(more)
+        if chunk.errors_of_bound is None or self.errors_of_bound is None:
+            self.errors_of_bound = None
+        else:
+            for name, share in chunk.errors_of_bound.items():
+                self.errors_of_bound[name] = max(self.errors_of_bound.get(name, 0.0), share)
 
     def resolutions(self) -> dict[str, Json]:
         return {summary.quantity: summary.result().to_dict() for summary in self.errors}
@@ -217,19 +224,24 @@ def iter_compressed(
 def inspect(path: str | Path) -> Json:
     """What a container says of itself, and its size; JSON-safe.
 
-    Keys: `codec`, its settings, `jets`, `events`, `chunks`, `source`, `errors` (measured when it was written), `bytes`,
+    Keys: `codec`, its settings, `jets`, `events`, `chunks`, `source`, `errors` (measured when it was written),
+    `errors_of_bound` (the largest, in units of the bound; None without bounds, or of earlier versions), `bytes`,
     `bytes_per_jet` (everything in the file), `ratio` to float32, and `stream_bytes` (coded arrays by name).
     """
     with Reader(path) as reader:
         assert reader.summary is not None
         summary, streams = dict(reader.summary), reader.sizes()
     size, jets = Path(path).stat().st_size, summary["jets"]
-    return summary | {
-        "bytes": size,
-        "bytes_per_jet": size / jets if jets else None,
-        "ratio": FLOAT32_BYTES * jets / size,
-        "stream_bytes": streams,
-    }
+    return (
+        {"errors_of_bound": None}
+        | summary
+        | {
+            "bytes": size,
+            "bytes_per_jet": size / jets if jets else None,
+            "ratio": FLOAT32_BYTES * jets / size,
+            "stream_bytes": streams,
+        }
+    )
 
 
 def _open_source(
