@@ -32,6 +32,19 @@ class OutputError(ValueError):
     """A file that may not be written where it was asked for, because something would be lost; the message says what."""
 
 
+class CloneError(ValueError):
+    """Something that a clone of the repository holds, and the installed package does not."""
+
+
+def require_clone(path: Path, what: str) -> None:
+    """Raise CloneError where a file or folder of the repository is not there, since the package alone is installed."""
+    if not path.exists() and not (REPOSITORY / "CompressionHEP").is_dir():
+        raise CloneError(
+            f"{what} ({path.name}) belongs to the repository, and only the package is installed here; run this in a "
+            "clone, with `pip install -e .`"
+        )
+
+
 def same_file(one: str | Path, other: str | Path) -> bool:
     """Whether two paths lead to one file, by device and inode, links followed; never where one leads to none."""
     try:

@@ -21,7 +21,7 @@ from utils.cli.tasks import Task, work
 from utils.cluster import connect, run_tasks
 from utils.codec import FLOAT32_BYTES, SUFFIX
 from utils.files import RECORDS, is_as_recorded, manage_folder, remove_leftovers
-from utils.jets import FEATURES, JetError, Paths, is_remote, open_source, sample_files, unit_of
+from utils.jets import FEATURES, JetError, Paths, is_remote, open_source, pattern_root, sample_files, unit_of
 from utils.metrics import StreamingResolution
 from utils.text import Table
 
@@ -242,7 +242,7 @@ def _files_under_roots(inputs: Paths) -> list[tuple[str, Path]]:
     found: dict[str, Path] = {}
     for pattern in [inputs] if isinstance(inputs, str | Path) else list(inputs):
         is_pattern = glob.has_magic(str(pattern)) and not Path(pattern).exists()
-        fixed = Path(*_before_magic(str(pattern))) if is_pattern else None
+        fixed = pattern_root(str(pattern)) if is_pattern else None
         for name in sample_files(pattern):
             if is_remote(name):
                 found.setdefault(name, Path(name.split("?")[0].rsplit("/", 1)[-1]))
@@ -250,11 +250,6 @@ def _files_under_roots(inputs: Paths) -> list[tuple[str, Path]]:
             relative = Path(name).relative_to(fixed) if fixed is not None else Path(Path(name).name)
             found.setdefault(os.path.abspath(name), relative)
     return list(found.items())
-
-
-def _before_magic(pattern: str) -> list[str]:
-    parts = Path(pattern).parts
-    return list(parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
 
 
 def _parts(

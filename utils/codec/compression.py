@@ -91,6 +91,7 @@ def compress(
     files = sample_files(source) if isinstance(source, str | Path) else []
     read = [*files, *([model] if isinstance(model, str | Path) else [])]
     refuse_output(path, read, SUFFIX)
+    _require_workers(workers)
     scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
     name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)
     first = next(tables, None)
@@ -164,6 +165,7 @@ def decompress(
     chunks that are whole are written, and the result lists the others. `seen` is called with each table.
     """
     refuse_output(output, [path], WRITTEN)
+    _require_workers(workers)
     lost: list[str] = []
     with Reader(path, recover=recover) as reader:
         keep_nonfinite = bool(reader.attributes.get("keep_nonfinite", False))
@@ -270,6 +272,11 @@ def _chain(first: pd.DataFrame | None, rest: Iterator[pd.DataFrame]) -> Iterator
     if first is not None:
         yield first
         yield from rest
+
+
+def _require_workers(workers: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise ValueError(f"expected one worker at least, found {workers}")
 
 
 def _ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None) -> Iterator[Result]:
