@@ -41,7 +41,7 @@ def test_names_of_python_examples_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_commands_and_their_options_exist(page: Path) -> None:
     text = "\n".join(blocks(page, ""))
-    for line in re.findall(r"^(?:compressionhep|.*-m utils\.cli) (.*)$", text, re.MULTILINE):
+    for line in re.findall(r"^(?:compressionhep|.*-m compressionhep) (.*)$", text, re.MULTILINE):
         words = line.split(" #")[0].split()
         command = commands.commands[words[0]]
         known = {name for option in command.params if isinstance(option, click.Option) for name in option.opts}

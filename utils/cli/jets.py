@@ -143,7 +143,9 @@ def fetch(to: str | None, force: bool) -> None:
     blob id. Files that are there already are kept; a file of such a name that is another is an error without
     --force."""
     folder = jets.published_folder() if to is None else to
-    for name, state in jets.fetch_published(folder, replace=force).items():
+    if not force:
+        jets.refuse_others(folder)
+    for name, state in jets.fetch_published(folder).items():
         click.echo(f"{name}: {state}")
     if to is not None:
         click.echo(f"set {jets.FOLDER_VARIABLE}={folder} to use them")

@@ -49,8 +49,8 @@ def train(
     output: str,
     force: bool,
 ) -> None:
-    """Train an autoencoder of jets, and write it with its errors on the test jets. With `torchrun -m compressionhep train`
-    several processes train it together. The exit code is 1 where the training diverges."""
+    """Train an autoencoder of jets, and write it with its errors on the test jets. With `torchrun -m compressionhep
+    train` several processes train it together. The exit code is 1 where the training diverges."""
     from fastai.torch_core import rank_distrib
 
     from utils.cli.writing import refuse_outputs

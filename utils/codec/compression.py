@@ -27,7 +27,6 @@ from utils.jets import (
     CHUNK_JETS,
     FEATURES,
     UNITS,
-    WRITTEN,
     concat_tables,
     cut_table,
     iter_jets,
@@ -164,7 +163,7 @@ def decompress(
     Without `recover` a damaged file raises ContainerError naming the chunk, and `output` does not appear; with it, the
     chunks that are whole are written, and the result lists the others. `seen` is called with each table.
     """
-    refuse_output(output, [path], WRITTEN)
+    refuse_output(output, [path])
     _require_workers(workers)
     lost: list[str] = []
     with Reader(path, recover=recover) as reader:

@@ -19,6 +19,7 @@ from .published import (
     has_published as has_published,
     missing_published as missing_published,
     published_folder as published_folder,
+    refuse_others as refuse_others,
 )
 from .read import (
     iter_jets as iter_jets,

@@ -128,15 +128,13 @@ def fetch_published(
     base_url: str = BASE_URL,
     retries: int = 2,
     progress: bool = True,
-    replace: bool = True,
 ) -> dict[str, str]:
     """Download the published files at the pinned commit into a folder; returns name -> "present" or "downloaded".
 
     `to` is `published_folder()` by default. Each file is checked by its git blob id and appears whole or not at all;
     those that are there already are left alone, so that an interrupted call goes on where it stopped, and a folder
     that holds all of them need not be writable. A file that arrives broken is tried again, `retries` times.
-    Raises PublishedFilesError where one cannot be had, and where another file bears the name of one and is not to be
-    replaced (`replace`).
+    Raises PublishedFilesError where one cannot be had.
     """
     folder = published_folder() if to is None else Path(to).expanduser()
     wanted = [name for name in FILES if not _is_whole(folder / name, name)]
@@ -145,14 +143,19 @@ def fetch_published(
             f"{folder} cannot be written to, and lacks {', '.join(wanted)}; choose another folder with --to"
         )
     for name in wanted:
-        if not replace and (folder / name).exists():
-            raise PublishedFilesError(
-                f"{folder / name}: there already, and not the published file of that name; it is kept: move it away, "
-                "choose another folder with --to, or replace it with --force"
-            )
-    for name in wanted:
         _download(name, folder, base_url, retries, progress)
     return {name: "downloaded" if name in wanted else "present" for name in FILES}
+
+
+def refuse_others(folder: str | Path) -> None:
+    """Raise PublishedFilesError where a folder holds another file under the name of a published one."""
+    for name in FILES:
+        path = Path(folder).expanduser() / name
+        if path.exists() and not _is_whole(path, name):
+            raise PublishedFilesError(
+                f"{path}: there already, and not the published file of that name; it is kept: move it away, choose "
+                "another folder with --to, or replace it with --force"
+            )
 
 
 def _is_whole(path: Path, name: str) -> bool:

@@ -21,8 +21,8 @@ WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
 def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *, keep_nonfinite: bool = False) -> None:
     """Write a jet table, or a stream of them such as `iter_jets` gives, in the format that the suffix of `path` names.
 
-    The file appears whole or not at all, and reads back bit for bit. OutputError for other suffixes; JetError where the
-    jets cannot be used, for NaN and infinite values too unless they are to be kept (`keep_nonfinite`).
+    The file appears whole or not at all, and reads back bit for bit. JetError for another suffix, and
+    where the jets cannot be used, for NaN and infinite values too unless they are to be kept (`keep_nonfinite`).
 
     >>> from tempfile import TemporaryDirectory
     >>> from utils.jets import make_table, read_jets, write_jets
@@ -33,11 +33,16 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *
     True
     """
     path = Path(path)
-    refuse_output(path, suffixes=WRITTEN)
+    suffix = path.suffix.lower()
+    if suffix not in WRITTEN:
+        raise JetError(
+            f"{path}: no jets can be written as {suffix or 'a file without suffix'!r}; {', '.join(WRITTEN)} can"
+        )
+    refuse_output(path)
     note = NoteBuilder(str(path))
     tables = _checked([table] if isinstance(table, pd.DataFrame) else table, note, keep_nonfinite)
     with atomic_path(path) as partial:
-        match path.suffix.lower():
+        match suffix:
             case ".root":
                 formats.write_root(partial, note, tables)
             case ".parquet":
@@ -84,7 +89,7 @@ def convert_jets(
     events. OutputError where the target is one of the sources.
     """
     files = sample_files(source)
-    refuse_output(target, files, WRITTEN)
+    refuse_output(target, files)
     jets = kept = events = 0
 
     def selected() -> Iterator[pd.DataFrame]:
