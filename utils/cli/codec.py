@@ -129,7 +129,7 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
         report = codec.compress(tables, output, progress=progress, **settings)
     number = report["jets"]
     click.echo(
-        f"{output}: {number:,} jets of {report['events']:,} events in {report['bytes']:,} bytes, "
+        f"{output}: {number} jets of {report['events']} events in {report['bytes']} bytes, "
         f"{report['bytes_per_jet']:.3f} a jet"
     )
     click.echo(f"jets: {size_text(number, report['bytes'])}")
@@ -192,7 +192,7 @@ def decompress(
 
     shown = sys.stderr.isatty()
     lost = codec.decompress(files[0], output, recover=recover, workers=workers, progress=shown, seen=count)
-    click.echo(f"{output}: {found:,} jets of {events:,} events")
+    click.echo(f"{output}: {found} jets of {events} events")
     for line in lost:
         click.echo(f"compressionhep: lost: {line}", err=True)
     return 1 if lost else 0

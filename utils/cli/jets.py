@@ -19,6 +19,7 @@ from utils.cli.options import (
     many_options,
     reading_options,
     refuse_options_of_many,
+    some_workers,
 )
 from utils.cli.outputs import is_folder, jet_suffix
 from utils.text import format_container
@@ -106,7 +107,7 @@ def convert(
 @click.option(
     "--embedded", type=FOLDER, metavar="DIR", help="instead, write the two files that the repository ships in datasets/"
 )
-@click.option("--workers", type=click.IntRange(1), default=1, metavar="W", help="processes")
+@click.option("--workers", type=int, callback=some_workers, default=1, metavar="W", help="processes")
 @force_option
 def simulate(
     events: int | None, seed: int | None, output: str | None, embedded: str | None, workers: int, force: bool

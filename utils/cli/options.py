@@ -96,13 +96,20 @@ def reading_options(function: Function) -> Function:
     )
 
 
+def some_workers(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    """The value of --workers; ValueError for less than one."""
+    if value is not None and value < 1:
+        raise ValueError(f"--workers: expected one worker at least, found {value}")
+    return value
+
+
 def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
     """--workers and --scheduler, of every command that works on a Dask cluster; `workers` is the help of the first."""
 
     def decorate(function: Function) -> Function:
         return _with(
             function,
-            click.option("--workers", type=click.IntRange(1), metavar="W", help=workers),
+            click.option("--workers", type=int, callback=some_workers, metavar="W", help=workers),
             click.option(
                 "--scheduler",
                 metavar="ADDRESS",

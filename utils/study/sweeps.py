@@ -182,7 +182,7 @@ def train_run(run: Run, source: Json, folder: Path) -> Json:
         "curve": {name: [float(f"{value:.5g}") for value in curve[name]] for name in curve},
     }
     save_model(folder / f"{run.name}.safetensors", checkpoint, row)
-    write_json(_row_path(folder, run), {"run": _identity(run, source), "row": row}, recorded=True)
+    write_json(_row_path(folder, run), {"run": _identity(run, source), "row": row})
     return row
 
 
