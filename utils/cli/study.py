@@ -56,6 +56,7 @@ def run(
     from utils.files import REPOSITORY, require_clone
     from utils.machine import machine_info, pick_device
 
+    found = report.find_notebooks(notebooks)
     asked = {name: _parameter_value(value) for name, value in parameters}
     asked |= {name: value for name, value in (("dataset", dataset), ("device", device)) if value is not None}
     if "dataset" in asked:
@@ -68,7 +69,7 @@ def run(
         raise ValueError(f"no profile {chosen!r}; there are {', '.join(training.PROFILES)}")
     common = {"profile": chosen}
     if base is None and (chosen == "quick" or asked.get("dataset", "embedded") != "embedded"):
-        require_clone(REPOSITORY / "runs", "the default output folder")
+        require_clone(REPOSITORY / "runs", "the default folder of --output")
         base = REPOSITORY / "runs" / chosen  # the repository's own folders hold results of the embedded sample alone
     if base is not None:
         folder = Path(str(base)).resolve()
@@ -76,7 +77,7 @@ def run(
         common["output"] = str(folder)
     else:
         folder, plots = REPOSITORY / "runs" / "reference", REPOSITORY / "plots"
-    shared = report.share_parameters(report.find_notebooks(notebooks), common, asked)
+    shared = report.share_parameters(found, common, asked)
     outcomes = report.run_notebooks(shared, folder, plots)
     index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
     click.echo(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
