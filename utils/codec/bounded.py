@@ -195,8 +195,8 @@ def errors_of_bound(bounds: Bounds, true: Columns, decoded: Columns) -> dict[str
     >>> from utils.codec import Bounds, ErrorBound
     >>> jets = {name: np.array([10.0, 2000.0], np.float32) for name in ("m", "pt", "phi", "eta")}
     >>> bounds = Bounds(ErrorBound(), ErrorBound(0.01, 0.2), ErrorBound(), ErrorBound())
-    >>> errors_of_bound(bounds, jets, jets | {"pt": jets["pt"] + np.float32(0.1)})
-    {'pt': 0.5}
+    >>> errors_of_bound(bounds, jets, jets | {"pt": jets["pt"] + np.float32(0.125)})
+    {'pt': 0.625}
     """
     largest = {}
     for name in FEATURES:
@@ -207,9 +207,9 @@ def errors_of_bound(bounds: Bounds, true: Columns, decoded: Columns) -> dict[str
         for start in range(0, len(true[name]), BLOCK):
             x = true[name][start : start + BLOCK].astype(np.float64)
             error = absolute_error(name, x, decoded[name][start : start + BLOCK])
-            wrong = error > 0
-            if wrong.any():
-                share = max(share, float(np.max(error[wrong] / bound.at(x[wrong]))))
+            allowed = bound.at(x) if bound.relative else bound.absolute
+            parts = np.divide(error, allowed, out=np.zeros_like(error), where=error > 0)  # NaN is kept exactly
+            share = max(share, float(parts.max(initial=0.0)))
         largest[name] = round(share, 6)
     return largest
 
