@@ -27,6 +27,7 @@ from utils.files import (
     manage_folder,
     recorded_path,
     refuse_unrecorded,
+    remove_leftovers,
     require_clone,
     same_file,
 )
@@ -190,6 +191,7 @@ def run_notebooks(
     plots = folder / "plots" if plots is None else Path(plots)
     _refuse_outputs(notebooks, manage_folder(folder))
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder / "notebooks")
     outcomes = []
     with _Progress([len(_read(path).cells) for path in notebooks]) as progress:
         for path, parameters in notebooks.items():
