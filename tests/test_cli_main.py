@@ -206,6 +206,7 @@ def test_run_passes_typed_parameters_and_writes_the_report(
     notebook: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "my jets.root").touch()
     arguments = ["run", "notes.ipynb", "--output", "out", "--device", "cpu", "--dataset", "my jets.root"]
     assert main([*arguments, "-p", "rate", "1e-3"]) == 0
     output = capsys.readouterr().out
@@ -229,6 +230,10 @@ def test_run_of_a_failing_notebook_returns_1(tmp_path: Path, capsys: pytest.Capt
     [
         (["-p", "rtae", "1"], "no selected notebook has a parameter 'rtae'; did you mean 'rate'?"),
         (["-p", "profile", "quikc"], "no profile 'quikc'; there are quick, reference"),
+        (["-p", "rate", "fast"], "parameter rate: expected a number, found 'fast'"),
+        (["--device", "gpu0"], "unknown device 'gpu0'; expected cpu, cuda, cuda:0 or the like"),
+        (["--dataset", "embeded"], f"{Path('embeded').absolute()}: no such file"),
+        (["-p", "dataset", "3"], "parameter dataset: expected embedded, published, or files, found 3"),
         (["no such notebook"], "no notebook file and no beginning of a notebook's name: 'no such notebook'"),
     ],
 )

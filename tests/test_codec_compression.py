@@ -428,7 +428,7 @@ def test_command_line_compresses_and_gives_back(tmp_path: Path, capsys: pytest.C
     content = bytearray(Path(path).read_bytes())
     content[len(content) // 2] ^= 1
     Path(path).write_bytes(content)
-    assert main(["decompress", path, back]) == 2
+    assert main(["decompress", path, back, "--force"]) == 2
     assert "chunk_000000" in capsys.readouterr().err
     assert main(["compress", source, path, "--pt-error", "2"]) == 2
     assert 'expected "1%"' in capsys.readouterr().err

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from utils.files import REPOSITORY
+from utils.files import REPOSITORY, OutputError
 from utils.jets import feature_array, load_sample, missing_published
 from utils.metrics import evaluate
 from utils.networks import load_checkpoint
@@ -334,3 +334,43 @@ def test_a_file_that_is_no_notebook_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     with pytest.raises(ValueError, match=r"expected a file ending in \.ipynb"):
         find_notebooks([str(tmp_path / "a.txt")])
+
+
+def test_a_notebook_of_another_language_is_not_run(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "other.ipynb", "1 + 1")
+    content = json.loads(path.read_text())
+    content["metadata"]["kernelspec"] = {"name": "ir", "display_name": "R", "language": "R"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"other\.ipynb: a notebook in R; notebooks in Python are run"):
+        share_parameters([path], {}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("steps", "abc", "a whole number"),
+        ("seed", 1.5, "a whole number"),
+        ("rate", "fast", "a number"),
+        ("plain", 1, "true or false"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_before_anything_runs(
+    name: str, value: object, kind: str, tmp_path: Path
+) -> None:
+    declared = "steps = None\nseed = 0\nrate = 0.1\nplain = False"
+    path = write_notebook(tmp_path / "one.ipynb", parameters=declared)
+    with pytest.raises(ValueError, match=f"parameter {name}: expected {kind}, found {value!r}"):
+        share_parameters([path], {}, {name: value})
+    fitting = {"steps": 5, "seed": 1, "rate": 1, "plain": True}
+    assert share_parameters([path], {}, fitting) == {path: fitting}
+
+
+def test_a_second_run_replaces_the_first_and_not_what_was_edited_since(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "notes.ipynb", "1")
+    for _ in range(2):
+        (outcome,) = run_notebooks({path: {}}, tmp_path / "out")
+        assert outcome.error is None
+    outcome.executed.write_text("edited")
+    with pytest.raises(OutputError, match=r"notes\.ipynb: there already, and not as this project wrote it"):
+        run_notebooks({path: {}}, tmp_path / "out")
+    assert outcome.executed.read_text() == "edited"

@@ -142,6 +142,8 @@ class Reader:
 
     def __init__(self, path: str | Path, recover: bool = False):
         self.path = Path(path)
+        if self.path.exists() and not self.path.is_file():
+            raise ContainerError(f"{path}: not a file; expected one that `compressionhep compress` wrote")
         size = self.path.stat().st_size
         self._file = os.open(self.path, os.O_RDONLY)
         self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) if size else b""

@@ -8,6 +8,7 @@ import numpy as np
 
 from utils import networks
 from utils.codec.bounded import FIT_JETS, Arrays, BoundedScheme, Columns
+from utils.codec.bounds import Bounds
 from utils.codec.container import PLAIN
 from utils.codec.grids import GRID_LIMIT
 from utils.files import Json
@@ -35,6 +36,11 @@ class AutoencoderScheme:
     matrix: np.ndarray
     corrections: BoundedScheme | None = None
     refine: int = 0
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """What decoded jets are within; None without corrections."""
+        return None if self.corrections is None else self.corrections.bounds
 
     @property
     def guaranteed(self) -> bool:

@@ -1,6 +1,8 @@
 """Files to jet tables: one file, several or a pattern, whole or as a stream cut between events."""
 
 import glob
+import os
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -76,7 +78,10 @@ def iter_jets(
 
 
 def sample_files(path: Paths) -> list[str]:
-    """The files of a sample: a file, several, or what a glob pattern matches, sorted; JetError where there is none."""
+    """The files of a sample: a file, several, what a glob pattern matches, sorted, or the Parquet files of a folder.
+
+    JetError where there is none, and for what is no file, such as a pipe.
+    """
     if not isinstance(path, str | Path):
         files = [file for part in path for file in sample_files(part)]
         if not files:
@@ -86,15 +91,47 @@ def sample_files(path: Paths) -> list[str]:
     if is_remote(name):
         return _remote_files(name)
     if Path(name).is_dir():
+        if parts := _parquet_parts(name):
+            return parts
         raise JetError(f"{name}: a directory; give a file, several, or a pattern such as '{name.rstrip('/')}/*.root'")
-    if Path(name).exists():
+    if Path(name).is_file():
         return [name]
+    if Path(name).exists():
+        raise JetError(f"{name}: a pipe, a device or the like; jets are read from files")
     if not glob.has_magic(name):
         raise JetError(f"{name}: no such file")
-    files = sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())
+    fixed = pattern_root(name)
+    pattern = os.path.join(*map(glob.escape, fixed.parts), *Path(name).parts[len(fixed.parts) :])
+    files = sorted(file for file in glob.glob(pattern, recursive=True) if Path(file).is_file())
     if not files:
         raise JetError(f"{name}: no file matches this pattern")
     return files
+
+
+def pattern_root(pattern: str) -> Path:
+    """The fixed part of a glob pattern: its folders before the first that is a pattern and not the name of one there.
+
+    >>> pattern_root("data/run*/jets[0-9].root").as_posix()
+    'data'
+    """
+    parts = Path(pattern).parts
+    fixed = 0
+    while fixed < len(parts) and (not glob.has_magic(parts[fixed]) or Path(*parts[: fixed + 1]).is_dir()):
+        fixed += 1
+    return Path(*parts[:fixed])
+
+
+def _parquet_parts(folder: str) -> list[str]:
+    """The files of a sample that Dask or Spark wrote as a folder, in the order of their numbers; none of any other."""
+    files = [path for path in Path(folder).iterdir() if path.is_file() and not path.name.startswith(("_", "."))]
+    if not files or any(path.suffix not in (".parquet", ".pq") for path in files):
+        return []
+    return sorted(map(str, files), key=_natural)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that puts part.2 before part.10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _remote_files(name: str) -> list[str]:

@@ -145,7 +145,10 @@ def wrap_phi(phi: np.ndarray) -> np.ndarray:
 
 
 def select_jets(table: pd.DataFrame, pt_min: float | None = None, eta_max: float | None = None) -> pd.DataFrame:
-    """The jets with pt >= `pt_min` GeV and |eta| <= `eta_max`, and all events."""
+    """The jets with pt >= `pt_min` GeV and |eta| <= `eta_max`, and all events; JetError for a cut that is no number."""
+    for name, cut in (("pt_min", pt_min), ("eta_max", eta_max)):
+        if cut is not None and not 0 <= cut < np.inf:
+            raise JetError(f"{name}: expected a number that is not negative, found {cut}")
     keep = np.ones(len(table), dtype=bool)
     if pt_min is not None:
         keep &= table["pt"].to_numpy() >= pt_min

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from utils.files import atomic_path
+from utils.files import atomic_path, refuse_output
 from utils.jets import formats
 from utils.jets.checks import require_columns, require_usable
 from utils.jets.formats.note import NoteBuilder
-from utils.jets.read import iter_jets
+from utils.jets.read import iter_jets, sample_files
 from utils.jets.table import FEATURES, JetError, Paths, event_counts, number_of_events, select_jets, wrap_phi
 
 WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
@@ -21,8 +21,8 @@ WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
 def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *, keep_nonfinite: bool = False) -> None:
     """Write a jet table, or a stream of them such as `iter_jets` gives, in the format that the suffix of `path` names.
 
-    The file appears whole or not at all, and reads back bit for bit. JetError where the jets cannot be used, for NaN
-    and infinite values too unless they are to be kept (`keep_nonfinite`).
+    The file appears whole or not at all, and reads back bit for bit. JetError for another suffix, and
+    where the jets cannot be used, for NaN and infinite values too unless they are to be kept (`keep_nonfinite`).
 
     >>> from tempfile import TemporaryDirectory
     >>> from utils.jets import make_table, read_jets, write_jets
@@ -38,8 +38,7 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *
         raise JetError(
             f"{path}: no jets can be written as {suffix or 'a file without suffix'!r}; {', '.join(WRITTEN)} can"
         )
-    if path.is_dir():
-        raise JetError(f"{path}: a directory, expected the name of a file to write")
+    refuse_output(path)
     note = NoteBuilder(str(path))
     tables = _checked([table] if isinstance(table, pd.DataFrame) else table, note, keep_nonfinite)
     with atomic_path(path) as partial:
@@ -87,14 +86,16 @@ def convert_jets(
     """Stream jets from one file, or several, to another, keeping those with pt >= `pt_min` GeV and |eta| <= `eta_max`.
 
     Events that lose all their jets stay as events without jets. Returns the numbers of jets read, jets written, and
-    events.
+    events. OutputError where the target is one of the sources.
     """
+    files = sample_files(source)
+    refuse_output(target, files)
     jets = kept = events = 0
 
     def selected() -> Iterator[pd.DataFrame]:
         nonlocal jets, kept, events
         reading: dict[str, Any] = {"tree": tree, "collection": collection, "unit": unit, "entries": entries}
-        for table in iter_jets(source, progress=progress, **reading):
+        for table in iter_jets(files, progress=progress, **reading):
             chosen = select_jets(table, pt_min, eta_max)
             jets, kept, events = jets + len(table), kept + len(chosen), events + number_of_events(table)
             yield chosen
