@@ -1,6 +1,7 @@
 """Notebooks: finding them, sharing parameters among them, running them in batch with papermill."""
 
 import difflib
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
@@ -22,6 +24,9 @@ from utils.files import REPOSITORY
 from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
+
+INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
+"""matplotlib's backend whose figures show below the cell that made them."""
 
 Parameters = Mapping[str, object]
 """Values for a notebook's parameters, by name."""
@@ -89,9 +94,19 @@ def declared_parameters(path: Path) -> list[str]:
 
 def _read(path: Path) -> nbformat.NotebookNode:
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a notebook: {str(error)[:100]}") from error
+    language = _language(notebook.metadata)
+    if not language.casefold().startswith(("python", "ipython")):
+        raise ValueError(f"{path} is a notebook in {language}; only those in Python are run")
+    return notebook
+
+
+def _language(metadata: Mapping[str, Mapping[str, str]]) -> str:
+    """The language that a notebook says it is in, Python where it says none."""
+    kernel, info = metadata.get("kernelspec", {}), metadata.get("language_info", {})
+    return kernel.get("language") or info.get("name") or "python"
 
 
 def share_parameters(notebooks: Iterable[Path], common: Parameters, asked: Parameters) -> dict[Path, dict[str, object]]:
@@ -116,10 +131,15 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 class _OwnKernelManager(AsyncKernelManager):
-    """Starts kernels in the running interpreter, whatever kernels are registered on the machine."""
+    """Starts kernels in the running interpreter, whatever kernels are registered on the machine, and with matplotlib's
+    figures shown in the notebook, whatever MPLBACKEND says: batch systems set it to Agg, which shows none."""
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[])
+
+    async def start_kernel(self, **options: Any) -> None:
+        environment = {**os.environ, **(options.get("env") or {}), "MPLBACKEND": INLINE_BACKEND}
+        await super().start_kernel(**options | {"env": environment})
 
 
 def run_notebooks(
