@@ -42,6 +42,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.umask(umask)
         partial.chmod(0o666 & ~umask)
         partial.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk's own error names no file
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
