@@ -59,7 +59,7 @@ class Campaign:
         jets = sum(row["jets"] for row in done)
         worst: dict[str, dict[str, float]] = {}
         for row in self.rows:
-            for quantity, entry in (row["errors"] or {}).items():
+            for quantity, entry in ((row["jets"] and row["errors"]) or {}).items():
                 kept = worst.setdefault(quantity, {})
                 for key in ("max", "max_absolute"):
                     if key in entry:
@@ -257,7 +257,7 @@ def campaign_text(campaign: Campaign) -> str:
         lines += [f"ratio       {totals['ratio']:.2f}"]
     for quantity, worst in totals["worst"].items():
         absolute = f", {worst['max_absolute']:.3g} GeV" if "max_absolute" in worst else ""
-        relative = f"{100 * worst['max']:.3g}%" if "max_absolute" in worst and quantity != "eta" else None
+        relative = f"{100 * worst.get('max', 0):.3g}%" if "max_absolute" in worst and quantity != "eta" else None
         shown = (relative or f"{worst.get('max', 0):.3g}") + (absolute if relative else "")
         unit = " rad" if quantity == "phi" else ""
         lines.append(f"worst {quantity:5} {shown}{unit}")

@@ -118,10 +118,10 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
         keep = settings["keep_nonfinite"]
         tables = jets.iter_jets(files, keep_nonfinite=keep, progress=progress, **reading)
         report = codec.compress(tables, output, progress=progress, **settings)
-    click.echo(
-        f"{output}: {report['jets']} jets of {report['events']} events in {report['bytes']} bytes, "
-        f"{report['bytes_per_jet']:.3f} a jet, {report['ratio']:.2f} times smaller than float32"
-    )
+    text = f"{output}: {report['jets']} jets of {report['events']} events in {report['bytes']} bytes"
+    if report["jets"]:
+        text += f", {report['bytes_per_jet']:.3f} a jet, {report['ratio']:.2f} times smaller than float32"
+    click.echo(text)
 
 
 @click.command(short_help="the jets of a compressed file", epilog=MANY_FILES)

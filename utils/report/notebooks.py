@@ -25,8 +25,12 @@ from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
 
-INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
-"""matplotlib's backend whose figures show below the cell that made them."""
+KERNEL_ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:IProgress not found",  # of libraries that are imported
+}
+"""Figures show below the cell that made them, though batch systems set MPLBACKEND=Agg, which shows none; and pages are
+free of what libraries tell programmers."""
 
 Parameters = Mapping[str, object]
 """Values for a notebook's parameters, by name."""
@@ -131,15 +135,14 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 class _OwnKernelManager(AsyncKernelManager):
-    """Starts kernels in the running interpreter, whatever kernels are registered on the machine, and with matplotlib's
-    figures shown in the notebook, whatever MPLBACKEND says: batch systems set it to Agg, which shows none."""
+    """Starts kernels in the running interpreter, whatever kernels are registered on the machine, and in
+    `KERNEL_ENVIRONMENT`."""
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[])
 
     async def start_kernel(self, **options: Any) -> None:
-        environment = {**os.environ, **(options.get("env") or {}), "MPLBACKEND": INLINE_BACKEND}
-        await super().start_kernel(**options | {"env": environment})
+        await super().start_kernel(**options | {"env": dict(os.environ) | KERNEL_ENVIRONMENT})
 
 
 def run_notebooks(
