@@ -240,7 +240,7 @@ def test_figures_of_any_notebook_show_and_library_warnings_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    warn = "import warnings; warnings.warn('of a library', FutureWarning); warnings.warn('of mine')"
+    warn = "import warnings\nwarnings.warn('of a library', FutureWarning)\nwarnings.warn('of mine')"
     draw = "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()"
     (outcome,) = run_notebooks({write_notebook(tmp_path / "draws.ipynb", draw, warn): {}}, tmp_path / "out")
     assert pictures(outcome.executed) == 1
