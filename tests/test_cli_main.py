@@ -248,8 +248,8 @@ def test_a_batch_with_files_without_jets_ends_with_0(tmp_path: Path, capsys: pyt
         assert "files       3 (0 failed" in capsys.readouterr().out
     for name in ("jets", "back"):
         found = {path.stem: jets.read_jets(path) for path in (tmp_path / name).glob("*.parquet")}
-        events = {stem: (len(table), jets.number_of_events(table)) for stem, table in found.items()}
-        assert events == {"0": (0, 0), "5": (0, 5), "good": (2, 2)}
+        sizes = {stem: (len(table), jets.number_of_events(table)) for stem, table in found.items()}
+        assert sizes == {"0": (0, 0), "5": (0, 5), "good": (2, 2)}
     assert main(["compress", str(folder / "5.root"), str(tmp_path / "5.zarr.zip")]) == 0
     assert capsys.readouterr().out.startswith(f"{tmp_path / '5.zarr.zip'}: 0 jets of 5 events in ")
 
