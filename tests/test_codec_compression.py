@@ -91,14 +91,14 @@ def error_bounds(draw: st.DrawFn) -> Bounds:
     return Bounds(m, pt, ErrorBound(absolute=draw(absolute)), ErrorBound(absolute=draw(absolute)))
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(jet_tables(), error_bounds() | st.just(Bounds()))
 def test_any_jets_come_back_within_any_bounds_in_order(tmp_path: Path, table: pd.DataFrame, bounds: Bounds) -> None:
     compress(table, tmp_path / "jets.zarr.zip", bounds=bounds, chunk_jets=7, workers=1)
     assert_within(read_compressed(tmp_path / "jets.zarr.zip"), table, bounds)
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(jet_tables())
 def test_lossless_keeps_every_bit_of_any_jets(tmp_path: Path, table: pd.DataFrame) -> None:
     compress(table, tmp_path / "jets.zarr.zip", codec="lossless", chunk_jets=7, workers=1)
@@ -305,7 +305,7 @@ def small_file(tmp_path_factory) -> bytes:
     return path.read_bytes()
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_bit_gives_an_error_or_the_same_jets(tmp_path: Path, small_file: bytes, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(small_file) - 1))
@@ -388,7 +388,7 @@ def test_a_kill_in_the_middle_leaves_no_file(tmp_path: Path) -> None:
     folders = [str(folder) for folder in Path(__file__).parents[:2]]
     code = STREAM.format(folders=folders, path=str(path))
     with subprocess.Popen([sys.executable, "-c", code]) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 900
         while sum(file.stat().st_size for file in tmp_path.iterdir()) < 100_000:
             assert process.poll() is None
             assert time.monotonic() < deadline
