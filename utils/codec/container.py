@@ -130,14 +130,15 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is not None and self._zip.fp is not None:
+        if kind is not None:
             self._abandon()
 
     def _abandon(self) -> None:
         """Close the file without its directory: nobody needs that, and a full disk has no room for it."""
         file, self._zip.fp = self._zip.fp, None
-        with suppress(OSError):
-            file.close()
+        if file is not None:
+            with suppress(OSError):
+                file.close()
 
 
 class Reader:

@@ -141,7 +141,7 @@ class _OwnKernelManager(AsyncKernelManager):
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[])
 
-    async def start_kernel(self, **options: Any) -> None:
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         await super().start_kernel(**options | {"env": dict(os.environ) | KERNEL_ENVIRONMENT})
 
 
