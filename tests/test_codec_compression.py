@@ -397,23 +397,26 @@ def test_a_kill_in_the_middle_leaves_no_file(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_full_disk_is_an_error_and_leaves_no_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", [0, 50_000, 430_000])
+@pytest.mark.parametrize("suffix", [".zarr.zip", ".h5", ".root", ".parquet", ".csv"])
+def test_a_full_disk_is_an_error_and_leaves_no_file(suffix: str, room: int, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
-    table, path = tmp_path / "jets.parquet", tmp_path / "jets.zarr.zip"
-    write_jets(make_jets(30_000), table)
+    table, path = tmp_path / "in.parquet", tmp_path / f"jets{suffix}"
+    write_jets(make_jets(120_000), table)
 
     def small_disk() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    command = [sys.executable, "-m", "utils.cli", "compress", str(table), str(path)]
+    command = [sys.executable, "-m", "utils.cli", "compress" if suffix == ".zarr.zip" else "convert", table, path]
     result = subprocess.run(
         command, preexec_fn=small_disk, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False
     )
     assert result.returncode == 2
     assert result.stderr.startswith("compressionhep: error: ")
+    assert str(path) in result.stderr
     assert result.stderr.count("\n") == 1
-    assert os.listdir(tmp_path) == ["jets.parquet"]
+    assert os.listdir(tmp_path) == ["in.parquet"]
 
 
 def test_command_line_compresses_and_gives_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

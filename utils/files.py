@@ -101,6 +101,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         partial.chmod(_permissions(path))
         partial.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk's own error names no file
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

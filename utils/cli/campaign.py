@@ -60,7 +60,7 @@ class Campaign:
         jets = sum(row["jets"] for row in done)
         worst: dict[str, dict[str, float]] = {}
         for row in self.rows:
-            for quantity, entry in (row["errors"] or {}).items():
+            for quantity, entry in ((row["jets"] and row["errors"]) or {}).items():
                 kept = worst.setdefault(quantity, {})
                 for key in ("max", "max_absolute"):
                     if key in entry:

@@ -128,13 +128,11 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
         tables = jets.iter_jets(files, keep_nonfinite=keep, progress=progress, **reading)
         report = codec.compress(tables, output, progress=progress, **settings)
     number = report["jets"]
-    click.echo(
-        f"{output}: {number} jets of {report['events']} events in {report['bytes']} bytes, "
-        f"{report['bytes_per_jet']:.3f} a jet"
-    )
-    click.echo(f"jets: {size_text(number, report['bytes'])}")
-    shares = report["errors_of_bound"]
-    click.echo(bounds_text(number, shares) if shares is not None else "\n".join(errors_lines(report["errors"])))
+    click.echo(f"{output}: {number} jets of {report['events']} events in {report['bytes']} bytes")
+    if number:
+        click.echo(f"{report['bytes_per_jet']:.3f} bytes a jet; {size_text(number, report['bytes'])}")
+        shares = report["errors_of_bound"]
+        click.echo(bounds_text(number, shares) if shares is not None else "\n".join(errors_lines(report["errors"])))
     if outside := report.get("outside_training_range"):
         click.echo(f"compressionhep: note: {outside_text(', '.join(files), number, outside)}", err=True)
 

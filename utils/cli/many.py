@@ -35,7 +35,7 @@ def run_many(
         click.echo(f"compressionhep: lost: {line}", err=True)
     click.echo(campaign_text(campaign))
     together = {"resolution": campaign.resolution()} if operation == "evaluate" else {}
-    if together and campaign.rows:
+    if together and campaign.totals["jets"]:
         click.echo(resolution_text(together["resolution"]))
     if json_path is not None:
         write_json(json_path, campaign.to_dict() | together)

@@ -12,7 +12,7 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from utils.jets.blocks import EventBlock, read_blocks
 from utils.jets.checks import EventNumbers, find_problems, refuse_jets
@@ -56,10 +56,10 @@ def iter_jets(
     """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
 
     See `read_jets` for the arguments. Events without jets are in `attrs["empty_events"]` of the table that holds
-    their neighbours. Every value of a table is checked before it is yielded, NaN and infinite ones being refused
-    unless they are to be kept (`keep_nonfinite`); what needs the whole file (no jets at all,
-    an event number that turns up again) is raised at the end of the stream. `entries` (first, last + 1) limits one
-    ROOT file with an entry an event to those.
+    their neighbours; a sample without any jets is one table without rows. Every value of a table is checked before it
+    is yielded, NaN and infinite ones being refused unless they are to be kept (`keep_nonfinite`); what needs the whole
+    file (an event number that turns up again) is raised at the end of the stream. `entries` (first, last + 1) limits
+    one ROOT file with an entry an event to those.
     """
     if unit is not None and unit not in PER_GEV:
         raise JetError(f"unknown unit {unit!r}; known: {', '.join(PER_GEV)}")
@@ -74,7 +74,7 @@ def iter_jets(
     with tqdm(total=total, desc="reading", unit_scale=True, disable=not progress) as bar:
         first = entries[0] if entries else 0
         blocks = _checked_blocks(sources, keep_numbers, unit, keep_nonfinite, bar.update, first)
-        yield from _chunks(blocks, chunk_jets, listing((source.name for source in sources), 3))
+        yield from _chunks(blocks, chunk_jets)
 
 
 def sample_files(path: Paths) -> list[str]:
@@ -183,8 +183,11 @@ def _checked_blocks(
         seen.require_distinct(source.name)
 
 
-def _chunks(blocks: Iterator[EventBlock], chunk_jets: int, name: str) -> Iterator[pd.DataFrame]:
-    """Cut a stream behind the first event that fills a chunk; events without jets stay with the jets before them."""
+def _chunks(blocks: Iterator[EventBlock], chunk_jets: int) -> Iterator[pd.DataFrame]:
+    """Cut a stream behind the first event that fills a chunk; events without jets stay with the jets before them.
+
+    There is always a chunk, if without jets.
+    """
     held: list[EventBlock] = []
     jets = 0
     for block in blocks:
@@ -203,10 +206,7 @@ def _chunks(blocks: Iterator[EventBlock], chunk_jets: int, name: str) -> Iterato
                 first, start = cut, int(ends[cut - 1])
             held = [_part(merged, first, len(ends), start, int(ends[-1]))]
             jets -= start
-    if jets == 0:
-        events = sum(len(block.counts) for block in held)
-        raise JetError(f"{name}: no jets, in {events} events")
-    yield _table(_merge(held))
+    yield _table(_merge(held)) if held else make_table([], [], [], [])
 
 
 def _merge(blocks: list[EventBlock]) -> EventBlock:

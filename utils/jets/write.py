@@ -12,7 +12,16 @@ from utils.jets import formats
 from utils.jets.checks import require_columns, require_usable
 from utils.jets.formats.note import NoteBuilder
 from utils.jets.read import iter_jets, sample_files
-from utils.jets.table import FEATURES, JetError, Paths, event_counts, number_of_events, select_jets, wrap_phi
+from utils.jets.table import (
+    FEATURES,
+    JetError,
+    Paths,
+    event_counts,
+    make_table,
+    number_of_events,
+    select_jets,
+    wrap_phi,
+)
 
 WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
 """Suffixes of the files that can be written."""
@@ -21,8 +30,9 @@ WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
 def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *, keep_nonfinite: bool = False) -> None:
     """Write a jet table, or a stream of them such as `iter_jets` gives, in the format that the suffix of `path` names.
 
-    The file appears whole or not at all, and reads back bit for bit. JetError for another suffix, and
-    where the jets cannot be used, for NaN and infinite values too unless they are to be kept (`keep_nonfinite`).
+    The file appears whole or not at all, and reads back bit for bit; without jets it is an empty one. JetError for
+    another suffix, and where the jets cannot be used, for NaN and infinite values too unless they are to be kept
+    (`keep_nonfinite`).
 
     >>> from tempfile import TemporaryDirectory
     >>> from utils.jets import make_table, read_jets, write_jets
@@ -56,7 +66,9 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *
 def _checked(tables: Iterable[pd.DataFrame], note: NoteBuilder, keep_nonfinite: bool) -> Iterator[pd.DataFrame]:
     """Chunks that can be written, with phi within +-pi; at the end, whether they make a table together."""
     source = f"jets for {note.name}"
+    written = False
     for table in tables:
+        written = True
         require_columns(table, source)
         require_usable(table, source, note.digest.jets, keep_nonfinite)
         phi = wrap_phi(table["phi"].to_numpy())
@@ -66,8 +78,8 @@ def _checked(tables: Iterable[pd.DataFrame], note: NoteBuilder, keep_nonfinite: 
         note.digest.update([table[name].to_numpy() for name in FEATURES], numbers, counts)
         note.numbers.add(numbers)
         yield table
-    if note.digest.jets == 0:
-        raise JetError(f"{source}: no jets")
+    if not written:
+        yield make_table([], [], [], [])
     note.numbers.require_distinct(source)
 
 

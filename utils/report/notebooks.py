@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import os
 import shutil
 import sys
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
@@ -34,6 +36,13 @@ from utils.files import (
 from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
+
+KERNEL_ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:IProgress not found",  # of libraries that are imported
+}
+"""Figures show below the cell that made them, though batch systems set MPLBACKEND=Agg, which shows none; and pages are
+free of what libraries tell programmers."""
 
 Parameters = Mapping[str, object]
 """Values for a notebook's parameters, by name."""
@@ -109,11 +118,16 @@ def _read(path: Path) -> nbformat.NotebookNode:
         notebook = nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a notebook: {str(error)[:100]}") from error
-    metadata = notebook.metadata
-    for language in (metadata.get("kernelspec", {}).get("language"), metadata.get("language_info", {}).get("name")):
-        if language and language.lower() not in ("python", "ipython"):
-            raise ValueError(f"{path}: a notebook in {language}; notebooks in Python are run")
+    language = _language(notebook.metadata)
+    if not language.casefold().startswith(("python", "ipython")):
+        raise ValueError(f"{path} is a notebook in {language}; only those in Python are run")
     return notebook
+
+
+def _language(metadata: Mapping[str, Mapping[str, str]]) -> str:
+    """The language that a notebook says it is in, Python where it says none."""
+    kernel, info = metadata.get("kernelspec", {}), metadata.get("language_info", {})
+    return kernel.get("language") or info.get("name") or "python"
 
 
 def share_parameters(notebooks: Iterable[Path], common: Parameters, asked: Parameters) -> dict[Path, dict[str, object]]:
@@ -172,10 +186,14 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 class _OwnKernelManager(AsyncKernelManager):
-    """Starts kernels in the running interpreter, whatever kernels are registered on the machine."""
+    """Starts kernels in the running interpreter, whatever kernels are registered on the machine, and in
+    `KERNEL_ENVIRONMENT`."""
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[])
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        await super().start_kernel(**options | {"env": dict(os.environ) | KERNEL_ENVIRONMENT})
 
 
 def run_notebooks(
