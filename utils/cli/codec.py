@@ -128,9 +128,10 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
         tables = jets.iter_jets(files, keep_nonfinite=keep, progress=progress, **reading)
         report = codec.compress(tables, output, progress=progress, **settings)
     number = report["jets"]
-    click.echo(f"{output}: {number} jets of {report['events']} events in {report['bytes']} bytes")
+    each = f", {report['bytes_per_jet']:.3f} a jet" if number else ""
+    click.echo(f"{output}: {number} jets of {report['events']} events in {report['bytes']} bytes{each}")
     if number:
-        click.echo(f"{report['bytes_per_jet']:.3f} bytes a jet; {size_text(number, report['bytes'])}")
+        click.echo(f"jets: {size_text(number, report['bytes'])}")
         shares = report["errors_of_bound"]
         click.echo(bounds_text(number, shares) if shares is not None else "\n".join(errors_lines(report["errors"])))
     if outside := report.get("outside_training_range"):
