@@ -19,14 +19,14 @@ help:
 	@echo "make clean      remove .venv and runs"
 
 run: $(INSTALLED)
-	@$(VENV) -m utils.cli run --profile quick
+	@$(VENV) -m compressionhep run --profile quick
 
 test: $(INSTALLED)
 	@$(VENV) -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 reference: $(INSTALLED)
-	@$(VENV) -m utils.cli run --profile reference
-	@$(VENV) -m utils.cli tables README.md
+	@$(VENV) -m compressionhep run --profile reference
+	@$(VENV) -m compressionhep tables README.md
 
 notebook: $(INSTALLED)
 	@cd CompressionHEP && ../$(VENV) -m jupyterlab $(LAB)

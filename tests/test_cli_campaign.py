@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -18,10 +19,10 @@ import uproot
 from distributed import LocalCluster
 
 from utils import cluster
-from utils.cli import RECORDS, is_folder, main, run_campaign
+from utils.cli import is_folder, main, run_campaign
 from utils.cluster import ClusterError, connect, run_tasks
 from utils.codec import compress, inspect, read_compressed
-from utils.files import PARTIAL, remove_leftovers, sha256_of
+from utils.files import PARTIAL, RECORDS, remove_leftovers, sha256_of
 from utils.jets import FEATURES, JetError, event_counts, make_table, read_jets, write_jets
 from utils.metrics import StreamingResolution
 from utils.networks import VARIANTS, Autoencoder, Checkpoint, CustomNormalization, save_checkpoint
@@ -125,7 +126,7 @@ def test_a_failing_file_is_named_and_the_others_finish(data, expected, scheduler
     assert not (out / "bad.zarr.zip").exists()
 
 
-def test_what_changed_or_was_damaged_is_done_again(scheduler, tmp_path):
+def test_what_changed_or_is_missing_is_done_again_and_what_was_damaged_is_kept(scheduler, tmp_path):
     source, out = tmp_path / "jets.csv", tmp_path / "out"
     write_jets(make_jets(1), source)
 
@@ -143,10 +144,12 @@ def test_what_changed_or_was_damaged_is_done_again(scheduler, tmp_path):
     assert states(codec="lossless") == ["done"]
     output = out / "jets.zarr.zip"
     output.write_bytes(output.read_bytes()[:-10])
-    assert states(codec="lossless") == ["done"]
-    assert inspect(output)["jets"] == JETS
+    options: dict[str, Any] = {"suffix": ".zarr.zip", "scheduler": scheduler, "progress": False}
+    (error,) = run_campaign("compress", str(source), out, {"codec": "lossless"}, **options).failures.values()
+    assert error.startswith(f"{output}: there already, and not as this project wrote it")
     output.unlink()
     assert states(codec="lossless") == ["done"]
+    assert inspect(output)["jets"] == JETS
 
 
 def test_two_runs_at_once_do_not_harm_each_other(data, expected, tmp_path):
@@ -210,7 +213,7 @@ def test_outputs_that_would_collide_are_refused(data, tmp_path):
         write_jets(make_jets(1, 100), tmp_path / f"jets{suffix}")
     with pytest.raises(JetError, match=r"jets.csv and .*jets.root would both become"):
         run_campaign("compress", f"{tmp_path}/jets.*", tmp_path / "out", {}, suffix=".zarr.zip")
-    with pytest.raises(JetError, match=r"jets.csv: would be replaced by its own output"):
+    with pytest.raises(JetError, match=r"jets.csv: would be replaced by the output"):
         run_campaign("convert", f"{tmp_path}/jets.csv", tmp_path, {"pt_min": 60.0}, suffix=".csv")
     with pytest.raises(JetError, match="no file matches"):
         run_campaign("compress", f"{tmp_path}/nothing*", tmp_path / "out", {}, suffix=".zarr.zip")

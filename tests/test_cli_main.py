@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
+import h5py
 import nbformat
+import numpy as np
 import pytest
+import uproot
 from nbformat.v4 import new_code_cell, new_notebook
 
 from utils import __version__, jets, report, study, training
@@ -154,6 +158,103 @@ def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert capsys.readouterr().err.endswith("compressionhep: interrupted\n")
 
 
+def test_what_nobody_foresaw_is_one_line_and_its_traceback_on_request(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(folder: object) -> None:
+        raise KeyError("two\nlines")
+
+    monkeypatch.setattr(jets, "fetch_published", broken)
+    assert main(["fetch"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("compressionhep: error: KeyError: 'two\\nlines' (a fault of the program; ")
+    assert error.count("\n") == 1
+    monkeypatch.setenv("COMPRESSIONHEP_TRACEBACK", "1")
+    assert main(["fetch"]) == 1
+    assert capsys.readouterr().err.startswith("Traceback (most recent call last):")
+
+
+def write_unknown_filter(path: Path) -> None:
+    """A dataset that was compressed by a filter of which there is no plugin."""
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_chunk((4,))
+    settings.set_filter(32001, h5py.h5z.FLAG_OPTIONAL, (2, 2, 4, 16))
+    with h5py.File(path, "w") as file:
+        for name in (b"m", b"pt", b"phi", b"eta"):
+            space = h5py.h5s.create_simple((4,))
+            dataset = h5py.h5d.create(file.id, name, h5py.h5t.NATIVE_FLOAT, space, settings)
+            dataset.write_direct_chunk((0,), b"\x02\x01" + 14 * b"\0")
+
+
+def write_lists(path: Path, events: int) -> None:
+    """A tree of events without jets."""
+    jets_type = ak.types.ListType(
+        ak.types.RecordType([ak.types.NumpyType("float32")] * 4, ["pt", "eta", "phi", "mass"])
+    )
+    with uproot.recreate(path) as file:
+        tree = file.mktree("Events", {"event": "int64", "Jet": jets_type})
+        if events:
+            empty = ak.zip({name: np.empty(0, np.float32) for name in ("pt", "eta", "phi", "mass")})
+            tree.extend({"event": np.arange(events), "Jet": ak.unflatten(empty, np.zeros(events, np.int64))})
+
+
+TABLE = "m,pt,phi,eta\n5,50,0.1,0.2\n6,60,0.1,0.2\n"
+INPUTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no events.root": (lambda path: write_lists(path, 0), ""),
+    "events without jets.root": (lambda path: write_lists(path, 5), ""),
+    "header alone.csv": (lambda path: path.write_text("m,pt,phi,eta\n"), ""),
+    "carriage returns.csv": (lambda path: path.write_bytes(TABLE.replace("\n", "\r").encode()), ""),
+    "no number.csv": (lambda path: path.write_text(TABLE + "N/A,1,2,3\n-,1,2,3\n"), "line 4: m: expected a number"),
+    "too few fields.csv": (lambda path: path.write_text(TABLE + "1,2\n"), "line 4: 2 fields, expected 4"),
+    "no end of a quote.csv": (lambda path: path.write_text('"m,pt' + 200_000 * "x"), "expected a header"),
+    "a zero byte.csv": (lambda path: path.write_bytes(TABLE.encode() + b"1,\0,3,4\n"), "its suffix says text"),
+    "Latin.csv": (lambda path: path.write_bytes(TABLE.encode() + b"1,\xe9,3,4\n"), "line 4: not text in UTF-8"),
+    "nothing.parquet": (lambda path: path.write_bytes(b""), "an empty file"),
+    "a page.root": (lambda path: path.write_text("<html>not found</html>"), "an HTML or XML page"),
+    "half.root": (lambda path: path.write_bytes(b"root" + 200 * b"\1"), "truncated or damaged"),
+    "half.h5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + 200 * b"\1"), "truncated or damaged"),
+    "half.parquet": (lambda path: path.write_bytes(b"PAR1" + 200 * b"\1"), "truncated or damaged"),
+    "filter.h5": (write_unknown_filter, "filter.h5: "),
+    "a folder.root": (lambda path: path.mkdir(), "a directory"),
+    "missing.root": (lambda path: None, "no such file"),
+}
+"""Files by name: how they are made, and what is said of those that can't be read."""
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_command_ends_with_0_or_with_2_and_one_line(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make, message = INPUTS[name]
+    source = tmp_path / name
+    make(source)
+    for command, *output in (["info"], ["convert", "out.parquet"], ["compress", "out.zarr.zip"]):
+        code = main([command, str(source), *(str(tmp_path / output_name) for output_name in output)])
+        lines = [line for line in capfd.readouterr().err.splitlines() if ": note: " not in line]
+        assert code == (2 if message else 0), command
+        assert len(lines) == (1 if message else 0), command
+        assert all(line.startswith("compressionhep: error: ") and message in line for line in lines), lines
+        assert all((tmp_path / output_name).exists() == (not message) for output_name in output), command
+
+
+def test_a_batch_with_files_without_jets_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for events in (0, 5):
+        write_lists(folder / f"{events}.root", events)
+    (folder / "good.csv").write_text(TABLE)
+    steps = (["convert", "in/*", "jets/"], ["compress", "in/*", "small/"], ["decompress", "small/*.zip", "back/"])
+    for command, files, output in steps:
+        assert main([command, str(tmp_path / files), f"{tmp_path / output}/", "--workers", "1"]) == 0
+        assert "files       3 (0 failed" in capsys.readouterr().out
+    for name in ("jets", "back"):
+        found = {path.stem: jets.read_jets(path) for path in (tmp_path / name).glob("*.parquet")}
+        sizes = {stem: (len(table), jets.number_of_events(table)) for stem, table in found.items()}
+        assert sizes == {"0": (0, 0), "5": (0, 5), "good": (2, 2)}
+    assert main(["compress", str(folder / "5.root"), str(tmp_path / "5.zarr.zip")]) == 0
+    assert capsys.readouterr().out.startswith(f"{tmp_path / '5.zarr.zip'}: 0 jets of 5 events in ")
+
+
 def test_warnings_are_notes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(jets, "fetch_published", lambda folder: warnings.warn("mind the gap", stacklevel=1) or {})
     assert main(["fetch"]) == 0
@@ -207,6 +308,7 @@ def test_run_passes_typed_parameters_and_writes_the_report(
     notebook: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "my jets.root").touch()
     arguments = ["run", "notes.ipynb", "--output", "out", "--device", "cpu", "--dataset", "my jets.root"]
     assert main([*arguments, "-p", "rate", "1e-3"]) == 0
     output = capsys.readouterr().out
@@ -230,6 +332,10 @@ def test_run_of_a_failing_notebook_returns_1(tmp_path: Path, capsys: pytest.Capt
     [
         (["-p", "rtae", "1"], "no selected notebook has a parameter 'rtae'; did you mean 'rate'?"),
         (["-p", "profile", "quikc"], "no profile 'quikc'; there are quick, reference"),
+        (["-p", "rate", "fast"], "parameter rate: expected a number, found 'fast'"),
+        (["--device", "gpu0"], "unknown device 'gpu0'; expected cpu, cuda, cuda:0 or the like"),
+        (["--dataset", "embeded"], f"{Path('embeded').absolute()}: no such file"),
+        (["-p", "dataset", "3"], "parameter dataset: expected embedded, published, or files, found 3"),
         (["no such notebook"], "no notebook file and no beginning of a notebook's name: 'no such notebook'"),
     ],
 )

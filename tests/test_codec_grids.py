@@ -127,6 +127,7 @@ def test_integers_beyond_the_range_are_clipped_not_wrapped():
 def test_steps_leave_room_for_the_rounding_to_float32_and_no_more(name, bound):
     allowed = ErrorBound(bound) if name in ("m", "pt") else ErrorBound(absolute=bound)
     grid = BoundedScheme.of(Bounds(**{name: allowed})).grids[name]
+    assert grid is not None
     low, high = {"m": (0.1, 500), "pt": (20, 2000), "phi": (-3.1415, 3.1415), "eta": (-7.9, 7.9)}[name]
     true = np.random.default_rng(0).uniform(low, high, 20_000).astype(np.float32)
     integers = to_integers(grid, true)

@@ -80,6 +80,6 @@ def test_the_training_jets_are_inside_their_own_range_ends_included(tmp_path: Pa
 def test_latents_have_one_to_twenty_four_bits(checkpoint) -> None:
     for bits in (1, 24):
         check_settings("autoencoder", model=checkpoint, latent_bits=bits)
-    for bits in (0.5, 24.5):
-        with pytest.raises(ValueError, match=f"latent bits must lie in 1..24, found {bits}"):
-            check_settings("autoencoder", model=checkpoint, latent_bits=bits)
+    for beyond in (0.5, 24.5):
+        with pytest.raises(ValueError, match=f"latent bits must lie in 1..24, found {beyond}"):
+            check_settings("autoencoder", model=checkpoint, latent_bits=beyond)

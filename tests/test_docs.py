@@ -3,20 +3,27 @@
 import ast
 import importlib
 import re
+import shlex
 from pathlib import Path
 
+import awkward as ak
 import click
+import numpy as np
 import pytest
+import uproot
 
+from utils.cli import main
 from utils.cli.main import commands
 from utils.files import REPOSITORY
+from utils.jets import make_table, read_jets, write_jets
 
 PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "utils/README.md")]
 PAGES += [REPOSITORY / folder / "README.md" for folder in ("datasets", "models", "plots")]
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)\n```", page.read_text(), re.DOTALL)
+    found = re.findall(r"^```(\w*)\n(.*?)\n```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [block for name, block in found if name == language]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
@@ -41,8 +48,52 @@ def test_names_of_python_examples_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_commands_and_their_options_exist(page: Path) -> None:
     text = "\n".join(blocks(page, ""))
-    for line in re.findall(r"^(?:compressionhep|.*-m utils\.cli) (.*)$", text, re.MULTILINE):
+    for line in re.findall(r"^(?:compressionhep|.*-m compressionhep) (.*)$", text, re.MULTILINE):
         words = line.split(" #")[0].split()
         command = commands.commands[words[0]]
         known = {name for option in command.params if isinstance(option, click.Option) for name in option.opts}
         assert {word for word in words[1:] if word.startswith("-")} - known == set(), line
+
+
+@pytest.fixture
+def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that holds nothing but the files that README's examples read, small ones."""
+    rng = np.random.default_rng(0)
+    columns = rng.gamma(2, 4, 300), 20 + rng.exponential(60, 300), rng.uniform(-3, 3, 300), rng.uniform(-2.5, 2.5, 300)
+    table = make_table(*columns, np.arange(300) // 3)
+    write_jets(table, tmp_path / "jets.root")
+    for name in ("a", "b/c"):
+        write_jets(table, tmp_path / "data" / f"{name}.root")
+    lists = {name: ak.unflatten(table[name].to_numpy(), 3) for name in ("pt", "eta", "phi")}
+    lists["mass"] = ak.unflatten(table["m"].to_numpy(), 3)
+    with uproot.recreate(tmp_path / "nano.root") as file:
+        file["Events"] = {"Jet": ak.zip(lists), "FatJet": ak.zip(lists)}
+    (tmp_path / "models").symlink_to(REPOSITORY / "models")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_examples_of_the_readme_work_one_after_the_other_in_an_empty_folder(
+    user_folder: Path, scheduler: str
+) -> None:
+    ran = []
+    for line in re.findall(r"^compressionhep (.*)$", "\n".join(blocks(REPOSITORY / "README.md", "")), re.MULTILINE):
+        words = shlex.split(line, comments=True)
+        if words[0] not in ("info", "convert", "compress", "decompress") or "--scheduler" in words:
+            continue
+        if any(word.endswith("/") for word in words):
+            words += ["--scheduler", scheduler]
+        assert main(words) == 0, line
+        ran.append(words[0])
+    assert ran.count("compress") == 3
+    assert {"info", "convert", "decompress"} <= set(ran)
+    assert len(read_jets("back/b/c.root")) == 300
+    assert main(["simulate", "--help"]) == 0
+
+
+def test_the_python_example_of_the_readme_works(user_folder: Path) -> None:
+    (example,) = blocks(REPOSITORY / "README.md", "python")
+    names: dict = {}
+    exec(example, names)
+    assert names["latents"].shape == (300, 3)
+    assert names["back"].shape == (300, 4)

@@ -113,7 +113,8 @@ def test_the_trigger_asks_for_a_central_jet_above_its_threshold_after_smearing(c
 
 def test_a_passing_event_keeps_its_jets_by_falling_pt_down_to_the_smallest(calorimeter: Calorimeter) -> None:
     places = {
-        tower_at(eta, phi): pt for eta, phi, pt in ((0.05, 0.3, 50), (-3.85, -2, 200), (1.15, 2, 180), (2, -1, 19))
+        tower_at(eta, phi): pt
+        for eta, phi, pt in ((0.05, 0.3, 50.0), (-3.85, -2, 200.0), (1.15, 2, 180.0), (2, -1, 19.0))
     }
     event, _, pt, phi, eta = cluster(calorimeter, [1.0], places)
     assert event.tolist() == [0, 0, 0]

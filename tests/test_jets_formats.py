@@ -3,6 +3,7 @@
 import gzip
 import os
 import re
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import uproot
+from fsspec.implementations.memory import MemoryFile
 
 from tests.fuzz_inputs import FORMATS, damage, example_table, outcome_of, write_event_lines, write_rntuple, write_ttree
 from utils.cli import main
@@ -357,13 +359,49 @@ def test_remote_files_are_read_through_fsspec(suffix: str, tmp_path: Path) -> No
 # What is refused
 
 
+def test_text_is_read_in_the_thread_that_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread would go on reading behind an error, and abort the process where that ends meanwhile."""
+    rows = [f"{event},5,50,0.1,0.2\n" for event in range(300_000)]
+    with fsspec.open("memory://jets/long.csv", "wb") as file:
+        file.write((HEADER + "".join(rows) + "1,-,50,0,0\n").encode())
+    readers = set()
+    read = MemoryFile.read
+
+    def watched(file: MemoryFile, *size: int) -> bytes:
+        readers.add(threading.get_ident())
+        return read(file, *size)
+
+    monkeypatch.setattr(MemoryFile, "read", watched)
+    with pytest.raises(JetError, match="line 300002: m: expected a number, found '-'"):
+        read_jets("memory://jets/long.csv")
+    assert readers == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_may_end_as_any_system_ends_them(end: str, tmp_path: Path) -> None:
+    (tmp_path / "jets.csv").write_bytes((HEADER + "1,5,50,0.1,0.2\n2,6,60,0.1,0.2\n").replace("\n", end).encode())
+    assert read_jets(tmp_path / "jets.csv")["m"].tolist() == [5, 6]
+    (tmp_path / "bad.csv").write_bytes((HEADER + "1,5,50,0.1,0.2\n2,6,-,0.1,0.2\n").replace("\n", end).encode())
+    with pytest.raises(JetError, match="line 3: pt: expected a number, found '-'"):
+        read_jets(tmp_path / "bad.csv")
+    line = "1;process;2.4e-05;832841;-1.2;j,80000,50000,0.2,0.1;"
+    (tmp_path / "lines.csv").write_bytes(f"{line}{end}{line}{end}".encode())
+    assert read_jets(tmp_path / "lines.csv")["pt"].tolist() == [50, 50]
+
+
+def test_lines_that_end_with_carriage_returns_are_read_in_blocks(tmp_path: Path) -> None:
+    rows = "\r".join(f"{event},5,50,0.1,0.2" for event in range(300_000))
+    (tmp_path / "jets.csv").write_text(f"event,m,pt,phi,eta\r{rows}\r")
+    assert read_jets(tmp_path / "jets.csv")["event"].tolist() == list(range(300_000))
+
+
 HEADER = "event,m,pt,phi,eta\n"
 BAD_TEXT = {
     "missing columns": (
         "event,pt,eta\n1,20,0\n",
         "missing columns phi, m, beside pt, eta; .* those there are: event, pt, eta",
     ),
-    "no jets": (HEADER, "no jets, in 0 events"),
+    "a quote without end": ('event,m,pt,phi,"eta' + 200_000 * "a", "line 1: expected a header"),
     "no header": ("1,2,3\n", "line 1: expected a header"),
     "doubled column": ("m,pt,pt,phi,eta\n1,2,3,4,5\n", "line 1: columns named twice: pt"),
     "NaN": (

@@ -19,12 +19,14 @@ from utils.jets import (
     cut_table,
     event_counts,
     find_problems,
+    format_summary,
     iter_jets,
     make_table,
     number_of_events,
     open_source,
     read_jets,
     select_jets,
+    summarize_jets,
     validate_jets,
     wrap_angle,
     wrap_phi,
@@ -253,9 +255,26 @@ def test_a_cut_keeps_events_that_lose_their_jets(tmp_path: Path) -> None:
     write_jets(small_table(), tmp_path / "in.root")
     assert convert_jets(tmp_path / "in.root", tmp_path / "out.csv", pt_min=30, eta_max=2.5) == (4, 2, 6)
     assert same_jets(read_jets(tmp_path / "out.csv"), chosen)
-    with pytest.raises(JetError, match="no jets"):
-        convert_jets(tmp_path / "in.root", tmp_path / "none.csv", pt_min=1000)
-    assert not (tmp_path / "none.csv").exists()
+    assert convert_jets(tmp_path / "in.root", tmp_path / "none.csv", pt_min=1000) == (4, 0, 6)
+    assert number_of_events(read_jets(tmp_path / "none.csv")) == 6
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("empty_events", [[], [7, 8, 9]], ids=["no events", "events without jets"])
+def test_a_file_without_jets_reads_back_as_it_was_written(suffix: str, empty_events: list[int], tmp_path: Path) -> None:
+    table = make_table([], [], [], [], [], empty_events)
+    write_jets(table, tmp_path / f"jets{suffix}")
+    found = read_jets(tmp_path / f"jets{suffix}")
+    assert (len(found), found.attrs) == (0, table.attrs)
+    assert found.dtypes.equals(table.dtypes)
+    summary = summarize_jets(tmp_path / f"jets{suffix}")
+    assert (summary["jets"], summary["events"], summary["refused"]) == (0, len(empty_events), {})
+    assert "no jets: a valid file" in format_summary(summary)
+
+
+def test_a_stream_of_no_tables_is_a_file_without_jets(tmp_path: Path) -> None:
+    write_jets(iter(()), tmp_path / "jets.csv")
+    assert len(read_jets(tmp_path / "jets.csv")) == 0
 
 
 def events_of(table: pd.DataFrame) -> list[int]:

@@ -103,7 +103,7 @@ def test_a_unit_is_decided_once_for_all_files_of_a_sample(
     lines = [line for line in capsys.readouterr().err.splitlines() if "reading" in line]
     assert len(lines) == 1
     assert lines[0].startswith(
-        f"compressionhep: reading {files[0]}, {files[1]}: CSV, columns pt, eta, phi, m, unit MeV ("
+        f"compressionhep: note: reading {files[0]}, {files[1]}: CSV, columns pt, eta, phi, m, unit MeV ("
     )
     assert read_jets(tmp_path / "out" / "tiny.parquet")["pt"].tolist() == pytest.approx([1.85])
 
@@ -116,8 +116,8 @@ def test_one_jet_that_does_not_tell_its_unit_asks_for_it(tmp_path: Path, capsys:
         assert summarize_jets(tmp_path / "a.csv")["files"][0]["unit"] == unit
         assert read_jets(tmp_path / "a.csv")["pt"].tolist() == pytest.approx([45])
     (tmp_path / "a.csv").write_text("pt,eta,phi,m\n1850,0,0,200\n")
-    for command in (["info"], ["convert"], ["compress"]):
-        assert main([*command, str(tmp_path / "a.csv"), *([str(tmp_path / "b.root")] * (command != ["info"]))]) == 2
+    for command, *output in (["info"], ["convert", "b.root"], ["compress", "b.zarr.zip"]):
+        assert main([command, str(tmp_path / "a.csv"), *(str(tmp_path / name) for name in output)]) == 2
         assert "do not tell whether they are in GeV or MeV: their median pt is 1850" in capsys.readouterr().err
     for given, expected in (("GeV", 1850), ("MeV", 1.85)):
         assert read_jets(tmp_path / "a.csv", unit=given)["pt"].tolist() == pytest.approx([expected])
@@ -202,7 +202,9 @@ def test_commands_say_what_they_read_in_one_line(tmp_path: Path, capsys: pytest.
     for command in (["convert", *files, f"{tmp_path}/a.csv"], ["compress", *files, f"{tmp_path}/a.zarr.zip"]):
         assert main(command) == 0
         (line,) = [line for line in capsys.readouterr().err.splitlines() if "reading" in line]
-        assert line.startswith(f"compressionhep: reading {files[0]}, {files[1]}, {files[2]}, ... (5 in all): ROOT ")
+        assert line.startswith(
+            f"compressionhep: note: reading {files[0]}, {files[1]}, {files[2]}, ... (5 in all): ROOT "
+        )
         assert expected in line
         assert line.endswith("event numbers: event")
     assert main(["info", files[0]]) == 0

@@ -126,3 +126,11 @@ def test_a_transfer_is_drawn_with_its_numbers_a_row_for_each_training_sample():
     low, high = ax.collections[0].get_clim()
     assert high - low == pytest.approx(1), "colours must not dramatize small differences"
     plt.close(figure)
+
+
+def test_a_foreign_model_is_compared_on_the_jets_that_both_were_tested_on():
+    mse = {("a", "a"): 1.0, ("a", "b"): 6.0, ("b", "a"): 40.0, ("b", "b"): 8.0}
+    rows = [{"tested_on": tested, "trained_on": trained, "mse": value} for (tested, trained), value in mse.items()]
+    on_a, on_b = describe_transfer(rows).splitlines()
+    assert "Tested on **a**: the model trained on b has 6 times the MSE of the one trained on a (6 against 1)" in on_a
+    assert "Tested on **b**: the model trained on a has 5 times the MSE of the one trained on b (40 against 8)" in on_b

@@ -38,7 +38,8 @@ def biased() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("name", FEATURES)
 def test_a_stream_says_what_all_jets_at_once_say(name, biased):
     expected = resolution_table(*biased).loc[name]
-    found = streamed(name, *biased, parts=3).result()
+    true, reconstructed = biased
+    found = streamed(name, true, reconstructed, parts=3).result()
     assert (found.unit, found.jets, found.masked) == (expected["unit"], expected["jets"], expected["masked"])
     assert found.mean == pytest.approx(expected["mean"], rel=1e-9)
     assert found.max == pytest.approx(expected["max"], rel=1e-9)

@@ -8,6 +8,7 @@ from utils.cli import main
 from utils.codec import compress, inspect
 from utils.jets import make_table, write_jets
 from utils.networks import (
+    Autoencoder,
     Checkpoint,
     CustomNormalization,
     PCABaseline,
@@ -123,7 +124,9 @@ def test_a_jet_meets_the_same_matrix_shapes_whatever_comes_with_it(number, jets)
     checkpoint = untrained_checkpoint("tanh")
     latents = encode_jets(checkpoint, jets[:number])
     seen = []
-    hook = checkpoint.model.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    model = checkpoint.model
+    assert isinstance(model, Autoencoder)
+    hook = model.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
     refined = refine_latents(checkpoint, jets[:number], latents, 2, threads=1)
     hook.remove()
     assert set(seen) == {BATCH_SIZE}

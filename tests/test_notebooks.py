@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from utils.files import REPOSITORY
+from utils.files import REPOSITORY, OutputError
 from utils.jets import feature_array, load_sample, missing_published
 from utils.metrics import evaluate
 from utils.networks import load_checkpoint
@@ -180,8 +180,9 @@ def test_every_notebook_has_a_check_of_its_numbers() -> None:
 
 @pytest.mark.parametrize("notebook", ALL, ids=lambda path: path.stem)
 def test_notebook_runs_on_few_jets_and_writes_its_numbers(
-    notebook: Path, tmp_path: Path, request: pytest.FixtureRequest
+    notebook: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MPLBACKEND", "Agg")  # as batch systems have it
     common = {**PARAMETERS, "output": str(tmp_path)}
     if "scheduler" in declared_parameters(notebook):
         common["scheduler"] = request.getfixturevalue("scheduler")
@@ -189,7 +190,10 @@ def test_notebook_runs_on_few_jets_and_writes_its_numbers(
     outcome = run_notebooks(parameters, tmp_path)[0]
     assert outcome.error is None
     plots = tmp_path / "plots" / notebook.stem
-    assert list(plots.glob("*.png"))
+    assert pictures(outcome.executed) == len(list(plots.glob("*.png"))) > 0
+    assert outcome.page is not None
+    assert outcome.page.read_text().count('src="data:image/png;base64,') == pictures(outcome.executed)
+    assert "Warning" not in texts(outcome.executed)
     metrics = json.loads((plots / "metrics.json").read_text())
     assert metrics["notebook"] == notebook.stem
     assert metrics["profile"] == "quick"
@@ -200,6 +204,7 @@ def test_notebook_runs_on_few_jets_and_writes_its_numbers(
 def test_notebook_narrates_and_is_stored_clean(notebook: Path) -> None:
     cells = nbformat.read(notebook, as_version=4).cells
     code = [cell for cell in cells if cell.cell_type == "code"]
+    assert not any("pyplot" in cell.source or "save_figure" in cell.source for cell in code), "use plotting.show_figure"
     assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
     assert set(declared_parameters(notebook)) >= {"profile", "output"}
     assert not any(cell.outputs or cell.execution_count for cell in code), "stored with outputs: run nbstripout"
@@ -224,6 +229,38 @@ def write_notebook(path: Path, *code: str, parameters: str | None = None, kernel
 def texts(notebook: Path) -> str:
     cells = nbformat.read(notebook, as_version=4).cells
     return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+
+
+def pictures(notebook: Path) -> int:
+    cells = nbformat.read(notebook, as_version=4).cells
+    return sum("image/png" in output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
+
+
+def test_figures_of_any_notebook_show_and_library_warnings_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    warn = "import warnings\nwarnings.warn('of a library', FutureWarning)\nwarnings.warn('of mine')"
+    draw = "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()"
+    (outcome,) = run_notebooks({write_notebook(tmp_path / "draws.ipynb", draw, warn): {}}, tmp_path / "out")
+    assert pictures(outcome.executed) == 1
+    assert "of mine" in texts(outcome.executed)
+    assert "of a library" not in texts(outcome.executed)
+    assert os.environ["MPLBACKEND"] == "Agg"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"kernelspec": {"name": "ir", "display_name": "R", "language": "R"}},
+        {"kernelspec": {"name": "ir", "display_name": "R"}, "language_info": {"name": "R"}},
+    ],
+)
+def test_a_notebook_of_another_language_is_refused_before_any_runs(metadata: dict[str, Any], tmp_path: Path) -> None:
+    other = tmp_path / "other.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("x <- 1")], metadata=metadata), other)
+    with pytest.raises(ValueError, match=r"other\.ipynb is a notebook in R; only those in Python are run"):
+        share_parameters([write_notebook(tmp_path / "one.ipynb", "1"), other], {}, {})
 
 
 def test_a_failing_notebook_is_kept_and_the_others_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -334,3 +371,43 @@ def test_a_file_that_is_no_notebook_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     with pytest.raises(ValueError, match=r"expected a file ending in \.ipynb"):
         find_notebooks([str(tmp_path / "a.txt")])
+
+
+def test_a_notebook_of_another_language_is_not_run(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "other.ipynb", "1 + 1")
+    content = json.loads(path.read_text())
+    content["metadata"]["kernelspec"] = {"name": "ir", "display_name": "R", "language": "R"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"other\.ipynb is a notebook in R; only those in Python are run"):
+        share_parameters([path], {}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("steps", "abc", "a whole number"),
+        ("seed", 1.5, "a whole number"),
+        ("rate", "fast", "a number"),
+        ("plain", 1, "true or false"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_before_anything_runs(
+    name: str, value: object, kind: str, tmp_path: Path
+) -> None:
+    declared = "steps = None\nseed = 0\nrate = 0.1\nplain = False"
+    path = write_notebook(tmp_path / "one.ipynb", parameters=declared)
+    with pytest.raises(ValueError, match=f"parameter {name}: expected {kind}, found {value!r}"):
+        share_parameters([path], {}, {name: value})
+    fitting = {"steps": 5, "seed": 1, "rate": 1, "plain": True}
+    assert share_parameters([path], {}, fitting) == {path: fitting}
+
+
+def test_a_second_run_replaces_the_first_and_not_what_was_edited_since(tmp_path: Path) -> None:
+    path = write_notebook(tmp_path / "notes.ipynb", "1")
+    for _ in range(2):
+        (outcome,) = run_notebooks({path: {}}, tmp_path / "out")
+        assert outcome.error is None
+    outcome.executed.write_text("edited")
+    with pytest.raises(OutputError, match=r"notes\.ipynb: there already, and not as this project wrote it"):
+        run_notebooks({path: {}}, tmp_path / "out")
+    assert outcome.executed.read_text() == "edited"

@@ -80,6 +80,19 @@ def decimals(value: float) -> int:
     return max(0, 1 - math.floor(math.log10(abs(value)))) if value else 1
 
 
+def bytes_text(size: float) -> str:
+    """A number of bytes to three digits.
+
+    >>> bytes_text(999), bytes_text(52_960), bytes_text(2.5e9)
+    ('999 B', '53.0 kB', '2.50 GB')
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= 0.9995 * factor:
+            digits = decimals(size / factor) + 1 if size < 9.995 * factor else int(size < 99.95 * factor)
+            return f"{size / factor:.{digits}f} {unit}"
+    return f"{size:.0f} B"
+
+
 def or_dash(value: T | None, text: Callable[[T], str]) -> str:
     """`text` of a value, a dash where there is none."""
     return "-" if value is None else text(value)

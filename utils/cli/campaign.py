@@ -18,15 +18,25 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from utils.cli.outputs import CONTAINER
+from utils.cli.reports import bounds_text, errors_lines, size_text
 from utils.cli.tasks import Task, work
 from utils.cluster import connect, run_tasks
-from utils.files import remove_leftovers
-from utils.jets import FEATURES, Decided, JetError, Paths, Source, decide_units, is_remote, open_source, sample_files
+from utils.codec import FLOAT32_BYTES, SUFFIX
+from utils.files import RECORDS, is_as_recorded, manage_folder, remove_leftovers
+from utils.jets import (
+    FEATURES,
+    Decided,
+    JetError,
+    Paths,
+    Source,
+    decide_units,
+    is_remote,
+    open_source,
+    pattern_root,
+    sample_files,
+)
 from utils.metrics import StreamingResolution
 from utils.text import Table
-
-RECORDS = ".compressionhep"
 
 PART_BYTES = 300_000_000
 """ROOT files larger than twice this are worked on in parts of about this size, each with an output of its own."""
@@ -45,8 +55,8 @@ class Campaign:
     `working_seconds` are those after the workers had started.
 
     Rows have `name`, `source`, `output`, `state` ("done", or "kept" from an earlier run), `jets`, `events`, `bytes_in`,
-    `bytes_out`, `errors` (per quantity, where jets changed), `notices`, `read` (what was read of the file, in a line)
-    and `seconds`.
+    `bytes_out`, `errors` (per quantity, where jets changed), `errors_of_bound` (the largest, where there are bounds),
+    `notices`, `read` (what was read of the file, in a line) and `seconds`.
     """
 
     operation: str
@@ -57,15 +67,16 @@ class Campaign:
 
     @property
     def totals(self) -> dict[str, Any]:
-        """Sums over the files, `ratio`, the largest error of each quantity, and `jets_per_s`, of what this run did
-        itself while it was at work."""
+        """Sums over the files, of containers the `ratio` of their bytes to those of the jets as float32, the largest
+        error of each quantity, also in units of its bound, and `jets_per_s`, of what this run did itself while it was
+        at work."""
         total = {key: sum(row[key] or 0 for row in self.rows) for key in ("jets", "events", "bytes_in", "bytes_out")}
-        known = total["bytes_out"] and None not in [row["bytes_in"] for row in self.rows]
+        compressed = self.operation == "compress" and total["bytes_out"]
         done = [row for row in self.rows if row["state"] == "done"]
         jets = sum(row["jets"] for row in done)
         worst: dict[str, dict[str, float]] = {}
         for row in self.rows:
-            for quantity, entry in (row["errors"] or {}).items():
+            for quantity, entry in ((row["jets"] and row["errors"]) or {}).items():
                 kept = worst.setdefault(quantity, {})
                 for key in ("max", "max_absolute"):
                     if key in entry:
@@ -75,14 +86,25 @@ class Campaign:
             "failed": len(self.failures),
             "kept": len(self.rows) - len(done),
             **total,
-            "ratio": total["bytes_in"] / total["bytes_out"] if known else None,
+            "ratio": FLOAT32_BYTES * total["jets"] / total["bytes_out"] if compressed else None,
             "bytes_per_jet": total["bytes_out"] / total["jets"] if total["jets"] and total["bytes_out"] else None,
             "seconds": self.seconds,
             "working_seconds": self.working_seconds,
             "worker_seconds": sum(row["seconds"] for row in done),
             "jets_per_s": jets / self.working_seconds if done else None,
             "worst": worst,
+            "errors_of_bound": self._errors_of_bound(),
         }
+
+    def _errors_of_bound(self) -> dict[str, float] | None:
+        """The largest errors in units of the bound; None where a file has no bounds."""
+        largest: dict[str, float] = {}
+        for row in self.rows:
+            if row.get("errors_of_bound") is None:
+                return None
+            for name, share in row["errors_of_bound"].items():
+                largest[name] = max(largest.get(name, 0.0), share)
+        return largest if self.rows else None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe: the totals, every row, and the failures."""
@@ -121,8 +143,7 @@ def run_campaign(
     """
     start = time.perf_counter()
     if folder is not None:
-        folder = Path(folder).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = manage_folder(Path(folder).resolve())
         remove_leftovers(folder)
     tasks, failures = _plan(operation, inputs, folder, suffix, settings, part_bytes)
     arguments = {task.name: (operation, task, dict(settings)) for task in tasks}
@@ -167,8 +188,6 @@ def _plan(
         stem = _stem(relative)
         if folder is not None and _is_own_output(operation, source, folder):
             continue
-        if folder is not None and str(folder / (stem + suffix)) == os.path.realpath(source):
-            raise JetError(f"{source}: would be replaced by its own output; choose another folder than {folder}")
         if folder is not None and owners.setdefault(stem, source) != source:
             raise JetError(
                 f"{owners[stem]} and {source} would both become {folder / (stem + suffix)}; "
@@ -187,7 +206,23 @@ def _plan(
                 record = folder / RECORDS / f"{stem}{label}{suffix}.json"
             share = 1.0 if entries is None else (entries[1] - entries[0]) / (parts[-1] or entries)[1]
             tasks.append(Task(source + label, source, entries, share, unit, output, record))
+    _refuse_inputs(tasks)
     return tasks, failures
+
+
+def _refuse_inputs(tasks: list[Task]) -> None:
+    """Raise JetError where an output is the file of any input."""
+    read = {}
+    for task in tasks:
+        if not is_remote(task.source):
+            state = os.stat(task.source)
+            read[state.st_dev, state.st_ino] = task.source
+    for task in tasks:
+        if task.output is not None and task.output.exists():
+            state = task.output.stat()
+            if (state.st_dev, state.st_ino) in read:
+                source = read[state.st_dev, state.st_ino]
+                raise JetError(f"{source}: would be replaced by the output {task.output}; choose another folder")
 
 
 def _remove_outdated(tasks: list[Task], failures: Mapping[str, str], folder: Path) -> None:
@@ -198,6 +233,8 @@ def _remove_outdated(tasks: list[Task], failures: Mapping[str, str], folder: Pat
     for record in (folder / RECORDS).rglob("*.json"):
         output = folder / record.relative_to(folder / RECORDS).with_suffix("")
         if output in planned or PART.sub("", str(output)) not in wholes:
+            continue
+        if output.exists() and not is_as_recorded(output, record):
             continue
         output.unlink(missing_ok=True)
         record.unlink(missing_ok=True)
@@ -214,7 +251,7 @@ def _is_own_output(operation: str, source: str, folder: Path) -> bool:
 
 def _stem(path: Path) -> str:
     """A path without the suffix of its format."""
-    for ending in (CONTAINER, ".csv.gz", ".tsv.gz", ".txt.gz"):
+    for ending in (SUFFIX, ".csv.gz", ".tsv.gz", ".txt.gz"):
         if path.name.endswith(ending):
             return str(path)[: -len(ending)]
     return str(path.with_suffix(""))
@@ -225,7 +262,7 @@ def _files_under_roots(inputs: Paths) -> list[tuple[str, Path]]:
     found: dict[str, Path] = {}
     for pattern in [inputs] if isinstance(inputs, str | Path) else list(inputs):
         is_pattern = glob.has_magic(str(pattern)) and not Path(pattern).exists()
-        fixed = Path(*_before_magic(str(pattern))) if is_pattern else None
+        fixed = pattern_root(str(pattern)) if is_pattern else None
         for name in sample_files(pattern):
             if is_remote(name):
                 found.setdefault(name, Path(name.split("?")[0].rsplit("/", 1)[-1]))
@@ -233,11 +270,6 @@ def _files_under_roots(inputs: Paths) -> list[tuple[str, Path]]:
             relative = Path(name).relative_to(fixed) if fixed is not None else Path(Path(name).name)
             found.setdefault(os.path.abspath(name), relative)
     return list(found.items())
-
-
-def _before_magic(pattern: str) -> list[str]:
-    parts = Path(pattern).parts
-    return list(parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
 
 
 def _decide_units(sources: Iterable[str], settings: Mapping[str, Any]) -> Decided:
@@ -278,13 +310,11 @@ def campaign_text(campaign: Campaign) -> str:
         per_jet = f", {totals['bytes_per_jet']:.3f} a jet" if totals["bytes_per_jet"] else ""
         lines += [f"bytes out   {totals['bytes_out']:,}{per_jet}"]
     if totals["ratio"] is not None:
-        lines += [f"ratio       {totals['ratio']:.2f}"]
-    for quantity, worst in totals["worst"].items():
-        absolute = f", {worst['max_absolute']:.3g} GeV" if "max_absolute" in worst else ""
-        relative = f"{100 * worst['max']:.3g}%" if "max_absolute" in worst and quantity != "eta" else None
-        shown = (relative or f"{worst.get('max', 0):.3g}") + (absolute if relative else "")
-        unit = " rad" if quantity == "phi" else ""
-        lines.append(f"worst {quantity:5} {shown}{unit}")
+        lines += [f"size        {size_text(totals['jets'], totals['bytes_out'])}"]
+    if totals["errors_of_bound"] is not None:
+        lines += [bounds_text(totals["jets"], totals["errors_of_bound"])]
+    else:
+        lines += errors_lines(totals["worst"])
     rate = f", {totals['jets_per_s']:,.0f} jets/s" if totals["jets_per_s"] else ""
     lines.append(f"time        {totals['seconds']:.1f} s, {totals['working_seconds']:.1f} of them at work{rate}")
     for name, error in campaign.failures.items():

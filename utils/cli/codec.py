@@ -18,9 +18,11 @@ from utils.cli.options import (
     reading_options,
     refuse_options_of_many,
 )
-from utils.cli.outputs import CONTAINER, is_folder, jet_suffix
+from utils.cli.outputs import is_folder, jet_suffix
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from utils.codec import Bounds
 
 BOUNDS = {
@@ -68,11 +70,14 @@ def compress(
     workers: int | None,
     scheduler: str | None,
     json_path: str | None,
+    force: bool,
     **reading: Unpack[jets.Reading],
 ) -> int:
     """Write jets to a Zarr group in one zip. The codec `bounded` keeps every jet within the error bounds, `lossless`
     keeps every bit, `autoencoder` stores the latents of a model and its decoder. Every chunk is decoded and checked
     before the file gets its name."""
+    from utils.cli.writing import refuse_outputs
+
     settings: dict[str, Any] = {
         "codec": name,
         "bounds": _bounds(name, bounded, pt=pt_error, m=m_error, phi=phi_error, eta=eta_error),
@@ -83,6 +88,7 @@ def compress(
     }
     codec.check_settings(**settings)
     if is_folder(output):
+        refuse_outputs([*files, model], json_path=json_path, force=force)
         from utils.cli.many import run_many
 
         return run_many(
@@ -90,12 +96,13 @@ def compress(
             files,
             settings | reading | {"model": model and os.path.abspath(model)},
             folder=output,
-            suffix=CONTAINER,
+            suffix=codec.SUFFIX,
             workers=workers,
             scheduler=scheduler,
             json_path=json_path,
         )
     refuse_options_of_many(output, scheduler=scheduler, json=json_path)
+    refuse_outputs([*files, model], output, codec.SUFFIX, force=force)
     _compress_to_one(files, output, settings | {"workers": workers}, reading)
     return 0
 
@@ -112,6 +119,8 @@ def _bounds(name: str, bounded: bool, **texts: str | None) -> "Bounds | None":
 
 def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, Any], reading: jets.Reading) -> None:
     """One file, or several as one sample, to a container."""
+    from utils.cli.reports import bounds_text, errors_lines, outside_text, size_text
+
     progress = sys.stderr.isatty()
     if len(files) == 1:
         report = codec.compress(files[0], output, progress=progress, **settings, **reading)
@@ -119,10 +128,15 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
         keep = settings["keep_nonfinite"]
         tables = jets.iter_jets(files, keep_nonfinite=keep, progress=progress, **reading)
         report = codec.compress(tables, output, progress=progress, **settings)
-    click.echo(
-        f"{output}: {report['jets']} jets of {report['events']} events in {report['bytes']} bytes, "
-        f"{report['bytes_per_jet']:.3f} a jet, {report['ratio']:.2f} times smaller than float32"
-    )
+    number = report["jets"]
+    each = f", {report['bytes_per_jet']:.3f} a jet" if number else ""
+    click.echo(f"{output}: {number} jets of {report['events']} events in {report['bytes']} bytes{each}")
+    if number:
+        click.echo(f"jets: {size_text(number, report['bytes'])}")
+        shares = report["errors_of_bound"]
+        click.echo(bounds_text(number, shares) if shares is not None else "\n".join(errors_lines(report["errors"])))
+    if outside := report.get("outside_training_range"):
+        click.echo(f"compressionhep: note: {outside_text(', '.join(files), number, outside)}", err=True)
 
 
 @click.command(short_help="the jets of a compressed file", epilog=MANY_FILES)
@@ -146,10 +160,14 @@ def decompress(
     workers: int | None,
     scheduler: str | None,
     json_path: str | None,
+    force: bool,
 ) -> int:
     """Write the jets of a container to a jet file. A damaged container is an error that names the chunk; with --recover
     the whole chunks are written, the others listed, and the exit code is 1."""
+    from utils.cli.writing import refuse_outputs
+
     if is_folder(output):
+        refuse_outputs(files, json_path=json_path, force=force)
         from utils.cli.many import run_many
 
         return run_many(
@@ -165,7 +183,16 @@ def decompress(
     refuse_options_of_many(output, scheduler=scheduler, json=json_path, format=file_format)
     if len(files) > 1:
         raise ValueError(f"{output}: {len(files)} containers are decompressed to a folder: name one")
-    lost = codec.decompress(files[0], output, recover=recover, workers=workers, progress=sys.stderr.isatty())
+    refuse_outputs(files, output, jets.WRITTEN, force=force)
+    found = events = 0
+
+    def count(table: "pd.DataFrame") -> None:
+        nonlocal found, events
+        found, events = found + len(table), events + jets.number_of_events(table)
+
+    shown = sys.stderr.isatty()
+    lost = codec.decompress(files[0], output, recover=recover, workers=workers, progress=shown, seen=count)
+    click.echo(f"{output}: {found} jets of {events} events")
     for line in lost:
         click.echo(f"compressionhep: lost: {line}", err=True)
     return 1 if lost else 0

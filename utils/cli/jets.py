@@ -1,5 +1,6 @@
 """Commands on files of jets: info, convert, simulate, fetch."""
 
+import os
 import sys
 from typing import Any, Unpack
 
@@ -7,17 +8,20 @@ import click
 
 from utils import codec, jets, networks
 from utils.cli.options import (
+    CUT,
     FILE,
     FOLDER,
     MANY_FILES,
     bad_jets_option,
+    force_option,
     format_option,
     json_option,
     many_options,
     reading_options,
     refuse_options_of_many,
+    some_workers,
 )
-from utils.cli.outputs import CONTAINER, is_folder, jet_suffix
+from utils.cli.outputs import is_folder, jet_suffix
 from utils.text import format_container
 
 
@@ -27,14 +31,16 @@ from utils.text import format_container
 )
 @reading_options
 @json_option("the description")
-def info(files: tuple[str, ...], json_path: str | None, **reading: Any) -> None:
+def info(files: tuple[str, ...], json_path: str | None, force: bool, **reading: Any) -> None:
     """Describe a file of jets (format, events, jets, units, quantiles, and what would be refused), a compressed file
     (.zarr.zip) or a model (.safetensors)."""
+    from utils.cli.writing import refuse_outputs
     from utils.files import write_json
 
+    refuse_outputs(files, json_path=json_path, force=force)
     name = files[0]
-    if len(files) == 1 and name.endswith((CONTAINER, ".safetensors")):
-        content = codec.inspect(name) if name.endswith(CONTAINER) else networks.read_header(name)
+    if len(files) == 1 and name.endswith((codec.SUFFIX, ".safetensors")):
+        content = codec.inspect(name) if name.endswith(codec.SUFFIX) else networks.read_header(name)
         click.echo(format_container(name, content))
     else:
         content = jets.summarize_jets(files, **reading)
@@ -48,8 +54,8 @@ def info(files: tuple[str, ...], json_path: str | None, **reading: Any) -> None:
     "files", nargs=-1, required=True, type=FILE, metavar="IN...", help="a file, several as one sample, or a pattern"
 )
 @click.argument("output", type=FILE, metavar="OUT", help="file to write, whose suffix names the format, or a folder")
-@click.option("--pt-min", type=float, metavar="GEV", help="keep jets with pt of at least this")
-@click.option("--eta-max", type=float, metavar="ETA", help="keep jets with |eta| of at most this")
+@click.option("--pt-min", type=CUT, metavar="GEV", help="keep jets with pt of at least this")
+@click.option("--eta-max", type=CUT, metavar="ETA", help="keep jets with |eta| of at most this")
 @reading_options
 @bad_jets_option
 @format_option
@@ -61,12 +67,16 @@ def convert(
     workers: int | None,
     scheduler: str | None,
     json_path: str | None,
+    force: bool,
     **reading: Unpack[jets.Reading],
 ) -> int:
     """Read jets from ROOT, Parquet, HDF5, CSV, event lines, NumPy archives or pickles, and write them to ROOT, Parquet,
     HDF5 or CSV, as one sample where they are several. Cuts come first, then --bad-jets. Events that lose all jets stay,
     as events without jets."""
+    from utils.cli.writing import refuse_outputs
+
     if is_folder(output):
+        refuse_outputs(files, json_path=json_path, force=force)
         from utils.cli.many import run_many
 
         return run_many(
@@ -80,6 +90,7 @@ def convert(
             json_path=json_path,
         )
     refuse_options_of_many(output, scheduler=scheduler, json=json_path, format=file_format, workers=workers)
+    refuse_outputs(files, output, jets.WRITTEN, force=force)
     found, kept, events = jets.convert_jets(files, output, progress=sys.stderr.isatty(), **reading)
     why = "cut" if reading["bad_jets"] == "refuse" else "cut or dropped"
     cut = f" ({found - kept} of {found} {why})" if kept < found else ""
@@ -94,22 +105,30 @@ def convert(
 @click.option(
     "--embedded", type=FOLDER, metavar="DIR", help="instead, write the two files that the repository ships in datasets/"
 )
-@click.option("--workers", type=int, default=1, metavar="W", help="processes")
-def simulate(events: int | None, seed: int | None, output: str | None, embedded: str | None, workers: int) -> None:
+@click.option("--workers", type=int, callback=some_workers, default=1, metavar="W", help="processes")
+@force_option
+def simulate(
+    events: int | None, seed: int | None, output: str | None, embedded: str | None, workers: int, force: bool
+) -> None:
     """Generate QCD dijet events with pile-up at 13 TeV and write the jets of those that pass the trigger, about 27% of
     them with 9 jets each: a sample of your own with --events, --seed and --output, or with --embedded the one of the
     repository. Needs the extra "compression-hep[simulation]"."""
+    from utils.cli.writing import refuse_outputs
+
     own = {"events": events, "seed": seed, "output": output}
     given = [name for name, value in own.items() if value is not None]
     if embedded is not None:
         if given:
             raise click.UsageError(f"--{given[0]} belongs to a sample of your own, not to --embedded")
+        for path in jets.EMBEDDED_FILES:
+            refuse_outputs([], os.path.join(embedded, path.name), force=force)
         for path in jets.write_embedded_sample(embedded, workers):
             click.echo(path)
         return
     if events is None or seed is None or output is None:
         missing = next(name for name in own if name not in given)
         raise click.UsageError(f"a sample of your own needs --{missing}; or give --embedded alone")
+    refuse_outputs([], output, jets.WRITTEN, force=force)
     table = jets.simulate_jets(events, seed, workers=workers)
     jets.write_jets(table, output)
     click.echo(f"{output}: {len(table)} jets of {jets.number_of_events(table)} events ({events} generated)")
@@ -117,10 +136,14 @@ def simulate(events: int | None, seed: int | None, output: str | None, embedded:
 
 @click.command(short_help="download the published samples and models")
 @click.option("--to", type=FOLDER, metavar="DIR", help="folder (default: $COMPRESSIONHEP_PUBLISHED, or a cache folder)")
-def fetch(to: str | None) -> None:
+@force_option
+def fetch(to: str | None, force: bool) -> None:
     """Download the test and training samples and the six models that the study published, and check each by its git
-    blob id. Files that are there already are kept."""
+    blob id. Files that are there already are kept; a file of such a name that is another is an error without
+    --force."""
     folder = jets.published_folder() if to is None else to
+    if not force:
+        jets.refuse_others(folder)
     for name, state in jets.fetch_published(folder).items():
         click.echo(f"{name}: {state}")
     if to is not None:

@@ -1,5 +1,7 @@
 """The entry point: commands under their headings, warnings and exit codes."""
 
+import os
+import traceback
 import warnings
 from collections.abc import Sequence
 
@@ -14,6 +16,9 @@ from utils.cli.study import reproduce, run, tables
 
 PROGRAM = "compressionhep"
 
+TRACEBACK_VARIABLE = "COMPRESSIONHEP_TRACEBACK"
+"""Environment variable that shows where in the code an error came from."""
+
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Files of jets": (info, convert, simulate, fetch),
     "Compression": (compress, decompress),
@@ -26,10 +31,12 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code, for --help and wrong usage too.
 
-    0; 1 where part of the work failed, or a training diverged; 2 for bad input or usage; 130 where it was interrupted.
+    0; 1 where part of the work failed, a training diverged, or something happened that nobody foresaw; 2 for bad input
+    or usage; 130 where it was interrupted. Errors are one line, with their traceback before it where
+    COMPRESSIONHEP_TRACEBACK is set.
     """
     try:
-        with warnings.catch_warnings(), listening(lambda line: click.echo(f"{PROGRAM}: {line}", err=True)):
+        with warnings.catch_warnings(), listening(lambda line: click.echo(f"{PROGRAM}: note: {line}", err=True)):
             warnings.simplefilter("ignore", FutureWarning)  # libraries to programmers, not to who runs a command
             warnings.showwarning = _show_warning
             return commands.main(arguments, PROGRAM, standalone_mode=False, windows_expand_args=False) or 0
@@ -44,9 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         click.echo(f"{PROGRAM}: interrupted", err=True)
         return 130
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(f"{what} (a fault of the program; {TRACEBACK_VARIABLE}=1 shows where, for a report)", 1)
 
 
 def _fail(error: Exception | str, code: int) -> int:
+    """Say what is wrong, and return the exit code; called where an error is handled."""
+    if os.environ.get(TRACEBACK_VARIABLE):
+        traceback.print_exc()
     click.echo(f"{PROGRAM}: error: {error}", err=True)
     return code
 

@@ -34,7 +34,7 @@ def run_many(
         for line in row["read"]:
             alike.setdefault(line, []).append(row["name"])
     for line, names in alike.items():
-        click.echo(f"compressionhep: reading {listing(names, 3)}: {line}", err=True)
+        click.echo(f"compressionhep: note: reading {listing(names, 3)}: {line}", err=True)
     for row in campaign.rows:
         for notice in row["notices"]:
             click.echo(f"compressionhep: note: {notice}", err=True)
@@ -42,7 +42,7 @@ def run_many(
         click.echo(f"compressionhep: lost: {line}", err=True)
     click.echo(campaign_text(campaign))
     together = {"resolution": campaign.resolution()} if operation == "evaluate" else {}
-    if together and campaign.rows:
+    if together and campaign.totals["jets"]:
         click.echo(resolution_text(together["resolution"]))
     if json_path is not None:
         write_json(json_path, campaign.to_dict() | together)

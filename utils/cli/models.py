@@ -15,6 +15,7 @@ from utils.cli.options import (
     absolute_dataset,
     bad_jets_option,
     cluster_options,
+    force_option,
     json_option,
     many_options,
     reading_options,
@@ -33,6 +34,7 @@ from utils.cli.options import (
 @click.option("--max-jets", type=int, metavar="N", help="at most so many training jets (default: all)")
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU for each process where there are any)")
 @click.option("--output", type=FILE, required=True, metavar="FILE.safetensors", help="where the model goes")
+@force_option
 def train(
     variant: str,
     dataset: str,
@@ -45,11 +47,17 @@ def train(
     max_jets: int | None,
     device: str | None,
     output: str,
+    force: bool,
 ) -> None:
-    """Train an autoencoder of jets, and write it with its errors on the test jets. With `torchrun -m utils.cli train`
-    several processes train it together. The exit code is 1 where the training diverges."""
+    """Train an autoencoder of jets, and write it with its errors on the test jets. With `torchrun -m compressionhep
+    train` several processes train it together. The exit code is 1 where the training diverges."""
     from fastai.torch_core import rank_distrib
 
+    from utils.cli.writing import refuse_outputs
+    from utils.machine import pick_device
+
+    refuse_outputs([] if dataset in ("embedded", "published") else [dataset], output, ".safetensors", force=force)
+    pick_device(device)
     sample = jets.load_sample(dataset, max_jets, seed)
     config = training.training_config(profile, schedule, steps, loss, variant)
     fitted = networks.NORMALIZATIONS[normalization].fit(jets.feature_array(sample.train))
@@ -60,7 +68,7 @@ def train(
         return
     checkpoint = training.make_checkpoint(result, variant, fitted, sample, seed)
     row = metrics.evaluate(checkpoint, sample.test)
-    study.save_model(Path(output), checkpoint, row)
+    networks.save_checkpoint(output, replace(checkpoint, metadata=checkpoint.metadata | {"metrics": row}))
     last = result.losses.iloc[result.best_epoch]
     click.echo(
         f"{output}: test MSE {row['mse']:.6g}, training loss {last['train']:.6g}, validation loss "
@@ -84,12 +92,15 @@ def evaluate(
     workers: int | None,
     scheduler: str | None,
     json_path: str | None,
+    force: bool,
     **reading: Unpack[jets.Reading],
 ) -> int:
     """Encode and decode the jets of files with a model, and print its errors: of pt and m relative, massless jets left
     out of m; of phi wrapped. One task of a Dask cluster for each file."""
     from utils.cli.many import run_many
+    from utils.cli.writing import refuse_outputs
 
+    refuse_outputs([*files, model], json_path=json_path, force=force)
     networks.load_model(model)
     if refine < 0:
         raise ValueError(f"refinement takes a number of steps, none or more, found {refine}")
@@ -100,11 +111,16 @@ def evaluate(
 @click.command(short_help="write a model as ONNX")
 @click.argument("model", type=FILE, metavar="MODEL", help="a checkpoint (.safetensors)")
 @click.argument("output", type=FILE, metavar="OUT.onnx", help="where to write; the other names derive from this one")
-def export(model: str, output: str) -> None:
+@force_option
+def export(model: str, output: str, force: bool) -> None:
     """Write OUT.onnx (jets to latents and reconstructed jets), OUT.encoder.onnx and OUT.decoder.onnx, with the
     normalization inside: jets are in GeV and rad. Before that, all are checked against PyTorch on the test jets of the
     embedded sample."""
+    from utils.cli.writing import refuse_outputs
+
     paths = networks.export_paths(output)
+    for path in paths.values():
+        refuse_outputs([model], str(path), force=force)
     features = jets.feature_array(jets.load_sample().test)
     differences = networks.export_model(networks.load_checkpoint(model), output, features)
     for part, path in paths.items():
@@ -129,12 +145,19 @@ def export(model: str, output: str) -> None:
 @click.option("--threads", type=int, metavar="T", help="CPU threads (default: all cores)")
 @click.option("--device", metavar="DEVICE", help="cpu or cuda (default: both, where there is a GPU)")
 def benchmark(
-    json_path: str | None, models: tuple[str, ...], number: int, threads: int | None, device: str | None
+    json_path: str | None,
+    force: bool,
+    models: tuple[str, ...],
+    number: int,
+    threads: int | None,
+    device: str | None,
 ) -> None:
     """Measure start-up, encoding and decoding, time against the number of jets, and memory, all beside the original's
     way and the rate of a matrix product. Takes some minutes."""
+    from utils.cli.writing import refuse_outputs
     from utils.files import write_json
 
+    refuse_outputs(models, json_path=json_path, force=force)
     if number < 1 or (threads is not None and threads < 1):
         raise ValueError(f"expected one jet and one thread at least, found {number} and {threads}")
     result = study.run_benchmark(

@@ -1,8 +1,9 @@
 """Options that commands share."""
 
+import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -15,6 +16,21 @@ FILE = click.Path(readable=False)
 """A file, a glob pattern or an address: the shell completes it, the library says what is wrong with it."""
 
 FOLDER = click.Path(file_okay=False, readable=False)
+
+
+class _Cut(click.FloatRange):
+    """A finite number that is not negative."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; click fails for any other."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number to compare with.", param, ctx)
+        return number
+
+
+CUT = _Cut(min=0)
+"""A cut on pt or |eta|."""
 
 WORKERS = "processes on this machine (default: one a core)"
 
@@ -86,13 +102,20 @@ def bad_jets_option(function: Function) -> Function:
     return click.option("--bad-jets", type=click.Choice(jets.BAD_JETS), default="refuse", help=help_text)(function)
 
 
+def some_workers(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    """The value of --workers; ValueError for less than one."""
+    if value is not None and value < 1:
+        raise ValueError(f"--workers: expected one worker at least, found {value}")
+    return value
+
+
 def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
     """--workers and --scheduler, of every command that works on a Dask cluster; `workers` is the help of the first."""
 
     def decorate(function: Function) -> Function:
         return _with(
             function,
-            click.option("--workers", type=int, metavar="W", help=workers),
+            click.option("--workers", type=int, callback=some_workers, metavar="W", help=workers),
             click.option(
                 "--scheduler",
                 metavar="ADDRESS",
@@ -105,22 +128,30 @@ def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
 
 
 def json_option(content: str = "the numbers") -> Callable[[Function], Function]:
-    """--json, of every command that prints numbers."""
+    """--json and --force, of every command that prints numbers."""
 
     def decorate(function: Function) -> Function:
         help_text = f"write {content} to this file as well"
-        return click.option("--json", "json_path", type=FILE, metavar="FILE", help=help_text)(function)
+        return _with(
+            function, click.option("--json", "json_path", type=FILE, metavar="FILE.json", help=help_text), force_option
+        )
 
     return decorate
 
 
 def many_options(workers: str = WORKERS) -> Callable[[Function], Function]:
-    """Options of every command that takes many files: those of `cluster_options`, and --json."""
+    """Options of every command that takes many files: those of `cluster_options` and of `json_option`."""
 
     def decorate(function: Function) -> Function:
         return _with(function, cluster_options(workers), json_option("the numbers of every file"))
 
     return decorate
+
+
+def force_option(function: Function) -> Function:
+    """--force, of every command that writes files that were named."""
+    help_text = "replace files that are there already"
+    return click.option("--force", is_flag=True, help=help_text)(function)
 
 
 def format_option(function: Function) -> Function:

@@ -6,12 +6,16 @@ from pathlib import Path
 FORMATS = {"parquet": ".parquet", "root": ".root", "hdf5": ".h5", "csv": ".csv"}
 """Suffixes of the jet files that a command on many files can write; the first is the default."""
 
-CONTAINER = ".zarr.zip"
-
 
 def is_folder(output: str | Path) -> bool:
-    """Whether an output means a folder: there is one, or the name ends in a slash or has no suffix."""
-    return str(output).endswith(("/", os.sep)) or Path(output).is_dir() or not Path(output).suffix
+    """Whether an output means a folder: there is one, or the name ends in a slash, or has no suffix and no file has it.
+
+    ValueError for "-": nothing is written to the standard output.
+    """
+    if str(output) == "-":
+        raise ValueError("-: jets are not written to the standard output; name a file or a folder")
+    path = Path(output)
+    return str(output).endswith(("/", os.sep)) or path.is_dir() or not (path.suffix or path.exists())
 
 
 def jet_suffix(file_format: str | None) -> str:

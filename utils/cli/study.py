@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from utils import report, study, training
+from utils import jets, report, study, training
 from utils.cli.options import FILE, FOLDER, absolute_dataset, json_option
 
 
@@ -53,18 +53,23 @@ def run(
 ) -> int:
     """Run notebooks with papermill, and write executed copies, HTML pages, plots, models, a summary and an index page.
     The exit code is 1 where a notebook fails; the others still run."""
-    from utils.files import REPOSITORY
-    from utils.machine import machine_info
+    from utils.files import REPOSITORY, require_clone
+    from utils.machine import machine_info, pick_device
 
+    found = report.find_notebooks(notebooks)
     asked = {name: _parameter_value(value) for name, value in parameters}
     asked |= {name: value for name, value in (("dataset", dataset), ("device", device)) if value is not None}
     if "dataset" in asked:
-        asked["dataset"] = _absolute(asked["dataset"])
+        asked["dataset"] = wanted = _dataset(asked["dataset"])
+        jets.require_sample(wanted)
+    if asked.get("device") is not None:
+        pick_device(str(asked["device"]))
     chosen, base = str(asked.pop("profile", profile)), asked.pop("output", output)
     if chosen not in training.PROFILES:
         raise ValueError(f"no profile {chosen!r}; there are {', '.join(training.PROFILES)}")
     common = {"profile": chosen}
     if base is None and (chosen == "quick" or asked.get("dataset", "embedded") != "embedded"):
+        require_clone(REPOSITORY / "runs", "the default folder of --output")
         base = REPOSITORY / "runs" / chosen  # the repository's own folders hold results of the embedded sample alone
     if base is not None:
         folder = Path(str(base)).resolve()
@@ -72,7 +77,7 @@ def run(
         common["output"] = str(folder)
     else:
         folder, plots = REPOSITORY / "runs" / "reference", REPOSITORY / "plots"
-    shared = report.share_parameters(report.find_notebooks(notebooks), common, asked)
+    shared = report.share_parameters(found, common, asked)
     outcomes = report.run_notebooks(shared, folder, plots)
     index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
     click.echo(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
@@ -90,11 +95,13 @@ def _parameter_value(text: str) -> object:
         return text
 
 
-def _absolute(dataset: object) -> object:
-    """A dataset, or several, as `absolute_dataset` has it; anything else as it is."""
-    if isinstance(dataset, list):
-        return [_absolute(part) for part in dataset]
-    return absolute_dataset(dataset) if isinstance(dataset, str) else dataset
+def _dataset(value: object) -> str | list[str]:
+    """A dataset, or several, as `absolute_dataset` has it; ValueError for anything else."""
+    if isinstance(value, str):
+        return absolute_dataset(value)
+    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+        return [absolute_dataset(part) for part in value]
+    raise ValueError(f"parameter dataset: expected embedded, published, or files, found {value!r}")
 
 
 @click.command(short_help="the tables of the reference results")
@@ -112,11 +119,13 @@ def tables(file: str | None) -> None:
 
 @click.command(short_help="reproduce the published tables, and correct them")
 @json_option()
-def reproduce(json_path: str | None) -> None:
+def reproduce(json_path: str | None, force: bool) -> None:
     """Test the six published models and rank-3 PCA on the published test jets: MSE and mean residuals by the published
     recipe, and the errors in physical units. Needs the published files (compressionhep fetch)."""
+    from utils.cli.writing import refuse_outputs
     from utils.files import write_json
 
+    refuse_outputs([], json_path=json_path, force=force)
     rows = study.reproduce()
     click.echo(study.text_tables(rows))
     if json_path is not None:

@@ -5,7 +5,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,18 @@ import fsspec
 
 from utils import __version__, codec, networks
 from utils.cli.messages import listening
-from utils.files import sha256_of, source_sha256, write_json
-from utils.jets import FEATURES, Decided, convert_jets, feature_array, is_remote, iter_jets, number_of_events
+from utils.cli.reports import outside_text
+from utils.files import recorded_path, sha256_of, source_sha256
+from utils.jets import (
+    FEATURES,
+    Decided,
+    JetWarning,
+    convert_jets,
+    feature_array,
+    is_remote,
+    iter_jets,
+    number_of_events,
+)
 from utils.metrics import StreamingResolution
 
 REMOTE_STATES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "Content-MD5", "Digest", "checksum", "md5")
@@ -50,6 +60,20 @@ def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]
     }
     if (report := _finished(task, identity)) is not None:
         return report | {"state": "kept"}
+    if task.output is None:
+        return _report(operation, task, settings, start)
+    about: dict[str, Any] = {"identity": identity}
+    with recorded_path(task.output, about, task.record) as partial:
+        try:
+            report = _report(operation, replace(task, output=partial), settings, start)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(partial), str(task.output))) from error
+        about["report"] = report = report | {"output": str(task.output)}
+    return report
+
+
+def _report(operation: str, task: Task, settings: dict[str, Any], start: float) -> dict[str, Any]:
+    """Do a task; returns its row of the campaign."""
     read: list[str] = []
     with warnings.catch_warnings(record=True) as caught, listening(read.append):
         warnings.simplefilter("always", UserWarning)
@@ -62,6 +86,7 @@ def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]
         "state": "done",
         "bytes_out": 0 if task.output is None else task.output.stat().st_size,
         "errors": None,
+        "errors_of_bound": None,
         "notices": list(dict.fromkeys(notices)),
         "read": [line.removeprefix(f"reading {task.source}: ") for line in read],
         **report,
@@ -69,8 +94,6 @@ def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]
     size = remote_info(task.source).get("size") if is_remote(task.source) else os.path.getsize(task.source)
     report["bytes_in"] = None if size is None else round(int(size) * task.share)
     report["seconds"] = time.perf_counter() - start
-    if task.output is not None and task.record is not None:
-        write_json(task.record, {"identity": identity, "output_sha256": sha256_of(task.output), "report": report})
     return report
 
 
@@ -119,7 +142,9 @@ def _compress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     keys = ("codec", "bounds", "model", "latent_bits", "refine", "keep_nonfinite")
     chosen = {key: settings[key] for key in keys if settings.get(key) is not None}
     report = codec.compress(task.source, task.output, workers=1, **chosen, **_reading(task, settings))
-    return {key: report[key] for key in ("jets", "events", "errors")}
+    if outside := report.get("outside_training_range"):
+        warnings.warn(outside_text(task.name, report["jets"], outside), JetWarning, stacklevel=2)
+    return {key: report[key] for key in ("jets", "events", "errors", "errors_of_bound")}
 
 
 def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
@@ -133,10 +158,11 @@ def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
         seen=lambda table: sizes.append((len(table), number_of_events(table))),
     )
     jets, events = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    held = {} if lost else codec.inspect(task.source)
     return {
         "jets": jets,
         "events": events,
-        "errors": None if lost else codec.inspect(task.source)["errors"],
+        **{key: held.get(key) for key in ("errors", "errors_of_bound")},
         "lost": lost,
     }
 
@@ -150,15 +176,19 @@ def _convert(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
 def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     checkpoint = networks.load_model(settings["model"])
     summaries = [StreamingResolution(quantity) for quantity in FEATURES]
-    jets = events = 0
+    jets = events = outside = 0
     for table in iter_jets(task.source, **_reading(task, settings)):
         true = feature_array(table, dtype="float32")
         output = networks.reconstruct(checkpoint, true, refine=settings.get("refine") or 0)
         for summary, x, y in zip(summaries, true.T, output.T, strict=True):
             summary.add(x, y)
         jets, events = jets + len(table), events + number_of_events(table)
+        if checkpoint.training_range is not None:
+            outside += networks.count_outside(checkpoint.training_range, table)
+    if outside:
+        warnings.warn(outside_text(task.name, jets, outside), JetWarning, stacklevel=2)
     errors = {summary.quantity: summary.result().to_dict() for summary in summaries}
-    return {"jets": jets, "events": events, "errors": errors, "summaries": summaries}
+    return {"jets": jets, "events": events, "errors": errors, "outside": outside, "summaries": summaries}
 
 
 OPERATIONS: dict[str, Callable[[Task, dict[str, Any]], dict[str, Any]]] = {

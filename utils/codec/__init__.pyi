@@ -1,6 +1,7 @@
 from .bounded import BoundedScheme as BoundedScheme
 from .bounds import Bounds as Bounds, ErrorBound as ErrorBound
 from .compression import (
+    FLOAT32_BYTES as FLOAT32_BYTES,
     compress as compress,
     decompress as decompress,
     inspect as inspect,
@@ -23,4 +24,4 @@ from .latents import (
     restore_latents as restore_latents,
     round_latents as round_latents,
 )
-from .settings import CODECS as CODECS, check_settings as check_settings
+from .settings import CODECS as CODECS, SUFFIX as SUFFIX, check_settings as check_settings

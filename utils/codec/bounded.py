@@ -189,6 +189,31 @@ def find_violations(quantity: str, true: np.ndarray, reconstructed: np.ndarray, 
     return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 
+def errors_of_bound(bounds: Bounds, true: Columns, decoded: Columns) -> dict[str, float]:
+    """The largest error of each quantity in units of its bound at that jet; quantities that are kept exactly left out.
+
+    >>> from utils.codec import Bounds, ErrorBound
+    >>> jets = {name: np.array([10.0, 2000.0], np.float32) for name in ("m", "pt", "phi", "eta")}
+    >>> bounds = Bounds(ErrorBound(), ErrorBound(0.01, 0.2), ErrorBound(), ErrorBound())
+    >>> errors_of_bound(bounds, jets, jets | {"pt": jets["pt"] + np.float32(0.125)})
+    {'pt': 0.625}
+    """
+    largest = {}
+    for name in FEATURES:
+        bound = getattr(bounds, name)
+        if bound.exact:
+            continue
+        share = 0.0
+        for start in range(0, len(true[name]), BLOCK):
+            x = true[name][start : start + BLOCK].astype(np.float64)
+            error = absolute_error(name, x, decoded[name][start : start + BLOCK])
+            allowed = bound.at(x) if bound.relative else bound.absolute
+            parts = np.divide(error, allowed, out=np.zeros_like(error), where=error > 0)  # NaN is kept exactly
+            share = max(share, float(parts.max(initial=0.0)))
+        largest[name] = round(share, 6)
+    return largest
+
+
 def _finite(values: np.ndarray) -> np.ndarray:
     finite = np.isfinite(values)
     return values if finite.all() else np.where(finite, values, np.float32(0))

@@ -7,7 +7,8 @@ import google_crc32c
 import numpy as np
 import pandas as pd
 
-from utils.codec.bounded import Columns
+from utils import networks
+from utils.codec.bounded import Columns, errors_of_bound
 from utils.codec.container import (
     PLAIN,
     ContainerError,
@@ -28,11 +29,15 @@ _EVENTS = PLAIN | {"delta_spec": "auto"}
 
 @dataclass(frozen=True)
 class EncodedChunk:
-    """What `encode_chunk` made of a chunk: members for the container, counts to add up, errors to merge."""
+    """What `encode_chunk` made of a chunk: members for the container, counts to add up, errors to merge.
+
+    `errors_of_bound` are the largest errors in units of the bound, None where there are no bounds.
+    """
 
     members: list[Member]
     counts: dict[str, int]
     errors: list[StreamingResolution]
+    errors_of_bound: dict[str, float] | None
 
 
 def jet_columns(table: pd.DataFrame) -> Columns:
@@ -92,9 +97,9 @@ def encode_chunk(
         "exact_values": sum(len(values) for array, (values, _) in arrays.items() if array.endswith("_exact")),
     }
     if training_range is not None:
-        inside = [(columns[q] >= training_range[q][0]) & (columns[q] <= training_range[q][1]) for q in FEATURES]
-        counted["outside_training_range"] = int(len(table) - np.logical_and.reduce(inside).sum())
-    return EncodedChunk(members, counted, errors)
+        counted["outside_training_range"] = networks.count_outside(training_range, columns)
+    shares = None if scheme.bounds is None else errors_of_bound(scheme.bounds, columns, decoded)
+    return EncodedChunk(members, counted, errors, shares)
 
 
 def _check_chunk(scheme: Scheme, name: str, expected: Columns, decoded: Columns) -> None:

@@ -14,15 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from utils import __version__
 from utils.codec.bounds import Bounds
 from utils.codec.chunks import EncodedChunk, array_group, decode_chunk, encode_chunk
 from utils.codec.container import PLAIN, ContainerError, Reader, Writer
 from utils.codec.schemes import read_scheme, scheme_maker
-from utils.files import Json, atomic_path, source_sha256
-from utils.jets import CHUNK_JETS, FEATURES, UNITS, concat_tables, cut_table, iter_jets, write_jets
+from utils.codec.settings import SUFFIX
+from utils.files import Json, atomic_path, refuse_output, source_sha256
+from utils.jets import (
+    CHUNK_JETS,
+    FEATURES,
+    UNITS,
+    concat_tables,
+    cut_table,
+    iter_jets,
+    sample_files,
+    write_jets,
+)
 from utils.metrics import StreamingResolution
 
 if TYPE_CHECKING:
@@ -62,6 +72,7 @@ def compress(
     or so that the MSE grows by less than 1% - with `bounds`, also the corrections that bring every jet within them.
     `refine` steps of `refine_latents` come before the rounding.
 
+    `path` ends in .zarr.zip, and is neither the source nor the model (OutputError).
     NaN and infinite values raise JetError; with `keep_nonfinite` they are kept bit for bit (not by "autoencoder").
     The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
 
@@ -76,6 +87,10 @@ def compress(
     >>> bool((jets["pt"] / read_jets(EMBEDDED_FILES[1])["pt"] - 1).abs().max() <= 0.01)
     True
     """
+    files = sample_files(source) if isinstance(source, str | Path) else []
+    read = [*files, *([model] if isinstance(model, str | Path) else [])]
+    refuse_output(path, read, SUFFIX)
+    _require_workers(workers)
     scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
     name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)
     first = next(tables, None)
@@ -93,7 +108,8 @@ def compress(
         for chunk in _ordered_map(encode, enumerate(_chain(first, tables)), workers):
             writer.add(chunk.members)
             totals.add(chunk)
-        writer.close(totals.counts | {"source": name | _checksums(source), "errors": totals.resolutions()})
+        errors = {"errors": totals.resolutions(), "errors_of_bound": totals.errors_of_bound}
+        writer.close(totals.counts | {"source": name | _checksums(source)} | errors)
     return inspect(path)
 
 
@@ -116,12 +132,18 @@ class _Totals:
     def __init__(self) -> None:
         self.counts = {"chunks": 0, "jets": 0, "events": 0, "exact_values": 0}
         self.errors = [StreamingResolution(quantity) for quantity in FEATURES]
+        self.errors_of_bound: dict[str, float] | None = {}
 
     def add(self, chunk: EncodedChunk) -> None:
         for key, count in chunk.counts.items():
             self.counts[key] = self.counts.get(key, 0) + count
         for summary, more in zip(self.errors, chunk.errors, strict=True):
             summary.merge(more)
+        if chunk.errors_of_bound is None or self.errors_of_bound is None:
+            self.errors_of_bound = None
+        else:
+            for name, share in chunk.errors_of_bound.items():
+                self.errors_of_bound[name] = max(self.errors_of_bound.get(name, 0.0), share)
 
     def resolutions(self) -> dict[str, Json]:
         return {summary.quantity: summary.result().to_dict() for summary in self.errors}
@@ -141,6 +163,8 @@ def decompress(
     Without `recover` a damaged file raises ContainerError naming the chunk, and `output` does not appear; with it, the
     chunks that are whole are written, and the result lists the others. `seen` is called with each table.
     """
+    refuse_output(output, [path])
+    _require_workers(workers)
     lost: list[str] = []
     with Reader(path, recover=recover) as reader:
         keep_nonfinite = bool(reader.attributes.get("keep_nonfinite", False))
@@ -201,19 +225,24 @@ def iter_compressed(
 def inspect(path: str | Path) -> Json:
     """What a container says of itself, and its size; JSON-safe.
 
-    Keys: `codec`, its settings, `jets`, `events`, `chunks`, `source`, `errors` (measured when it was written), `bytes`,
+    Keys: `codec`, its settings, `jets`, `events`, `chunks`, `source`, `errors` (measured when it was written),
+    `errors_of_bound` (the largest, in units of the bound; None without bounds, or of earlier versions), `bytes`,
     `bytes_per_jet` (everything in the file), `ratio` to float32, and `stream_bytes` (coded arrays by name).
     """
     with Reader(path) as reader:
         assert reader.summary is not None
         summary, streams = dict(reader.summary), reader.sizes()
     size, jets = Path(path).stat().st_size, summary["jets"]
-    return summary | {
-        "bytes": size,
-        "bytes_per_jet": size / jets if jets else None,
-        "ratio": FLOAT32_BYTES * jets / size,
-        "stream_bytes": streams,
-    }
+    return (
+        {"errors_of_bound": None}
+        | summary
+        | {
+            "bytes": size,
+            "bytes_per_jet": size / jets if jets else None,
+            "ratio": FLOAT32_BYTES * jets / size,
+            "stream_bytes": streams,
+        }
+    )
 
 
 def _open_source(
@@ -242,6 +271,11 @@ def _chain(first: pd.DataFrame | None, rest: Iterator[pd.DataFrame]) -> Iterator
     if first is not None:
         yield first
         yield from rest
+
+
+def _require_workers(workers: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise ValueError(f"expected one worker at least, found {workers}")
 
 
 def _ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None) -> Iterator[Result]:

@@ -106,7 +106,11 @@ class Writer:
     def __init__(self, path: Path, attributes: Json):
         self._attributes = {"format": FORMAT} | attributes
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
-        self.add([group_member("", self._attributes)])
+        try:
+            self.add([group_member("", self._attributes)])
+        except BaseException:
+            self._abandon()
+            raise
 
     def add(self, members: Iterable[Member]) -> None:
         """Append members to the file."""
@@ -126,8 +130,13 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is not None and self._zip.fp is not None:
-            file, self._zip.fp = self._zip.fp, None  # an abandoned file needs no directory, a full disk has no room
+        if kind is not None:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Close the file without its directory: nobody needs that, and a full disk has no room for it."""
+        file, self._zip.fp = self._zip.fp, None
+        if file is not None:
             with suppress(OSError):
                 file.close()
 
@@ -142,6 +151,8 @@ class Reader:
 
     def __init__(self, path: str | Path, recover: bool = False):
         self.path = Path(path)
+        if self.path.exists() and not self.path.is_file():
+            raise ContainerError(f"{path}: not a file; expected one that `compressionhep compress` wrote")
         size = self.path.stat().st_size
         self._file = os.open(self.path, os.O_RDONLY)
         self._map = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) if size else b""

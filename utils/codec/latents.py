@@ -8,6 +8,7 @@ import numpy as np
 
 from utils import networks
 from utils.codec.bounded import FIT_JETS, Arrays, BoundedScheme, Columns
+from utils.codec.bounds import Bounds
 from utils.codec.container import PLAIN
 from utils.codec.grids import GRID_LIMIT
 from utils.files import Json
@@ -15,6 +16,9 @@ from utils.jets import FEATURES
 
 if TYPE_CHECKING:
     from utils.networks import Checkpoint
+
+FINE_STEP = 2.0**-16
+"""Step of latents where there are too few jets to fit one to."""
 
 MSE_GROWTH = 0.01
 """By how much of itself the quantization of the latents may raise the mean squared error, by default."""
@@ -35,6 +39,11 @@ class AutoencoderScheme:
     matrix: np.ndarray
     corrections: BoundedScheme | None = None
     refine: int = 0
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """What decoded jets are within; None without corrections."""
+        return None if self.corrections is None else self.corrections.bounds
 
     @property
     def guaranteed(self) -> bool:
@@ -111,10 +120,13 @@ def fit_latent_steps(
     scaled so that an error of any direction costs the same in the decoder's output, by the metric G = mean of J^T J
     over the jets with J the Jacobian, then rotated to their principal axes, where one step for all is best. `bits` sets
     that step to the widest axis's range divided by 2^bits; without it, the step is the widest that raises the MSE, in
-    the checkpoint's normalized space, by less than `growth`.
+    the checkpoint's normalized space, by less than `growth`. Fewer than two jets have no spread: their step is fine.
     """
     jets = jets[:: max(1, len(jets) // FIT_JETS)]
     latents = networks.encode_jets(checkpoint, jets, refine=refine).astype(np.float64)
+    if len(latents) < 2:
+        width = latents.shape[1]
+        return np.zeros(width), FINE_STEP * np.eye(width), 0.0
     offset = latents.mean(axis=0)
     normalized = checkpoint.normalization.normalize(jets.astype(np.float64))
 

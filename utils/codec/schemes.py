@@ -15,7 +15,7 @@ from utils.codec.container import ContainerError, Reader
 from utils.codec.latents import AutoencoderScheme, Scheme, fit_latent_steps
 from utils.codec.settings import CODECS, check_settings
 from utils.files import Json
-from utils.jets import JetError, event_counts
+from utils.jets import event_counts, make_table
 
 if TYPE_CHECKING:
     from utils.networks import Checkpoint
@@ -41,8 +41,7 @@ def scheme_maker(
     checkpoint = networks.load_model(model)
 
     def fitted(table: pd.DataFrame | None) -> tuple[Scheme, Json]:
-        if table is None or len(table) < 2:
-            raise JetError("the codec autoencoder needs at least two jets to fit its steps to")
+        table = make_table([], [], [], []) if table is None else table
         refuse_nonfinite(table, 0)
         jets = np.stack(list(jet_columns(table).values()), axis=1)
         offset, matrix, growth = fit_latent_steps(checkpoint, jets, latent_bits, refine=refine)

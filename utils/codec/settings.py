@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from utils.codec.bounds import Bounds
     from utils.networks import Checkpoint
 
+SUFFIX = ".zarr.zip"
+"""How the names of containers end."""
+
 CODECS = ("bounded", "autoencoder", "lossless")
 
 

@@ -18,8 +18,14 @@ from .published import (
     has_published as has_published,
     missing_published as missing_published,
     published_folder as published_folder,
+    refuse_others as refuse_others,
 )
-from .read import iter_jets as iter_jets, read_jets as read_jets, sample_files as sample_files
+from .read import (
+    iter_jets as iter_jets,
+    pattern_root as pattern_root,
+    read_jets as read_jets,
+    sample_files as sample_files,
+)
 from .sample_units import decide_units as decide_units
 from .samples import (
     EMBEDDED_FILES as EMBEDDED_FILES,
@@ -28,6 +34,7 @@ from .samples import (
     load_contrasting_samples as load_contrasting_samples,
     load_published_jets as load_published_jets,
     load_sample as load_sample,
+    require_sample as require_sample,
     split_jets as split_jets,
 )
 from .simulation import simulate_jets as simulate_jets, write_embedded_sample as write_embedded_sample
@@ -53,4 +60,4 @@ from .table import (
     wrap_phi as wrap_phi,
 )
 from .units import BAD_JETS as BAD_JETS, PER_GEV as PER_GEV, Decided as Decided, Reading as Reading
-from .write import convert_jets as convert_jets, write_jets as write_jets
+from .write import WRITTEN as WRITTEN, convert_jets as convert_jets, write_jets as write_jets

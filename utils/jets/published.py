@@ -123,7 +123,11 @@ def require_published(path: Path, name: str) -> None:
 
 
 def fetch_published(
-    to: str | Path | None = None, *, base_url: str = BASE_URL, retries: int = 2, progress: bool = True
+    to: str | Path | None = None,
+    *,
+    base_url: str = BASE_URL,
+    retries: int = 2,
+    progress: bool = True,
 ) -> dict[str, str]:
     """Download the published files at the pinned commit into a folder; returns name -> "present" or "downloaded".
 
@@ -141,6 +145,17 @@ def fetch_published(
     for name in wanted:
         _download(name, folder, base_url, retries, progress)
     return {name: "downloaded" if name in wanted else "present" for name in FILES}
+
+
+def refuse_others(folder: str | Path) -> None:
+    """Raise PublishedFilesError where a folder holds another file under the name of a published one."""
+    for name in FILES:
+        path = Path(folder).expanduser() / name
+        if path.exists() and not _is_whole(path, name):
+            raise PublishedFilesError(
+                f"{path}: there already, and not the published file of that name; it is kept: move it away, choose "
+                "another folder with --to, or replace it with --force"
+            )
 
 
 def _is_whole(path: Path, name: str) -> bool:

@@ -2,6 +2,8 @@
 
 import glob
 import logging
+import os
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from typing import Unpack
 import fsspec
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from utils.jets.blocks import EventBlock, read_blocks
 from utils.jets.checks import EventNumbers
@@ -20,7 +22,7 @@ from utils.jets.detect import open_source
 from utils.jets.formats.source import Source, is_remote, reading
 from utils.jets.sample_units import settle_units
 from utils.jets.screen import Screen, table_of
-from utils.jets.table import CHUNK_JETS, JetError, JetWarning, Paths, concat_tables
+from utils.jets.table import CHUNK_JETS, JetError, JetWarning, Paths, concat_tables, make_table
 from utils.jets.units import BAD_JETS, Decided, Reading
 from utils.text import listing
 
@@ -66,9 +68,10 @@ def iter_jets(
     `validate_jets`; masked; with a momentum above `beam_energy`, by default 7 TeV, in FCC files 50 TeV, and without
     limit in files with this project's note) are refused, or with `bad_jets` "drop" left out, and a JetWarning says how
     many and why. NaN and infinite values can be used where they are to be kept (`keep_nonfinite`). Events that lose
-    their jets stay, as events without jets, in `attrs["empty_events"]` of the table that holds their neighbours.
+    their jets stay, as events without jets, in `attrs["empty_events"]` of the table that holds their neighbours;
+    a sample without any jets is one table without rows.
 
-    What needs the whole file (no jets at all, an event number that turns up again) is raised at the end of the stream.
+    What needs the whole file (an event number that turns up again) is raised at the end of the stream.
     `entries` (first, last + 1) limits one ROOT file with an entry an event to those. `tally`, where it is given, counts
     what was `read`, `cut` and `dropped`.
     """
@@ -102,7 +105,7 @@ def iter_jets(
                     yield block if keep_numbers else replace(block, numbers=counted)
                 seen.require_distinct(source.name)
 
-        yield from _chunks(blocks(), chunk_jets, listing((source.name for source in sources), 3))
+        yield from _chunks(blocks(), chunk_jets)
 
 
 def _say_what_is_read(sources: list[Source]) -> None:
@@ -115,7 +118,10 @@ def _say_what_is_read(sources: list[Source]) -> None:
 
 
 def sample_files(path: Paths) -> list[str]:
-    """The files of a sample: a file, several, or what a glob pattern matches, sorted; JetError where there is none."""
+    """The files of a sample: a file, several, what a glob pattern matches, sorted, or the Parquet files of a folder.
+
+    JetError where there is none, and for what is no file, such as a pipe.
+    """
     if not isinstance(path, str | Path):
         files = [file for part in path for file in sample_files(part)]
         if not files:
@@ -125,15 +131,47 @@ def sample_files(path: Paths) -> list[str]:
     if is_remote(name):
         return _remote_files(name)
     if Path(name).is_dir():
+        if parts := _parquet_parts(name):
+            return parts
         raise JetError(f"{name}: a directory; give a file, several, or a pattern such as '{name.rstrip('/')}/*.root'")
-    if Path(name).exists():
+    if Path(name).is_file():
         return [name]
+    if Path(name).exists():
+        raise JetError(f"{name}: a pipe, a device or the like; jets are read from files")
     if not glob.has_magic(name):
         raise JetError(f"{name}: no such file")
-    files = sorted(file for file in glob.glob(name, recursive=True) if Path(file).is_file())
+    fixed = pattern_root(name)
+    pattern = os.path.join(*map(glob.escape, fixed.parts), *Path(name).parts[len(fixed.parts) :])
+    files = sorted(file for file in glob.glob(pattern, recursive=True) if Path(file).is_file())
     if not files:
         raise JetError(f"{name}: no file matches this pattern")
     return files
+
+
+def pattern_root(pattern: str) -> Path:
+    """The fixed part of a glob pattern: its folders before the first that is a pattern and not the name of one there.
+
+    >>> pattern_root("data/run*/jets[0-9].root").as_posix()
+    'data'
+    """
+    parts = Path(pattern).parts
+    fixed = 0
+    while fixed < len(parts) and (not glob.has_magic(parts[fixed]) or Path(*parts[: fixed + 1]).is_dir()):
+        fixed += 1
+    return Path(*parts[:fixed])
+
+
+def _parquet_parts(folder: str) -> list[str]:
+    """The files of a sample that Dask or Spark wrote as a folder, in the order of their numbers; none of any other."""
+    files = [path for path in Path(folder).iterdir() if path.is_file() and not path.name.startswith(("_", "."))]
+    if not files or any(path.suffix not in (".parquet", ".pq") for path in files):
+        return []
+    return sorted(map(str, files), key=_natural)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that puts part.2 before part.10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _remote_files(name: str) -> list[str]:
@@ -161,8 +199,11 @@ def _numbers_are_distinct(sources: list[Source]) -> bool:
     return distinct
 
 
-def _chunks(blocks: Iterator[EventBlock], chunk_jets: int, name: str) -> Iterator[pd.DataFrame]:
-    """Cut a stream behind the first event that fills a chunk; events without jets stay with the jets before them."""
+def _chunks(blocks: Iterator[EventBlock], chunk_jets: int) -> Iterator[pd.DataFrame]:
+    """Cut a stream behind the first event that fills a chunk; events without jets stay with the jets before them.
+
+    There is always a chunk, if without jets.
+    """
     held: list[EventBlock] = []
     jets = 0
     for block in blocks:
@@ -181,10 +222,7 @@ def _chunks(blocks: Iterator[EventBlock], chunk_jets: int, name: str) -> Iterato
                 first, start = cut, int(ends[cut - 1])
             held = [_part(merged, first, len(ends), start, int(ends[-1]))]
             jets -= start
-    if jets == 0:
-        events = sum(len(block.counts) for block in held)
-        raise JetError(f"{name}: no jets, in {events} events")
-    yield table_of(_merge(held))
+    yield table_of(_merge(held)) if held else make_table([], [], [], [])
 
 
 def _merge(blocks: list[EventBlock]) -> EventBlock:

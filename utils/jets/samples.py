@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from utils.files import REPOSITORY, Json, sha256_of
+from utils.files import REPOSITORY, Json, require_clone, sha256_of
 from utils.jets.formats.pickles import read_pickled_table
 from utils.jets.formats.source import is_remote
 from utils.jets.published import TEST_SAMPLE, TRAIN_SAMPLE, find_published, has_published
@@ -77,6 +77,7 @@ def load_sample(
     split = "as shipped: training and test events in files of their own"
     if str(dataset) == "embedded":
         files: Sequence[str | Path] = EMBEDDED_FILES
+        require_sample(dataset)
         train, test = (read_jets(path) for path in files)
     elif str(dataset) == "published" and has_published(TRAIN_SAMPLE):
         files = [find_published(name) for name in (TRAIN_SAMPLE, TEST_SAMPLE)]
@@ -100,6 +101,17 @@ def load_sample(
         "split_seed": seed,
     }
     return Sample(train, valid, test, source)
+
+
+def require_sample(dataset: Paths) -> None:
+    """Raise JetError, PublishedFilesError or CloneError where a dataset of `load_sample` has no files."""
+    if str(dataset) == "embedded":
+        for path in EMBEDDED_FILES:
+            require_clone(path, "the embedded sample")
+    elif str(dataset) == "published":
+        find_published(TEST_SAMPLE)
+    else:
+        sample_files(dataset)
 
 
 def load_contrasting_samples(

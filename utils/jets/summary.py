@@ -138,7 +138,9 @@ def format_summary(summary: Json) -> str:
             for reason, number in summary["refused"].items()
         ]
     else:
-        lines.append("  every jet can be used" if summary["jets"] else "  would be refused: no jets")
+        lines.append(
+            "  every jet can be used" if summary["jets"] else "  no jets: a valid file, though nothing to train on"
+        )
     return "\n".join(lines)
 
 

@@ -144,7 +144,13 @@ def wrap_phi(phi: np.ndarray) -> np.ndarray:
 def within_cuts(
     pt: np.ndarray, eta: np.ndarray, pt_min: float | None = None, eta_max: float | None = None
 ) -> np.ndarray:
-    """Whether jets are not cut away: by pt < `pt_min` or |eta| > `eta_max`, which NaN is not."""
+    """Whether jets are not cut away: by pt < `pt_min` or |eta| > `eta_max`, which NaN is not.
+
+    JetError for a cut that is no number, or negative.
+    """
+    for name, cut in (("pt_min", pt_min), ("eta_max", eta_max)):
+        if cut is not None and not 0 <= cut < np.inf:
+            raise JetError(f"{name}: expected a number that is not negative, found {cut}")
     keep = np.ones(len(pt), dtype=bool)
     if pt_min is not None:
         keep &= ~(pt < pt_min)
@@ -154,7 +160,7 @@ def within_cuts(
 
 
 def select_jets(table: pd.DataFrame, pt_min: float | None = None, eta_max: float | None = None) -> pd.DataFrame:
-    """The jets with pt >= `pt_min` GeV and |eta| <= `eta_max`, and all events."""
+    """The jets with pt >= `pt_min` GeV and |eta| <= `eta_max`, and all events; JetError for a cut that is no number."""
     keep = within_cuts(table["pt"].to_numpy(), table["eta"].to_numpy(), pt_min, eta_max)
     if keep.all():
         return table

@@ -8,12 +8,12 @@ from typing import Unpack
 import numpy as np
 import pandas as pd
 
-from utils.files import atomic_path
+from utils.files import atomic_path, refuse_output
 from utils.jets import formats
 from utils.jets.checks import require_columns, require_usable
 from utils.jets.formats.note import NoteBuilder
-from utils.jets.read import iter_jets
-from utils.jets.table import FEATURES, JetError, Paths, event_counts, number_of_events, wrap_phi
+from utils.jets.read import iter_jets, sample_files
+from utils.jets.table import FEATURES, JetError, Paths, event_counts, make_table, number_of_events, wrap_phi
 from utils.jets.units import Reading
 
 WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
@@ -23,8 +23,9 @@ WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
 def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *, keep_nonfinite: bool = False) -> None:
     """Write a jet table, or a stream of them such as `iter_jets` gives, in the format that the suffix of `path` names.
 
-    The file appears whole or not at all, and reads back bit for bit. JetError where the jets cannot be used, for NaN
-    and infinite values too unless they are to be kept (`keep_nonfinite`).
+    The file appears whole or not at all, and reads back bit for bit; without jets it is an empty one. JetError for
+    another suffix, and where the jets cannot be used, for NaN and infinite values too unless they are to be kept
+    (`keep_nonfinite`).
 
     >>> from tempfile import TemporaryDirectory
     >>> from utils.jets import make_table, read_jets, write_jets
@@ -40,8 +41,7 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *
         raise JetError(
             f"{path}: no jets can be written as {suffix or 'a file without suffix'!r}; {', '.join(WRITTEN)} can"
         )
-    if path.is_dir():
-        raise JetError(f"{path}: a directory, expected the name of a file to write")
+    refuse_output(path)
     note = NoteBuilder(str(path))
     tables = _checked([table] if isinstance(table, pd.DataFrame) else table, note, keep_nonfinite)
     with atomic_path(path) as partial:
@@ -59,7 +59,9 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *
 def _checked(tables: Iterable[pd.DataFrame], note: NoteBuilder, keep_nonfinite: bool) -> Iterator[pd.DataFrame]:
     """Chunks that can be written, with phi within +-pi; at the end, whether they make a table together."""
     source = f"jets for {note.name}"
+    written = False
     for table in tables:
+        written = True
         require_columns(table, source)
         require_usable(table, source, note.digest.jets, keep_nonfinite)
         phi = wrap_phi(table["phi"].to_numpy())
@@ -69,8 +71,8 @@ def _checked(tables: Iterable[pd.DataFrame], note: NoteBuilder, keep_nonfinite: 
         note.digest.update([table[name].to_numpy() for name in FEATURES], numbers, counts)
         note.numbers.add(numbers)
         yield table
-    if note.digest.jets == 0:
-        raise JetError(f"{source}: no jets")
+    if not written:
+        yield make_table([], [], [], [])
     note.numbers.require_distinct(source)
 
 
@@ -80,12 +82,14 @@ def convert_jets(
     """Stream jets from one file, or several, to another; `reading`, cuts among it, as in `iter_jets`.
 
     Events that lose all their jets stay as events without jets. Returns the numbers of jets read, jets written, and
-    events.
+    events. OutputError where the target is one of the sources.
     """
+    files = sample_files(source)
+    refuse_output(target, files)
     tally = Counter[str]()
 
     def counted() -> Iterator[pd.DataFrame]:
-        for table in iter_jets(source, progress=progress, tally=tally, **reading):
+        for table in iter_jets(files, progress=progress, tally=tally, **reading):
             tally.update(events=number_of_events(table), kept=len(table))
             yield table
 

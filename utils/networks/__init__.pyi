@@ -22,7 +22,12 @@ from .fastai_weights import (
     load_published as load_published,
 )
 from .folding import decoder_steps as decoder_steps, encoder_steps as encoder_steps
-from .inference import decode_latents as decode_latents, encode_jets as encode_jets, reconstruct as reconstruct
+from .inference import (
+    count_outside as count_outside,
+    decode_latents as decode_latents,
+    encode_jets as encode_jets,
+    reconstruct as reconstruct,
+)
 from .losses import LOSSES as LOSSES, ResolutionLoss as ResolutionLoss, make_loss as make_loss, resolution as resolution
 from .normalization import (
     NORMALIZATIONS as NORMALIZATIONS,

@@ -44,6 +44,11 @@ class Checkpoint:
         self.model.eval()
 
     @property
+    def training_range(self) -> dict[str, list[float]] | None:
+        """Lowest and highest value of each quantity of the jets that the model was trained on, where it is known."""
+        return self.metadata.get("data", {}).get("range")
+
+    @property
     def name(self) -> str:
         """Short name of the model, such as `tanh` or `pca`."""
         return str(self.metadata.get("model", "pca" if isinstance(self.model, PCABaseline) else "autoencoder"))

@@ -4,6 +4,7 @@ The graphs are what runs on a CPU, and what `compressionhep export` writes for o
 """
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -121,9 +122,9 @@ def export_model(checkpoint: Checkpoint, path: str | Path, jets: np.ndarray) -> 
     for content in contents.values():
         onnx.checker.check_model(content, full_check=True)
     differences = check_export(checkpoint, contents, jets)
-    for part, content in contents.items():
-        with atomic_path(paths[part]) as partial:
-            partial.write_bytes(content)
+    with ExitStack() as files:
+        for part, content in contents.items():
+            files.enter_context(atomic_path(paths[part])).write_bytes(content)
     return differences
 
 

@@ -16,6 +16,7 @@ from .jets import (
     plot_distributions as plot_distributions,
     plot_samples as plot_samples,
 )
+from .notebook import show_figure as show_figure
 from .rates import plot_rate_distortion as plot_rate_distortion, plot_rate_resolution as plot_rate_resolution
 from .style import (
     SYMBOLS as SYMBOLS,

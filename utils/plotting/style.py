@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-from utils.files import atomic_path
+from utils.files import recorded_path
 from utils.jets import UNITS
 from utils.metrics import RESIDUAL_UNITS
 from utils.networks import VARIANT_LABELS
@@ -44,9 +44,9 @@ class SeriesStyle(TypedDict):
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG at 150 dpi, whole or not at all; returns the path."""
+    """Write a figure as PNG at 150 dpi by `files.recorded_path`, whole or not at all; returns the path."""
     path = Path(path)
-    with atomic_path(path) as partial:
+    with recorded_path(path) as partial:
         figure.savefig(partial, dpi=150, bbox_inches="tight", format="png")
     return path
 

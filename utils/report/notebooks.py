@@ -1,6 +1,9 @@
 """Notebooks: finding them, sharing parameters among them, running them in batch with papermill."""
 
+import ast
 import difflib
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
@@ -15,13 +19,30 @@ from jupyter_client.manager import AsyncKernelManager
 from nbconvert.filters import strip_ansi
 from papermill import execute_notebook
 from papermill.exceptions import PapermillExecutionError
+from papermill.models import Parameter
 from papermill.translators import PythonTranslator
 from tqdm import tqdm
 
-from utils.files import REPOSITORY
+from utils.files import (
+    REPOSITORY,
+    OutputError,
+    manage_folder,
+    recorded_path,
+    refuse_unrecorded,
+    remove_leftovers,
+    require_clone,
+    same_file,
+)
 from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
+
+KERNEL_ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:IProgress not found",  # of libraries that are imported
+}
+"""Figures show below the cell that made them, though batch systems set MPLBACKEND=Agg, which shows none; and pages are
+free of what libraries tell programmers."""
 
 Parameters = Mapping[str, object]
 """Values for a notebook's parameters, by name."""
@@ -55,7 +76,8 @@ def find_notebooks(names: Sequence[str] = (), folder: Path = NOTEBOOKS) -> list[
     """
     known = sorted(folder.glob("*.ipynb"), key=lambda path: path.stem)
     if not names and not known:
-        raise ValueError(f"no notebooks in {folder}; run this from a clone of the repository, or name notebook files")
+        require_clone(folder, "the notebooks")
+        raise ValueError(f"no notebooks in {folder}; name notebook files")
     chosen = list(dict.fromkeys(_find_notebook(name, known) for name in names)) if names else known
     stems = [path.stem for path in chosen]
     for path in chosen:
@@ -83,29 +105,77 @@ def _find_notebook(name: str, known: list[Path]) -> Path:
 
 def declared_parameters(path: Path) -> list[str]:
     """Names that the notebook's cell tagged `parameters` assigns; none without such a cell."""
+    return [parameter.name for parameter in _tagged_parameters(path)]
+
+
+def _tagged_parameters(path: Path) -> list[Parameter]:
     tagged = (cell for cell in _read(path).cells if "parameters" in cell.metadata.get("tags", []))
-    return [parameter.name for cell in islice(tagged, 1) for parameter in PythonTranslator.inspect(cell)]
+    return [parameter for cell in islice(tagged, 1) for parameter in PythonTranslator.inspect(cell)]
 
 
 def _read(path: Path) -> nbformat.NotebookNode:
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a notebook: {str(error)[:100]}") from error
+    language = _language(notebook.metadata)
+    if not language.casefold().startswith(("python", "ipython")):
+        raise ValueError(f"{path} is a notebook in {language}; only those in Python are run")
+    return notebook
+
+
+def _language(metadata: Mapping[str, Mapping[str, str]]) -> str:
+    """The language that a notebook says it is in, Python where it says none."""
+    kernel, info = metadata.get("kernelspec", {}), metadata.get("language_info", {})
+    return kernel.get("language") or info.get("name") or "python"
 
 
 def share_parameters(notebooks: Iterable[Path], common: Parameters, asked: Parameters) -> dict[Path, dict[str, object]]:
     """The parameters of each notebook: of `common` and `asked` those that it declares; `asked` goes first.
 
-    Raises ValueError where no notebook declares one that was asked for.
+    Raises ValueError where no notebook declares one that was asked for, where a value is of another kind than the
+    declared one (a text for a number), and for a notebook of another language.
     """
+    notebooks = list(notebooks)
     declared = {path: declared_parameters(path) for path in notebooks}
+    for path in notebooks:
+        _check_values(path, asked)
     anywhere = sorted({name for names in declared.values() for name in names})
     for name in asked:
         if name not in anywhere:
             raise ValueError(f"no selected notebook has a parameter {name!r}; {_nearest(name, anywhere)}")
     merged = {**common, **asked}
     return {path: {name: merged[name] for name in names if name in merged} for path, names in declared.items()}
+
+
+WHOLE_NUMBERS = ("steps", "seed", "max_jets", "refine", "workers")
+"""Parameters of the project's notebooks that are whole numbers, though the default of some is None."""
+
+
+def _check_values(path: Path, asked: Parameters) -> None:
+    """Refuse what can't be a value of the notebook's parameters, as far as their names and defaults tell."""
+    for parameter in _tagged_parameters(path):
+        if parameter.name not in asked:
+            continue
+        value = asked[parameter.name]
+        try:
+            default = ast.literal_eval(parameter.default)
+        except (ValueError, SyntaxError):
+            continue
+        kind = int if default is None and parameter.name in WHOLE_NUMBERS else type(default)
+        if kind not in KINDS or value is None:
+            continue
+        types, words = KINDS[kind]
+        if type(value) not in types:
+            raise ValueError(f"parameter {parameter.name}: expected {words}, found {value!r}")
+
+
+KINDS: dict[type, tuple[tuple[type, ...], str]] = {
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+    bool: ((bool,), "true or false"),
+}
+"""The types that may stand where a default is of one, and what they are called."""
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -116,10 +186,14 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 class _OwnKernelManager(AsyncKernelManager):
-    """Starts kernels in the running interpreter, whatever kernels are registered on the machine."""
+    """Starts kernels in the running interpreter, whatever kernels are registered on the machine, and in
+    `KERNEL_ENVIRONMENT`."""
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[])
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        await super().start_kernel(**options | {"env": dict(os.environ) | KERNEL_ENVIRONMENT})
 
 
 def run_notebooks(
@@ -133,7 +207,9 @@ def run_notebooks(
     """
     folder = Path(folder).resolve()
     plots = folder / "plots" if plots is None else Path(plots)
+    _refuse_outputs(notebooks, manage_folder(folder))
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder / "notebooks")
     outcomes = []
     with _Progress([len(_read(path).cells) for path in notebooks]) as progress:
         for path, parameters in notebooks.items():
@@ -143,38 +219,48 @@ def run_notebooks(
     return outcomes
 
 
+def _refuse_outputs(notebooks: Iterable[Path], folder: Path) -> None:
+    """Raise OutputError, before anything runs, where the copies and the report of a run would replace what is not its
+    own."""
+    names = ["summary.json", "summary.md", "index.html"]
+    names += [f"notebooks/{path.stem}{suffix}" for path in notebooks for suffix in (".ipynb", ".html")]
+    for name in names:
+        for path in notebooks:
+            if same_file(path, folder / name):
+                raise OutputError(f"{path}: would be replaced by its executed copy; choose another output folder")
+        refuse_unrecorded(folder / name)
+
+
 def _run_notebook(
     path: Path, parameters: dict[str, object], copies: Path, plots: Path, progress: "_Progress"
 ) -> Outcome:
     executed, page = copies / path.name, copies / f"{path.stem}.html"
-    executed.unlink(missing_ok=True)
-    page.unlink(missing_ok=True)
     before = _modification_times(plots)
     start = time.perf_counter()
     error = None
-    try:
-        execute_notebook(
-            _literal(path),
-            _literal(executed),
-            parameters,
-            kernel_name="python3",
-            language="python",
-            cwd=path.parent,
-            progress_bar=False,
-            kernel_manager_class=_OwnKernelManager,
-            extra_arguments=["--log-level=CRITICAL"],
-            on_cell_start=progress.cell,
-        )
-    except PapermillExecutionError as failure:
-        error = f"cell {progress.number} (In [{failure.exec_count}]): {failure.ename}: {failure.evalue}"
-    except Exception as failure:
-        error = f"cell {progress.number}: {type(failure).__name__}: {failure}"
+    with recorded_path(executed) as partial:
+        shutil.copyfile(path, partial)
+        try:
+            execute_notebook(
+                _literal(path),
+                _literal(partial),
+                parameters,
+                kernel_name="python3",
+                language="python",
+                cwd=path.parent,
+                progress_bar=False,
+                kernel_manager_class=_OwnKernelManager,
+                extra_arguments=["--log-level=CRITICAL"],
+                on_cell_start=progress.cell,
+            )
+        except PapermillExecutionError as failure:
+            error = f"cell {progress.number} (In [{failure.exec_count}]): {failure.ename}: {failure.evalue}"
+        except Exception as failure:
+            error = f"cell {progress.number}: {type(failure).__name__}: {failure}"
     seconds = time.perf_counter() - start
     files = tuple(file for file, modified in _modification_times(plots).items() if before.get(file) != modified)
-    if executed.exists():
-        write_page(executed, page)
-    written = page if page.exists() else None
-    return Outcome(path.stem, seconds, executed, written, files, None if error is None else strip_ansi(error))
+    write_page(executed, page)
+    return Outcome(path.stem, seconds, executed, page, files, None if error is None else strip_ansi(error))
 
 
 def _literal(path: Path) -> str:

@@ -8,7 +8,7 @@ from latex2mathml.converter import convert as mathml_of
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-from utils.files import atomic_path
+from utils.files import recorded_path
 
 
 class _MathRenderer(IPythonRenderer):
@@ -48,5 +48,5 @@ class _OfflineExporter(HTMLExporter):
 def write_page(notebook: Path, page: Path) -> None:
     """Write an executed notebook as one HTML file that needs no network."""
     html, _ = _OfflineExporter(raw_template=OFFLINE_TEMPLATE).from_filename(str(notebook))
-    with atomic_path(page) as partial:
+    with recorded_path(page) as partial:
         partial.write_text(html, encoding="utf-8")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from utils.files import REPOSITORY, Json, atomic_path
+from utils.files import REPOSITORY, Json, atomic_path, require_clone
 from utils.machine import machine_line
 from utils.metrics import read_resolutions
 from utils.study import largest_sample
@@ -252,6 +252,8 @@ def tables_in(path: Path) -> str:
 
 
 def _split_at_markers(path: Path) -> tuple[str, str, str]:
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     between, end, after = rest.partition(END)
@@ -261,5 +263,6 @@ def _split_at_markers(path: Path) -> tuple[str, str, str]:
 
 
 def reference_metrics() -> dict[str, Json]:
-    """The metrics of the reference results that the repository holds."""
+    """The metrics of the reference results that the repository holds; CloneError where this is no clone of it."""
+    require_clone(REPOSITORY / "plots", "the reference results")
     return read_metrics(REPOSITORY / "plots")

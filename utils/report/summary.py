@@ -9,7 +9,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader
 from PIL import Image
 
-from utils.files import Json, atomic_path, write_json
+from utils.files import Json, recorded_path, write_json
 from utils.machine import MachineInfo, machine_line
 from utils.report.notebooks import Outcome
 from utils.report.results import result_tables
@@ -35,10 +35,10 @@ def write_report(
             entry["error"] = outcome.error
         entries.append({**entry, "metrics": metrics.get(outcome.name)})
     summary = {"profile": profile, "dataset": source, "machine": machine, "notebooks": entries}
-    write_json(folder / "summary.json", summary)
-    with atomic_path(folder / "summary.md") as partial:
+    write_json(folder / "summary.json", summary, recorded=True)
+    with recorded_path(folder / "summary.md") as partial:
         partial.write_text(summary_text(profile, outcomes) + "\n", encoding="utf-8")
-    with atomic_path(folder / "index.html") as partial:
+    with recorded_path(folder / "index.html") as partial:
         partial.write_text(_index_page(folder, profile, outcomes, machine, source), encoding="utf-8")
     return folder / "index.html"
 
@@ -107,7 +107,7 @@ def _href(path: Path, folder: Path) -> str:
 
 
 def _write_thumbnail(image: Path, target: Path) -> Path:
-    with Image.open(image) as opened, atomic_path(target) as partial:
+    with Image.open(image) as opened, recorded_path(target) as partial:
         small = opened.convert("RGB")
         small.thumbnail(THUMBNAIL_PIXELS)
         small.quantize(64).save(partial, format="PNG", optimize=True)

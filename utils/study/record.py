@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from utils.files import REPOSITORY, Json, write_json
+from utils.files import REPOSITORY, Json, manage_folder, recorded_path, write_json
 from utils.jets import Sample
 from utils.machine import machine_info, pick_device
 from utils.networks import Checkpoint, save_checkpoint
@@ -12,9 +12,10 @@ from utils.networks import Checkpoint, save_checkpoint
 def notebook_folders(notebook: str, output: str | Path | None = None) -> tuple[Path, Path]:
     """The folders for the plots and the models of a notebook, made if needed: (plots/<notebook>, models).
 
-    They lie in `output`, or in the repository where that is None. `notebook` is the file name without its suffix.
+    They lie in `output`, or in the repository where that is None, with a record of what is written there (see
+    `files.recorded_path`). `notebook` is the file name without its suffix.
     """
-    base = REPOSITORY if output is None else Path(output)
+    base = manage_folder(REPOSITORY if output is None else output)
     plots, models = base / "plots" / notebook, base / "models"
     plots.mkdir(parents=True, exist_ok=True)
     models.mkdir(parents=True, exist_ok=True)
@@ -23,7 +24,8 @@ def notebook_folders(notebook: str, output: str | Path | None = None) -> tuple[P
 
 def save_model(path: Path, checkpoint: Checkpoint, row: Json) -> None:
     """Write a checkpoint with its row of `evaluate` inside, and note the file in the row as `checkpoint`."""
-    save_checkpoint(path, replace(checkpoint, metadata=checkpoint.metadata | {"metrics": dict(row)}))
+    with recorded_path(path) as partial:
+        save_checkpoint(partial, replace(checkpoint, metadata=checkpoint.metadata | {"metrics": dict(row)}))
     row["checkpoint"] = f"{path.parent.name}/{path.name}"
 
 
@@ -38,5 +40,5 @@ def write_metrics(folder: Path, sample: Sample, profile: str, seed: int, device:
         "machine": machine_info(),
         **results,
     }
-    write_json(folder / "metrics.json", content)
+    write_json(folder / "metrics.json", content, recorded=True)
     return content

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from utils import plotting
-from utils.files import Json, atomic_path, write_json
+from utils.files import Json, manage_folder, recorded_path, write_json
 from utils.jets import FEATURES
 from utils.machine import machine_info
 from utils.metrics import RESIDUAL_UNITS, read_resolutions
@@ -178,7 +178,7 @@ def _verdict(low: Spread, high: Spread) -> str:
 
 def write_sweep(folder: str | Path, rows: Sequence[Json]) -> str:
     """Write sweep.json, sweep.md and sweep.png of some rows to `folder`; returns the text of sweep.md."""
-    folder, summary = Path(folder), summarize_seeds(rows)
+    folder, summary = manage_folder(folder), summarize_seeds(rows)
     frame, largest = summary_frame(summary), largest_sample(summary)
     cells = [list(map(str, row)) for row in frame.itertuples(index=False)]
     table = Table("Sweep", list(map(str, frame.columns)), cells, describe_seeds(largest), labels=2)
@@ -187,8 +187,10 @@ def write_sweep(folder: str | Path, rows: Sequence[Json]) -> str:
     shown = [row for row in rows if any(_key(row) == _key(entry) for entry in largest)]
     plotting.plot_comparison(figure.subplots(), shown)
     plotting.save_figure(figure, folder / "sweep.png")
-    write_json(folder / "sweep.json", {"machine": machine_info(), "summary": summary, "rows": list(rows)})
-    with atomic_path(folder / "sweep.md") as partial:
+    write_json(
+        folder / "sweep.json", {"machine": machine_info(), "summary": summary, "rows": list(rows)}, recorded=True
+    )
+    with recorded_path(folder / "sweep.md") as partial:
         partial.write_text(text, encoding="utf-8")
     return text
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from utils import __version__
 from utils.cluster import available_cores, connect, run_tasks
-from utils.files import Json, source_sha256, write_json
+from utils.files import Json, manage_folder, refuse_unrecorded, source_sha256, write_json
 from utils.jets import Paths, is_remote, load_sample, sample_files
 from utils.machine import pick_device
 from utils.metrics import evaluate
@@ -102,6 +102,9 @@ def sweep(
     ]
     _check(runs, workers, scheduler)
     source = _source_of(dataset)
+    manage_folder(folder)
+    for name in ("sweep.json", "sweep.md", "sweep.png"):
+        refuse_unrecorded(folder / name)
     rows = {run.name: _finished(folder, run, source) for run in runs}
     missing = {run.name: (run, source, folder) for run in runs if rows[run.name] is None}
     results = _train_missing(missing, workers, scheduler, progress) if missing else {}

@@ -1,7 +1,9 @@
 """HDF5 files: datasets of numbers, compound datasets, and tables that pandas wrote."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -94,9 +96,62 @@ def _pandas_columns(name: str, group: h5py.Group, path: str, kind: str) -> dict[
 HDF5_CHUNK = 2**14
 
 
+class _Disk(io.FileIO):
+    """A file for HDF5 to write to, that never fails while HDF5 looks: it would crash at the end of the process.
+
+    What a full disk doesn't take is kept in memory, from where it is read again, until `require_room`, or the end of
+    the block, raises the disk's error; an interrupt waits as long.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.error: BaseException | None = None
+        self.kept: list[tuple[int, bytes]] = []
+
+    def require_room(self) -> None:
+        """Raise what kept data from the disk, if anything did."""
+        if self.error is not None:
+            raise self.error
+
+    def write(self, data: Any) -> int:
+        view, start = memoryview(data).cast("B"), self.tell()
+        done = 0
+        try:
+            while self.error is None and done < len(view):
+                done += super().write(view[done:]) or 0
+        except BaseException as error:
+            self.error = error
+        if done < len(view):
+            self.kept.append((start + done, bytes(view[done:])))
+            self.seek(start + len(view))
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        view, start = memoryview(buffer).cast("B"), self.tell()
+        done = super().readinto(view) or 0
+        for offset, data in self.kept:
+            first, last = max(offset, start), min(offset + len(data), start + len(view))
+            if first < last:
+                view[first - start : last - start] = data[first - offset : last - offset]
+                done = max(done, last - start)
+        return done
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except BaseException as error:
+            self.error = self.error or error
+            return size or 0
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
+        if raised[0] is None:
+            self.require_room()
+
+
 def write_hdf5(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
     """One dataset per column and one for the events without jets; every chunk has a Fletcher checksum."""
-    with h5py.File(path, "w", libver=("v108", "v108")) as file:
+    with _Disk(path) as disk, h5py.File(disk, "w", libver=("v108", "v108")) as file:
 
         def append(name: str, values: np.ndarray) -> None:
             dataset = file[name]
@@ -112,4 +167,5 @@ def write_hdf5(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) ->
             for name in COLUMNS:
                 append(name, table[name].to_numpy())
             append("empty_events", np.asarray(table.attrs.get("empty_events", []), np.int64))
+            disk.require_room()
         file.attrs[NOTE_KEY] = note.format(ascending=note.numbers.ascending)

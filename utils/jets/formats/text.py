@@ -1,6 +1,7 @@
 """Text: CSV and TSV with a header, and the event lines of the DarkMachines and PhenoML challenges."""
 
 import csv
+import io
 import math
 import re
 import shutil
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -48,10 +49,10 @@ _EVENT_LINE = re.compile(rb"[^;,]*;[^;,]*;[^;,]*;[^;,]*;[^;,]*(;[^;,]*,[^;]*)*;?
 def open_text(name: str, options: Options, compression: str | None = None) -> Source:
     """A table with a header, or event lines; told apart by the first line."""
     with reading(name, "text"), open_binary(name, compression) as file:
-        first = file.readline(MAX_LINE)
+        first = _first_line(file)
         size = file.seek(0, 2)
         file.seek(max(size - 1, 0))
-        complete = file.read(1) == b"\n"
+        complete = file.read(1) in (b"\n", b"\r")
     if _EVENT_LINE.fullmatch(first) and not re.search(rb"(?i)pt|eta|phi\b.*m", first.split(b";")[0] + first[:40]):
         source = _open_event_lines(name, options, compression, size)
     else:
@@ -61,13 +62,35 @@ def open_text(name: str, options: Options, compression: str | None = None) -> So
     return source
 
 
+def _first_line(file: BinaryIO) -> bytes:
+    """The first line, with its end: a line feed, a carriage return, or both."""
+    lines = file.readline(MAX_LINE).splitlines(keepends=True)
+    return lines[0] if lines else b""
+
+
+def _line_blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Whole lines, about `BLOCK_BYTES` of them at once."""
+    rest = b""
+    while block := file.read(BLOCK_BYTES):
+        block = rest + block
+        end = block.rfind(b"\n") + 1 or block.rfind(b"\r", 0, -1) + 1
+        rest = block[end:]
+        if end:
+            yield block[:end]
+    if rest:
+        yield rest
+
+
 def _open_table(name: str, options: Options, compression: str | None, first: bytes) -> Source:
     try:
         header = first.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise JetError(f"{name}: line 1: not text in UTF-8 ({error})") from error
     separator = max(SEPARATORS, key=header.count)
-    names = [column.strip() for column in next(csv.reader([header], delimiter=separator), [])]
+    try:
+        names = [column.strip() for column in next(csv.reader([header], delimiter=separator), [])]
+    except csv.Error as error:
+        raise JetError(f"{name}: line 1: expected a header with the names of the columns ({error})") from error
     if not any(character.isalpha() for character in header) or not any(names):
         raise JetError(f"{name}: line 1: expected a header with the names of the columns, found {header[:80]!r}")
     twice = sorted({column for column in names if names.count(column) > 1})
@@ -97,35 +120,32 @@ class _Table:
         types = dict.fromkeys(wanted.values(), pa.float64())
         if self.event_column:
             types[self.event_column] = pa.int64()
-        stream = open_binary(self.name, self.compression)
-        try:
-            reader = pa_csv.open_csv(
-                stream,
-                pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=self.columns, skip_rows=1),
-                pa_csv.ParseOptions(delimiter=self.separator),
-                pa_csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=EMPTY),
-            )
-            for batch in iter(reader):
-                event = batch.column(self.event_column).to_numpy(zero_copy_only=False) if self.event_column else None
-                if event is not None and event.dtype != np.int64:
-                    raise ValueError("an empty event number")
-                columns = {role: batch.column(column) for role, column in wanted.items()}
-                yield _with_empty_rows(columns), event
-        except JetError:
-            raise
-        except Exception as error:
-            self._raise_for_line(list(wanted.values()), error)
-        finally:
-            stream.close()
+        options = (
+            pa_csv.ReadOptions(use_threads=False, block_size=2 * BLOCK_BYTES, column_names=self.columns),
+            pa_csv.ParseOptions(delimiter=self.separator),
+            pa_csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=EMPTY),
+        )
+        with open_binary(self.name, self.compression) as stream:
+            stream.seek(len(_first_line(stream)))
+            try:
+                for block in _line_blocks(stream):  # pyarrow's own stream reads in a thread that outlives an error
+                    batch = pa_csv.read_csv(pa.BufferReader(block), *options)
+                    event = batch[self.event_column].to_numpy() if self.event_column else None
+                    if event is not None and event.dtype != np.int64:
+                        raise ValueError("an empty event number")
+                    yield _with_empty_rows({role: batch[column] for role, column in wanted.items()}), event
+            except Exception as error:
+                self._raise_for_line(list(wanted.values()), error)
 
     def _raise_for_line(self, wanted: list[str], error: Exception) -> NoReturn:
         """Find the first line that does not parse, and say which and why."""
-        with open_binary(self.name, self.compression) as file:
-            for number, raw in enumerate(file, start=1):
-                if number == 1 or not raw.strip():
+        with io.TextIOWrapper(open_binary(self.name, self.compression), "utf-8", "surrogateescape") as file:
+            for number, line_text in enumerate(file, start=1):
+                if number == 1 or not line_text.strip():
                     continue
                 try:
-                    fields = next(csv.reader([raw.decode().rstrip("\r\n")], delimiter=self.separator))
+                    line_text.encode("utf-8", "surrogateescape").decode()
+                    fields = next(csv.reader([line_text.rstrip("\n")], delimiter=self.separator))
                 except (UnicodeDecodeError, csv.Error) as problem:
                     raise JetError(f"{self.name}: line {number}: not text in UTF-8 ({problem})") from error
                 if len(fields) != len(self.columns):
@@ -149,12 +169,12 @@ class _Table:
         ) from error
 
 
-def _with_empty_rows(columns: Mapping[str, pa.Array]) -> dict[str, np.ndarray]:
+def _with_empty_rows(columns: Mapping[str, pa.ChunkedArray]) -> dict[str, np.ndarray]:
     """Columns of numbers: NaN where a field is empty, and masked in rows of which all fields are."""
-    values = {role: column.to_numpy(zero_copy_only=False) for role, column in columns.items()}
+    values = {role: column.to_numpy() for role, column in columns.items()}
     if not columns or not all(column.null_count for column in columns.values()):
         return values
-    empty = np.all([column.is_null().to_numpy(zero_copy_only=False) for column in columns.values()], axis=0)
+    empty = np.all([column.is_null().to_numpy() for column in columns.values()], axis=0)
     return {role: np.ma.masked_array(column, empty) for role, column in values.items()}
 
 
@@ -175,10 +195,10 @@ def _open_event_lines(name: str, options: Options, compression: str | None, size
     def blocks(columns: Mapping[str, str]) -> Iterator[Block]:
         with open_binary(name, compression) as file:
             number = 0
-            while lines := file.readlines(BLOCK_BYTES):
+            for block in _line_blocks(file):
                 rows: list[list[str]] = []
                 counts = []
-                for line in lines:
+                for line in block.splitlines():
                     number += 1
                     objects = _objects(line, f"{name}: line {number}")
                     chosen = [values for kind, *values in objects if kind in wanted]
@@ -189,7 +209,7 @@ def _open_event_lines(name: str, options: Options, compression: str | None, size
                     {role: values[:, i] for i, role in enumerate(("e", "pt", "eta", "phi"))} if columns else {},
                     np.array(counts, np.int64),
                     None,
-                    sum(map(len, lines)),
+                    len(block),
                 )
 
     columns = JetColumns(",".join(sorted(wanted)), {role: role for role in ("e", "pt", "eta", "phi")})
