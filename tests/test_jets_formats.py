@@ -26,6 +26,7 @@ from utils.jets import (
     JetWarning,
     concat_tables,
     event_counts,
+    feature_array,
     format_summary,
     iter_jets,
     load_sample,
@@ -35,6 +36,7 @@ from utils.jets import (
     summarize_jets,
     write_jets,
 )
+from utils.jets.formats.layouts import choose_collection, find_event_column
 
 INPUTS_VARIABLE = "COMPRESSIONHEP_INPUTS"
 """Folder of the public files nanoAOD_2015_CMS_Open_Data_ttbar.root and uproot-HZZ.root (scikit-hep-testdata), and
@@ -617,3 +619,43 @@ def test_a_mass_of_zero_is_not_negative(tmp_path: Path) -> None:
     assert (summary["massless"], summary["negative_mass"]) == (2, 2)
     assert summary["quantiles"]["pt"][0] == 30
     assert summary["quantiles"]["pt"][-1] == 60
+
+
+FILLED = make_table([5, 4, 1], [50, 30, 40], [0.5, -3, 1], [0, 1, -2], [7, 7, 9])
+
+
+def test_the_event_is_found_behind_a_hash_and_in_a_pandas_index(tmp_path: Path) -> None:
+    text = tmp_path / "savetxt.csv"
+    np.savetxt(text, FILLED.to_numpy(), fmt="%.9g", delimiter=",", header=",".join(FILLED.columns))
+    assert text.read_text().startswith("# event,")
+    pd.testing.assert_frame_equal(read_jets(text), FILLED)
+    pytest.importorskip("tables")
+    FILLED.set_index("event").to_hdf(tmp_path / "indexed.h5", key="jets")
+    pd.testing.assert_frame_equal(read_jets(tmp_path / "indexed.h5"), FILLED)
+
+
+def test_the_event_is_found_in_the_index_of_a_fixed_pandas_table(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("jets")
+        group.attrs["pandas_type"] = np.bytes_("frame")
+        group["axis1"] = FILLED["event"].to_numpy()
+        group["axis1"].attrs["name"] = np.bytes_("event")
+        group["block0_items"] = np.array(["m", "pt", "phi", "eta"], "S3")
+        group["block0_values"] = feature_array(FILLED)
+    pd.testing.assert_frame_equal(read_jets(tmp_path / "a.h5"), FILLED)
+
+
+def test_event_numbers_beyond_int64_are_refused_with_that_reason(tmp_path: Path) -> None:
+    columns = {name: FILLED[name].to_numpy() for name in ("m", "pt", "phi", "eta")}
+    numbers = FILLED["event"].to_numpy().astype(np.uint64) + np.uint64(2**63)
+    np.savez(tmp_path / "a.npz", event=numbers, **columns)  # type: ignore[arg-type]
+    with pytest.raises(
+        JetError, match=r"a\.npz: column event holds the event number 922\d+, and int64 ends at 2\^63 - 1"
+    ):
+        read_jets(tmp_path / "a.npz")
+
+
+def test_records_called_event_are_no_event_numbers() -> None:
+    jets = choose_collection(["Jet.PT", "Jet.Eta", "Jet.Phi", "Jet.Mass"], None, "delphes")
+    assert find_event_column(["Event", "Event.Number", "Event_size"], jets) is None
+    assert find_event_column(["Event"], jets) == "Event"

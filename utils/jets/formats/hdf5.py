@@ -80,6 +80,13 @@ def _pandas_columns(name: str, group: h5py.Group, path: str, kind: str) -> dict[
                     len(values),
                     lambda start, stop, values=values, i=i: values[start:stop, i],  # type: ignore[misc]
                 )
+        index = group.get("axis1")
+        if (
+            index is not None
+            and index.dtype.kind in "iu"
+            and (label := _text(index.attrs.get("name", b""))) not in found
+        ):
+            found[f"{path}/{label}"] = slice_of(index, len(index))
     elif kind == "frame_table":
         rows = group["table"]
         names = [key for key in rows.dtype.names if rows.dtype[key].shape == () and key != "index"]

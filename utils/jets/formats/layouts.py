@@ -178,9 +178,11 @@ def _is_other(name: str) -> bool:
 def find_event_column(names: Iterable[str], columns: JetColumns) -> str | None:
     """The column of event numbers: beside the jets' own, alone, or of `EventInfoAux`; None where there is none."""
     beside = {match["prefix"] for name in columns.columns.values() if (match := _COLUMN.fullmatch(name))}
-    found = {}
+    names, found = list(names), {}
     for name in names:
         match = _EVENT.fullmatch(name)
+        if any(other.startswith((f"{name}/", f"{name}.", f"{name}_size")) for other in names):
+            continue  # records about the event, as in Delphes
         if match is not None and match["name"].lower().replace("_", "") in EVENT_NAMES:
             found[match["prefix"]] = name
     for prefix in sorted(found, key=lambda prefix: (prefix not in beside, prefix != "")):

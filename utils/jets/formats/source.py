@@ -130,13 +130,12 @@ def open_binary(name: str, compression: str | None = None) -> BinaryIO:
 def event_numbers(values: ArrayLike, source: str, column: str) -> np.ndarray:
     """Event numbers as int64; JetError where they are not whole numbers of that size."""
     values = np.asarray(values)
+    beyond = values[values >= 2**63] if values.dtype.kind in "uf" else values[:0]
+    if len(beyond):
+        raise JetError(f"{source}: column {column} holds the event number {beyond[0]}, and int64 ends at 2^63 - 1")
     with np.errstate(invalid="ignore"):
         whole = values.astype(np.int64) if values.dtype.kind in "iuf" else None
-    if (
-        whole is None
-        or not np.array_equal(whole.astype(values.dtype), values)
-        or (values.dtype.kind == "u" and np.any(whole < 0))
-    ):
+    if whole is None or not np.array_equal(whole.astype(values.dtype), values):
         raise JetError(f"{source}: column {column} must hold whole event numbers (int64), found {values.dtype}")
     return whole
 

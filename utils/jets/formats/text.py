@@ -83,7 +83,7 @@ def _line_blocks(file: BinaryIO) -> Iterator[bytes]:
 
 def _open_table(name: str, options: Options, compression: str | None, first: bytes) -> Source:
     try:
-        header = first.decode("utf-8-sig").rstrip("\r\n")
+        header = first.decode("utf-8-sig").rstrip("\r\n").removeprefix("#").lstrip(" ")  # as numpy.savetxt writes it
     except UnicodeDecodeError as error:
         raise JetError(f"{name}: line 1: not text in UTF-8 ({error})") from error
     separator = max(SEPARATORS, key=header.count)
