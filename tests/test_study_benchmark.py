@@ -92,7 +92,7 @@ def _resident_of_a_tensor():
 
 
 def test_resident_meter_works_where_the_system_keeps_no_peak(monkeypatch):
-    monkeypatch.setattr(memory, "_reset_resident_peak", lambda: False)
+    monkeypatch.setattr(memory, "reset_resident_peak", lambda: False)
     assert memory.resident_peak(lambda: np.ones(20 * MB)) > 100 * MB
 
 

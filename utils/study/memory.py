@@ -102,7 +102,7 @@ def resident_peak(function: Callable[[], object]) -> int:
     """
     process = psutil.Process()
     gc.collect()
-    if _reset_resident_peak():
+    if reset_resident_peak():
         before = process.memory_info().rss
         kept = function()
         status = Path("/proc/self/status").read_text()
@@ -128,7 +128,7 @@ def resident_peak(function: Callable[[], object]) -> int:
     return max(seen) - before
 
 
-def _reset_resident_peak() -> bool:
+def reset_resident_peak() -> bool:
     """Make Linux forget the peak that it has seen so far; False where that cannot be done."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
