@@ -137,11 +137,11 @@ def test_a_root_file_is_like_nanoaod_with_one_counter_and_an_entry_per_event(tmp
 
 def test_a_csv_file_has_shortest_digits_and_a_row_for_an_event_without_jets(tmp_path: Path) -> None:
     write_jets(make_table([0.1], [33.3], [-2.5], [1e-7], [4], [9]), tmp_path / "jets.csv")
-    assert (tmp_path / "jets.csv").read_text() == "event,m,pt,phi,eta\n4,0.1,33.3,-2.5,1e-7\n9,,,,\n"
+    assert (tmp_path / "jets.csv").read_text() == "event,m_GeV,pt_GeV,phi,eta\n4,0.1,33.3,-2.5,1e-7\n9,,,,\n"
 
 
-def test_a_csv_file_names_its_unit_where_jets_could_be_taken_for_mev(tmp_path: Path) -> None:
-    table = make_table([100], [2500], [0], [0])
+def test_a_csv_file_names_its_unit(tmp_path: Path) -> None:
+    table = make_table([0.02, 100], [40, 2500], [0, 0], [0, 0])
     write_jets(table, tmp_path / "jets.csv")
     assert (tmp_path / "jets.csv").read_text().startswith("event,m_GeV,pt_GeV,phi,eta\n")
     assert same_jets(read_jets(tmp_path / "jets.csv"), table)

@@ -148,6 +148,9 @@ def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
     broken = folder / "tanh-project-mse-all-jets-seed-0.json"
     broken.write_text(broken.read_text()[:-50])
     capsys.readouterr()
+    assert main([*command, "--seeds", "1"]) == 2
+    assert f"{broken}: there already, and not as this project wrote it" in capsys.readouterr().err
+    broken.unlink()
     assert main([*command, "--seeds", "1"]) == 0
     assert "/ PCA" in capsys.readouterr().out
     after = {name: (folder / name).stat().st_mtime_ns for name in first}

@@ -161,8 +161,8 @@ def refuse_unrecorded(path: str | Path, record: Path | None = None) -> None:
     _refuse_no_file(path)
     if not is_as_recorded(path, record) and not _is_as_committed(path, record):
         raise OutputError(
-            f"{path}: there already, and not as this project wrote it; it is kept: move it away, or choose another "
-            "folder for the output"
+            f"{path}: there already, and not as this project wrote it; it is kept (results of earlier versions have no "
+            "record): move it away, or choose another folder for the output"
         )
 
 

@@ -10,8 +10,10 @@ FORMATS = {"parquet": ".parquet", "root": ".root", "hdf5": ".h5", "csv": ".csv"}
 def is_folder(output: str | Path) -> bool:
     """Whether an output means a folder: there is one, or the name ends in a slash, or has no suffix and no file has it.
 
-    ValueError for "-": nothing is written to the standard output.
+    ValueError for an empty name, and for "-": nothing is written to the standard output.
     """
+    if not str(output):
+        raise ValueError("the name of the output is empty")
     if str(output) == "-":
         raise ValueError("-: jets are not written to the standard output; name a file or a folder")
     path = Path(output)

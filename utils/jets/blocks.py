@@ -11,7 +11,7 @@ from utils.jets.formats.layouts import kinematics_of
 from utils.jets.formats.note import Digest, check_note
 from utils.jets.formats.source import Source
 from utils.jets.sample_units import require_plausible
-from utils.jets.table import PHI_TOLERANCE, JetError, JetWarning, wrap_phi
+from utils.jets.table import PHI_TOLERANCE, JetWarning, wrap_phi
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_blocks(source: Source, progress: Callable[[int], object] | None = None)
         raise ValueError(f"{source.name}: no unit was settled for this file")
     for notice in source.notices:
         warnings.warn(notice, JetWarning, stacklevel=2)
-    digest, phi, said, events = Digest(), _PhiRange(source.name), Counter[str](), 0
+    digest, phi, said, events = Digest(), _PhiRange(), Counter[str](), 0
     for block in source.read(source.columns.needed):
         if progress is not None:
             progress(block.done)
@@ -84,28 +84,21 @@ def read_blocks(source: Source, progress: Callable[[int], object] | None = None)
 
 
 class _PhiRange:
-    """Whether a column of phi goes from 0 to 2 pi: nothing below 0 or beyond 2 pi, and jets on both sides of pi."""
+    """Whether a column of phi goes from 0 to 2 pi: more jets lie beyond pi than below 0, and some in between.
 
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.lowest, self.highest = np.inf, -np.inf
-        self.below_pi = self.wrapped = False
+    Values beyond 2 pi on either side are no angles, and have no say.
+    """
+
+    def __init__(self) -> None:
+        self.below_zero = self.beyond_pi = self.between = 0
 
     def wrap(self, phi: np.ndarray) -> tuple[np.ndarray, int]:
         """phi within +-pi where the column goes from 0 to 2 pi, and how many that changes; otherwise phi as it is."""
-        known = phi[np.isfinite(phi) & (phi > -10 * np.pi)]  # -999 and its like are no angles
-        self.lowest = min(self.lowest, known.min(initial=np.inf))
-        self.highest = max(self.highest, known.max(initial=-np.inf))
-        self.below_pi |= bool(np.any(known <= np.pi))
-        if self.wrapped and self.lowest < -PHI_TOLERANCE:
-            raise JetError(f"{self.source}: phi goes from 0 to 2 pi first, and then below 0, to {self.lowest:g}")
-        beyond = phi > np.pi + PHI_TOLERANCE
-        if (
-            self.lowest < -PHI_TOLERANCE
-            or self.highest > 2 * np.pi + PHI_TOLERANCE
-            or not self.below_pi
-            or not beyond.any()
-        ):
+        angles = phi[np.abs(phi) <= 2 * np.pi + PHI_TOLERANCE]
+        self.below_zero += int(np.count_nonzero(angles < -PHI_TOLERANCE))
+        self.beyond_pi += int(np.count_nonzero(angles > np.pi + PHI_TOLERANCE))
+        self.between += int(np.count_nonzero(np.abs(angles - np.pi / 2) <= np.pi / 2))
+        beyond = (phi > np.pi + PHI_TOLERANCE) & (phi <= 2 * np.pi + PHI_TOLERANCE)
+        if self.beyond_pi <= self.below_zero or not self.between:
             return phi, 0
-        self.wrapped = True
         return np.where(beyond, phi - 2 * np.pi, phi), int(beyond.sum())

@@ -13,8 +13,14 @@ SOFTEST, HARDEST = 2.0, 3500.0
 ABOVE_BEAM = 0.05
 """The share of a bulk that broken jets, not a wrong unit, may bring above the beam; of fewer jets, half of them."""
 
-BESIDE = {"m": (1e-3, 10.0), "e": (0.1, 100.0)}
-"""Medians of a jet's mass over pt, and of its energy over momentum, that differ from these are of another unit."""
+GUESSED = ("GeV", "MeV")
+"""The units that jets can tell; TeV must be named or given."""
+
+LIGHTEST, HEAVIEST = 1e-3, 10.0
+"""No jets have a median mass above the second times their pt, and few below the first."""
+
+ENERGIES = (0.1, 100.0)
+"""The median of a jet's energy over its momentum cannot be below 1, nor far above."""
 
 
 def plausible_units(pt: np.ndarray, p: np.ndarray, beam_energy: float) -> list[str]:
@@ -26,19 +32,17 @@ def plausible_units(pt: np.ndarray, p: np.ndarray, beam_energy: float) -> list[s
     typical, hardest = np.median(pt), np.quantile(p, 1 - ABOVE_BEAM if bulk else 0.5, method="lower")
     return [
         unit
-        for unit, per_gev in PER_GEV.items()
-        if softest <= typical / per_gev <= HARDEST and hardest / per_gev <= beam_energy
+        for unit in GUESSED
+        if softest <= typical / PER_GEV[unit] <= HARDEST and hardest / PER_GEV[unit] <= beam_energy
     ]
 
 
-def unit_beside(role: str, unit: str, ratio: float, is_jet: bool) -> str:
+def unit_beside(role: str, unit: str, ratio: float) -> str:
     """The unit of a mass or an energy (`role`), where momenta are in `unit` and `ratio` is theirs in file units.
 
-    It is another one where the ratio is absurd; too small a mass is no surprise for what is not called jet.
+    It is another one of `GUESSED` where the ratio is absurd.
     """
-    units = sorted(PER_GEV, key=lambda name: -PER_GEV[name])
-    lowest, highest = BESIDE[role]
-    too_small = is_jet and ratio < lowest and 10 * lowest <= 1000 * ratio < highest
-    step = -1 if ratio > highest else 1 if too_small else 0
-    other = units.index(unit) + step
-    return units[other] if 0 <= other < len(units) else unit
+    lowest, highest = ENERGIES if role == "e" else (0.0, HEAVIEST)
+    if ratio > highest and unit == "GeV":
+        return "MeV"
+    return "GeV" if ratio < lowest and unit == "MeV" else unit

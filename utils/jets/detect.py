@@ -44,7 +44,10 @@ def kind_of_file(name: str) -> tuple[str, str | None]:
     if found is None:
         raise JetError(f"{name}: an unknown kind of file, beginning with {head[:8]!r}; known: {listing(FORMATS)}")
     if found == "NumPy archive" and promised is None:
-        raise JetError(f"{name}: a zip archive; a file of jets would be a NumPy archive called .npz")
+        raise JetError(
+            f"{name}: a zip archive; a container is decompressed first (`compressionhep decompress`), and a NumPy "
+            "archive is called .npz"
+        )
     return found, compression
 
 

@@ -127,7 +127,9 @@ def sample_files(path: Paths) -> list[str]:
         if not files:
             raise JetError("no files given")
         return files
-    name = str(path)
+    name = os.path.expanduser(path)
+    if not name:
+        raise JetError("the name of a file is empty")
     if is_remote(name):
         return _remote_files(name)
     if Path(name).is_dir():

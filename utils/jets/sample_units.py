@@ -9,7 +9,7 @@ from itertools import chain
 
 import numpy as np
 
-from utils.jets.bulk import BULK_JETS, plausible_units, unit_beside
+from utils.jets.bulk import BULK_JETS, GUESSED, LIGHTEST, plausible_units, unit_beside
 from utils.jets.formats.source import Source
 from utils.jets.table import JetError, JetWarning
 from utils.jets.units import PER_GEV, Decided, Layout, Units
@@ -27,6 +27,9 @@ def settle_units(sources: list[Source], unit: str | Decided | None, beam_energy:
     if isinstance(unit, str):
         if unit not in PER_GEV:
             raise JetError(f"unknown unit {unit!r}; known: {', '.join(PER_GEV)}")
+        for source in sources:
+            if (noted := (source.note or {}).get("unit", unit)) != unit:
+                raise JetError(f"{source.name}: written by this project in {noted}, and {unit} was given as its unit")
         given = [Units(dict.fromkeys(source.columns.energies, unit), "given") for source in sources]
         return [_settled(source, units, beam_energy) for source, units in zip(sources, given, strict=True)]
     decided = decide_units(sources, beam_energy, unit)
@@ -92,7 +95,7 @@ def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
     typical = float(np.median(pt)) if len(pt) else np.nan
     named = {unit for role, unit in columns.units.items() if role in columns.momenta}
     beam = columns.beam_energy if beam_energy is None else beam_energy
-    possible = sorted(named) or plausible_units(pt, p, beam) or list(PER_GEV)
+    possible = sorted(named) or plausible_units(pt, p, beam) or list(GUESSED)
     if len(possible) > 1:
         possible = [unit for unit in possible if unit in columns.units.values()] or possible
     if len(possible) > 1 and len(pt):
@@ -106,7 +109,12 @@ def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
     why = columns.named_by if named else why
     for role, middle in medians.items():
         if role not in columns.units:
-            by_role[role] = unit_beside(role, unit, middle / (typical if role == "m" else np.median(p)), columns.is_jet)
+            if columns.is_jet and role == "m" and unit == "MeV" and middle < LIGHTEST * typical:
+                raise JetError(
+                    f"{names}: no unit of m is named, and the jets do not tell whether it is in GeV or MeV: its median "
+                    f"is {middle:.4g}, that of pt {typical:.4g} MeV; give the unit with --unit (unit= in Python)"
+                )
+            by_role[role] = unit_beside(role, unit, middle / (typical if role == "m" else np.median(p)))
             why += f", median {role} {middle:.4g}"
     units = Units({role: by_role.get(role, unit) for role in columns.energies}, why, guessed=not named)
     if units.guessed and set(units.by_role.values()) != {"GeV"} and not LOG.isEnabledFor(logging.INFO):

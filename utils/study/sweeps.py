@@ -107,6 +107,9 @@ def sweep(
         refuse_unrecorded(folder / name)
     rows = {run.name: _finished(folder, run, source) for run in runs}
     missing = {run.name: (run, source, folder) for run in runs if rows[run.name] is None}
+    for name in missing:
+        refuse_unrecorded(folder / f"{name}.json")
+        refuse_unrecorded(folder / f"{name}.safetensors")
     results = _train_missing(missing, workers, scheduler, progress) if missing else {}
     failed = {name: result for name, result in results.items() if isinstance(result, BaseException)}
     trained = {name: result for name, result in results.items() if not isinstance(result, BaseException)}
@@ -182,7 +185,7 @@ def train_run(run: Run, source: Json, folder: Path) -> Json:
         "curve": {name: [float(f"{value:.5g}") for value in curve[name]] for name in curve},
     }
     save_model(folder / f"{run.name}.safetensors", checkpoint, row)
-    write_json(_row_path(folder, run), {"run": _identity(run, source), "row": row})
+    write_json(_row_path(folder, run), {"run": _identity(run, source), "row": row}, recorded=True)
     return row
 
 

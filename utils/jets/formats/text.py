@@ -4,11 +4,9 @@ import csv
 import io
 import math
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
@@ -16,12 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from utils.jets.bulk import plausible_units
 from utils.jets.formats.layouts import JetColumns, choose_collection, find_event_column
 from utils.jets.formats.note import NoteBuilder
 from utils.jets.formats.source import Block, Options, Source, open_binary, reading, row_blocks
 from utils.jets.table import COLUMNS, FEATURES, JetError, event_counts
-from utils.jets.units import BEAM_ENERGY
 from utils.text import listing
 
 BLOCK_BYTES = 2**21
@@ -252,16 +248,13 @@ def _finite(text: str, place: str) -> float:
 def write_csv(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
     """A jet a row in the fewest digits that give float32 back; an event without jets has a row with its number alone.
 
-    The header is `event,m,pt,phi,eta`, or `OWN_HEADER` where a reader could take the jets for others.
+    The header is `OWN_HEADER`, which names the unit.
     """
     schema = pa.schema([(name, pa.int64() if name == "event" else pa.float32()) for name in COLUMNS])
-    options = pa_csv.WriteOptions(include_header=False)
-    header, plain = ",".join(COLUMNS) + "\n", True
     with path.open("wb") as file:
-        file.write(header.encode())
-        with pa_csv.CSVWriter(file, schema, write_options=options) as writer:
+        file.write(f"{OWN_HEADER}\n".encode())
+        with pa_csv.CSVWriter(file, schema, write_options=pa_csv.WriteOptions(include_header=False)) as writer:
             for table in tables:
-                plain &= _tells_its_unit(table)
                 numbers, counts = event_counts(table)
                 rows = np.repeat(numbers, np.maximum(counts, 1))
                 filled = np.repeat(counts > 0, np.maximum(counts, 1))
@@ -271,18 +264,3 @@ def write_csv(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> 
                     values[filled] = table[name].to_numpy()
                     columns[name] = pa.array(values, mask=~filled)
                 writer.write_table(pa.table(columns, schema=schema))
-    if not plain:
-        with path.open("r+b") as file, TemporaryFile(dir=path.parent) as body:
-            file.seek(len(header))
-            shutil.copyfileobj(file, body)
-            file.seek(body.seek(0))
-            file.write(f"{OWN_HEADER}\n".encode())
-            shutil.copyfileobj(body, file)
-
-
-def _tells_its_unit(table: pd.DataFrame) -> bool:
-    """Whether jets are plainly in GeV, and no faster than a beam."""
-    pt, eta = (table[name].to_numpy(np.float64) for name in ("pt", "eta"))
-    with np.errstate(over="ignore", invalid="ignore"):
-        p = pt * np.cosh(eta)
-        return len(pt) == 0 or (plausible_units(pt, p, BEAM_ENERGY) == ["GeV"] and not np.any(p > BEAM_ENERGY))
