@@ -355,11 +355,12 @@ def test_tables_refuses_a_file_without_markers(tmp_path: Path, capsys: pytest.Ca
 
 def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict = {}
+    other = str(REPOSITORY / "datasets" / "qcd_jets_test.parquet")
     monkeypatch.setattr(report, "run_notebooks", lambda chosen, *folders: asked.update(chosen) or [])
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
     for arguments, expected in (
         (["run", "1d", "--profile", "reference"], None),
-        (["run", "1d", "--profile", "reference", "-p", "dataset", "published"], REPOSITORY / "runs" / "reference"),
+        (["run", "1d", "--profile", "reference", "-p", "dataset", other], REPOSITORY / "runs" / "reference"),
         (["run", "1d"], REPOSITORY / "runs" / "quick"),
     ):
         assert main(arguments) == 0
