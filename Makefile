@@ -13,7 +13,7 @@ INSTALLED := .venv/.installed
 help:
 	@echo "make run        run every notebook in the quick profile, into runs/quick"
 	@echo "make test       run the test suite"
-	@echo "make reference  run every notebook in the reference profile: refill models/ and plots/, README's tables"
+	@echo "make reference  run every notebook in the reference profile: refill models/ and plots/, its tables"
 	@echo "make notebook   open the notebooks in JupyterLab"
 	@echo "make lint       ruff, mypy, the arrows between packages, dependencies, notebooks without outputs"
 	@echo "make clean      remove .venv and runs"
@@ -26,7 +26,7 @@ test: $(INSTALLED)
 
 reference: $(INSTALLED)
 	@$(VENV) -m compressionhep run --profile reference
-	@$(VENV) -m compressionhep tables README.md
+	@$(VENV) -m compressionhep tables plots/README.md
 
 notebook: $(INSTALLED)
 	@cd CompressionHEP && ../$(VENV) -m jupyterlab $(LAB)

@@ -18,7 +18,7 @@ from utils.files import REPOSITORY
 from utils.jets import make_table, read_jets, write_jets
 
 PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "utils/README.md")]
-PAGES += [REPOSITORY / folder / "README.md" for folder in ("datasets", "models", "plots")]
+PAGES += [REPOSITORY / folder / "README.md" for folder in ("CompressionHEP", "datasets", "models", "plots")]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -73,11 +73,12 @@ def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_examples_of_the_readme_work_one_after_the_other_in_an_empty_folder(
+def test_the_examples_of_the_pages_work_one_after_the_other_in_an_empty_folder(
     user_folder: Path, scheduler: str
 ) -> None:
     ran = []
-    for line in re.findall(r"^compressionhep (.*)$", "\n".join(blocks(REPOSITORY / "README.md", "")), re.MULTILINE):
+    shown = [block for page in ("README.md", "utils/README.md") for block in blocks(REPOSITORY / page, "")]
+    for line in re.findall(r"^compressionhep (.*)$", "\n".join(shown), re.MULTILINE):
         words = shlex.split(line, comments=True)
         if words[0] not in ("info", "convert", "compress", "decompress") or "--scheduler" in words:
             continue

@@ -237,7 +237,7 @@ def test_benchmark_command_refuses_no_jets(capsys):
     assert "expected one jet and one thread at least" in capsys.readouterr().err
 
 
-def test_third_table_of_readme_takes_its_numbers_from_both_notebooks():
+def test_third_table_takes_its_numbers_from_both_notebooks():
     source = {"dataset": {"dataset": "embedded", "jets": {"test": 500}}, "profile": "quick", "seed": 0, "device": "cpu"}
     stages = ("import", "initialization", "load", "preparation", "encoding", "decoding")
     row = {"model": "tanh", "label": "tanh", "device": "cpu", "jets": 1_000_000}

@@ -106,7 +106,11 @@ def _dataset(value: object) -> str | list[str]:
 
 @click.command(short_help="the tables of the reference results")
 @click.argument(
-    "file", required=False, type=FILE, metavar="[FILE]", help="Markdown file to write them into, such as README.md"
+    "file",
+    required=False,
+    type=FILE,
+    metavar="[FILE]",
+    help="Markdown file to write them into, such as plots/README.md",
 )
 def tables(file: str | None) -> None:
     """Print the tables of the results in plots/, or write them between the markers of a Markdown file."""

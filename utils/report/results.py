@@ -161,7 +161,7 @@ def execution(metrics: Metrics) -> Table | None:
 
 
 RESULT_TABLES: tuple[Callable[[Metrics], Table | None], ...] = (normalization_comparison, model_comparison, execution)
-"""What makes each table of README, in their order."""
+"""What makes each table of plots/README.md, in their order."""
 
 
 def result_tables(metrics: Metrics) -> list[Table]:
@@ -235,7 +235,7 @@ def _errors(model: Json) -> tuple[str, ...]:
 
 
 def tables_text(metrics: Metrics) -> str:
-    """The tables as Markdown, as README holds them between its markers."""
+    """The tables as Markdown, as plots/README.md holds them between its markers."""
     return "\n\n".join(table.markdown() for table in result_tables(metrics))
 
 
