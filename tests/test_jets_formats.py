@@ -36,7 +36,8 @@ from utils.jets import (
     summarize_jets,
     write_jets,
 )
-from utils.jets.formats.layouts import choose_collection, find_event_column
+from utils.jets.formats.finding import choose_columns
+from utils.jets.formats.layouts import Options
 
 INPUTS_VARIABLE = "COMPRESSIONHEP_INPUTS"
 """Folder of the public files nanoAOD_2015_CMS_Open_Data_ttbar.root and uproot-HZZ.root (scikit-hep-testdata), and
@@ -656,6 +657,6 @@ def test_event_numbers_beyond_int64_are_refused_with_that_reason(tmp_path: Path)
 
 
 def test_records_called_event_are_no_event_numbers() -> None:
-    jets = choose_collection(["Jet.PT", "Jet.Eta", "Jet.Phi", "Jet.Mass"], None, "delphes")
-    assert find_event_column(["Event", "Event.Number", "Event_size"], jets) is None
-    assert find_event_column(["Event"], jets) == "Event"
+    jets = ["Jet.PT", "Jet.Eta", "Jet.Phi", "Jet.Mass"]
+    assert choose_columns([*jets, "Event", "Event.Number", "Event_size"], Options(), "delphes").events == {}
+    assert choose_columns([*jets, "Event"], Options(), "delphes").events == {"event": "Event"}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.cli.reports import bounds_text, errors_lines, size_text
-from utils.cli.tasks import Task, work
+from utils.cli.tasks import Task, opening, work
 from utils.cluster import connect, run_tasks
 from utils.codec import FLOAT32_BYTES, SUFFIX
 from utils.files import RECORDS, is_as_recorded, manage_folder, remove_leftovers
@@ -279,7 +279,7 @@ def _decide_units(sources: Iterable[str], settings: Mapping[str, Any]) -> Decide
         entries = 0
         for name in islice(sources, PROBED_FILES):
             with suppress(ValueError, OSError):
-                source = open_source(name, settings.get("tree"), settings.get("collection"))
+                source = open_source(name, **opening(settings))
                 entries += source.total or 0
                 yield source
             if entries >= PROBED_ENTRIES:
@@ -292,7 +292,7 @@ def _parts(source: str, settings: Mapping[str, Any], part_bytes: int) -> list[tu
     """Ranges of entries of a large ROOT file; [None] for any other file."""
     if is_remote(source) or os.path.getsize(source) < 2 * part_bytes or not source.endswith(".root"):
         return [None]
-    opened = open_source(source, settings.get("tree"), settings.get("collection"))
+    opened = open_source(source, **opening(settings))
     if opened.split is None or opened.note or not opened.total:
         return [None]  # a note holds checksums, which want the whole file
     number = min(math.ceil(os.path.getsize(source) / part_bytes), opened.total)

@@ -72,6 +72,11 @@ def _name_every_value(words: Iterable[str], repeatable: Collection[str]) -> Iter
         yield word
 
 
+def _parsed(parse: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str | None], object]:
+    """The value of an option as the library understands it."""
+    return lambda ctx, param, value: None if value is None else parse(value)
+
+
 def reading_options(function: Function) -> Function:
     """Options of every command that reads jets: names of `jets.Reading`."""
     return _with(
@@ -81,6 +86,19 @@ def reading_options(function: Function) -> Function:
             "--collection",
             metavar="NAME",
             help="jets to read, such as FatJet; of event lines, the objects, such as j,b,g",
+        ),
+        click.option(
+            "--columns",
+            callback=_parsed(jets.parse_columns),
+            metavar="ROLE=NAME,...",
+            help="the columns by name, as pt=jetPt,eta=jetEta,phi=jetPhi,m=jetMass; also e, px, py, pz, event, run, "
+            "luminosityBlock; jet{i}_pt for one event a row (default: by the names that are known; `info` prints them)",
+        ),
+        click.option(
+            "--padding",
+            callback=_parsed(jets.parse_padding),
+            metavar="ROLE=VALUE,...",
+            help="what places without a jet hold, as pt=-999,eta=0 (default: one filling value at the end of lists)",
         ),
         click.option(
             "--unit",

@@ -131,9 +131,14 @@ def _identify(settings: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def opening(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that say what of a file is opened."""
+    return {key: settings.get(key) for key in ("tree", "collection", "columns", "padding")}
+
+
 def _reading(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("tree", "collection", "beam_energy", "bad_jets", "pt_min", "eta_max")
-    given = {key: settings.get(key) for key in keys} | {"unit": task.unit, "entries": task.entries}
+    keys = ("beam_energy", "bad_jets", "pt_min", "eta_max")
+    given = opening(settings) | {key: settings.get(key) for key in keys} | {"unit": task.unit, "entries": task.entries}
     return {key: value for key, value in given.items() if value is not None}
 
 

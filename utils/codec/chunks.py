@@ -21,7 +21,7 @@ from utils.codec.container import (
 )
 from utils.codec.latents import Scheme
 from utils.files import Json
-from utils.jets import FEATURES, JetError, event_counts
+from utils.jets import FEATURES, JetError, event_columns, event_counts, event_ids, with_empty_events
 from utils.metrics import StreamingResolution
 
 _EVENTS = PLAIN | {"delta_spec": "auto"}
@@ -67,9 +67,10 @@ def encode_chunk(
     if not keep_nonfinite:
         refuse_nonfinite(table, index)
     columns = jet_columns(table)
-    numbers, counts = event_counts(table)
+    ids, counts = event_counts(table)
     arrays, expected = scheme.encode(columns, counts)
-    arrays = {"event": (numbers, _EVENTS), "jets_per_event": (counts.astype(np.int32), _EVENTS)} | arrays
+    events = event_columns(ids) | {"jets_per_event": counts.astype(np.int32)}
+    arrays = {array: (np.ascontiguousarray(values), _EVENTS) for array, values in events.items()} | arrays
     name = chunk_name(index)
     members: list[Member] = []
     stored: Columns = {}
@@ -81,7 +82,7 @@ def encode_chunk(
         stored[array] = decode_array(metadata, coded, f"{name}/{array}")
     decoded = scheme.decode(stored, stored["jets_per_event"].astype(np.int64))
     _check_chunk(scheme, name, expected, decoded)
-    attributes: Json = {"jets": len(table), "events": len(numbers), "arrays": list(arrays)}
+    attributes: Json = {"jets": len(table), "events": len(ids), "arrays": list(arrays)}
     if scheme.guaranteed:
         attributes["checksum"] = _checksum(decoded)
     members.insert(0, group_member(name, attributes))
@@ -93,7 +94,7 @@ def encode_chunk(
     counted = {
         "chunks": 1,
         "jets": len(table),
-        "events": len(numbers),
+        "events": len(ids),
         "exact_values": sum(len(values) for array, (values, _) in arrays.items() if array.endswith("_exact")),
     }
     if training_range is not None:
@@ -127,11 +128,9 @@ def decode_chunk(reader: Reader, scheme: Scheme, name: str) -> pd.DataFrame:
             f"{where}: decodes to other jets than when it was written; damaged, or this machine computes the decoder "
             "differently"
         )
-    table = pd.DataFrame({"event": np.repeat(arrays["event"], counts)} | columns)
-    empty = arrays["event"][counts == 0]
-    if len(empty):
-        table.attrs["empty_events"] = empty.tolist()
-    return table
+    ids = event_ids(arrays)
+    table = pd.DataFrame(event_columns(np.repeat(ids, counts)) | columns)
+    return with_empty_events(table, ids[counts == 0])
 
 
 def _checksum(columns: Columns) -> str:

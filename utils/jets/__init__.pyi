@@ -2,6 +2,8 @@ from . import formats as formats
 from .calorimeter import CalorimeterRegion as CalorimeterRegion, SimulationSettings as SimulationSettings
 from .checks import find_problems as find_problems, validate_jets as validate_jets
 from .detect import open_source as open_source
+from .events import EVENT_COLUMNS as EVENT_COLUMNS, event_columns as event_columns, event_ids as event_ids
+from .formats.layouts import parse_columns as parse_columns, parse_padding as parse_padding
 from .formats.pickles import read_pickled_table as read_pickled_table
 from .formats.source import Source as Source, is_remote as is_remote
 from .published import (
@@ -56,6 +58,7 @@ from .table import (
     make_table as make_table,
     number_of_events as number_of_events,
     select_jets as select_jets,
+    with_empty_events as with_empty_events,
     wrap_angle as wrap_angle,
     wrap_phi as wrap_phi,
 )

@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from utils.jets.formats.layouts import kinematics_of
 from utils.jets.formats.note import Digest, check_note
 from utils.jets.formats.source import Source
+from utils.jets.kinematics import kinematics_of
 from utils.jets.sample_units import require_plausible
 from utils.jets.table import PHI_TOLERANCE, JetWarning, wrap_phi
 
 
 @dataclass(frozen=True)
 class EventBlock:
-    """Jets of successive events of one file: m, pt, phi, eta in GeV and rad (float32), jets per event, numbers.
+    """Jets of successive events of one file: m, pt, phi, eta in GeV and rad (float32), jets per event, ids.
 
     `flaws` are what the file says is wrong with jets: description -> whether each has it.
     """
 
     features: list[np.ndarray]
     counts: np.ndarray
-    numbers: np.ndarray
+    ids: np.ndarray
     flaws: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def of_jets(self, kept: np.ndarray) -> "EventBlock":
@@ -33,7 +33,7 @@ class EventBlock:
         owners = np.repeat(np.arange(len(self.counts)), self.counts)
         counts = np.bincount(owners[kept], minlength=len(self.counts))
         flaws = {name: flawed[kept] for name, flawed in self.flaws.items()}
-        return EventBlock([column[kept] for column in self.features], counts, self.numbers, flaws)
+        return EventBlock([column[kept] for column in self.features], counts, self.ids, flaws)
 
 
 MASKED = "masked (no value in the file)"
@@ -50,7 +50,7 @@ SAID = {
 
 
 def read_blocks(source: Source, progress: Callable[[int], object] | None = None) -> Iterator[EventBlock]:
-    """The jets of a file, converted but not checked; numbers are counted from 0 where the file has none.
+    """The jets of a file, converted but not checked; events are counted from 0 where the file names none.
 
     What is decided on the way is said in JetWarnings.
     """
@@ -69,13 +69,13 @@ def read_blocks(source: Source, progress: Callable[[int], object] | None = None)
         with np.errstate(over="ignore"):
             features = [column.astype(np.float32) for column in jets.features]
         features[2] = wrap_phi(features[2])
-        numbers = np.arange(events, events + len(block.counts)) if block.event is None else block.event
-        events += len(numbers)
-        digest.update(features, numbers, block.counts)
+        ids = np.arange(events, events + len(block.counts)) if block.event is None else block.event
+        events += len(ids)
+        digest.update(features, ids, block.counts)
         said.update(spacelike=jets.spacelike, restored=jets.restored, wrapped=wrapped)
         said.update(padding=block.padding, bare=block.bare)
         flaws = {MASKED: jets.masked, "less energy than momentum": jets.lacking}
-        yield EventBlock(features, block.counts, numbers, {name: rows for name, rows in flaws.items() if rows.any()})
+        yield EventBlock(features, block.counts, ids, {name: rows for name, rows in flaws.items() if rows.any()})
     notices = [f"{source.name}: {number} {SAID[what]}" for what, number in said.items() if number]
     if source.note and (changed := check_note(source.note, digest, source.name)):
         notices.append(changed)

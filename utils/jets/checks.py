@@ -7,6 +7,7 @@ from typing import NoReturn
 import numpy as np
 import pandas as pd
 
+from utils.jets.events import EVENT_COLUMNS, event_columns, repeated_ids
 from utils.jets.table import COLUMNS, FEATURES, MASS_LIMIT, PHI_TOLERANCE, JetError, event_counts, number_of_events
 from utils.text import listing
 
@@ -51,8 +52,7 @@ def validate_jets(table: pd.DataFrame, source: str = "jet table", first_row: int
     if len(table) == 0:
         raise JetError(f"{source}: no jets, in {number_of_events(table)} events")
     require_usable(table, source, first_row)
-    numbers, _ = event_counts(table)
-    require_distinct_events(numbers, source)
+    require_distinct_events(repeated_ids(event_counts(table)[0]), source)
 
 
 def require_columns(table: pd.DataFrame, source: str) -> None:
@@ -60,10 +60,13 @@ def require_columns(table: pd.DataFrame, source: str) -> None:
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise JetError(f"{source}: missing columns {', '.join(missing)}; those there are: {listing(table.columns)}")
-    wrong = [name for name in COLUMNS if table[name].dtype != (np.int64 if name == "event" else np.float32)]
+    kinds = dict.fromkeys(FEATURES, np.float32) | {name: np.int64 for name in EVENT_COLUMNS if name in table.columns}
+    wrong = [name for name, kind in kinds.items() if table[name].dtype != kind]
     if wrong:
         found = ", ".join(f"{name} is {table[name].dtype}" for name in wrong)
-        raise JetError(f"{source}: {found}; expected int64 for event and float32 for the others (see make_table)")
+        raise JetError(
+            f"{source}: {found}; expected int64 for what names events and float32 for the others (see make_table)"
+        )
 
 
 def require_usable(table: pd.DataFrame, source: str, first_row: int = 0, keep_nonfinite: bool = False) -> None:
@@ -93,35 +96,16 @@ def refuse_jets(
     raise JetError(f"{source}: of {first_row} jets: {'; '.join(parts)}{advice}")
 
 
-def require_distinct_events(numbers: np.ndarray, source: str) -> None:
-    """Raise JetError where an event number stands for two events, as it does when jets of one event stand apart."""
-    if np.all(numbers[1:] > numbers[:-1]):
+def require_distinct_events(repeated: np.ndarray, source: str) -> None:
+    """Raise JetError where there are ids that turned up again: of events whose jets stand apart, or of two events."""
+    if len(repeated) == 0:
         return
-    unique, times = np.unique(numbers, return_counts=True)
-    if len(unique) < len(numbers):
-        apart = unique[times > 1]
-        raise JetError(
-            f"{source}: jets of one event must stand together, and its number be its own; {len(apart)} event numbers "
-            f"turn up again later, such as {', '.join(map(str, apart[:5]))}; sort the rows by event"
-        )
-
-
-class EventNumbers:
-    """The event numbers of a stream, to be told at its end whether each stood for one event; 8 bytes an event."""
-
-    def __init__(self) -> None:
-        self.parts: list[np.ndarray] = []
-        self.ascending = True
-
-    def add(self, numbers: np.ndarray) -> None:
-        """Count the events that follow."""
-        if len(numbers) == 0:
-            return
-        follows = not self.parts or numbers[0] > self.parts[-1][-1]
-        self.ascending = self.ascending and bool(follows and np.all(numbers[1:] > numbers[:-1]))
-        self.parts.append(numbers)
-
-    def require_distinct(self, source: str) -> None:
-        """Raise JetError where a number stands for two events."""
-        if not self.ascending:
-            require_distinct_events(np.concatenate(self.parts), source)
+    names, apart = list(event_columns(repeated)), np.unique(repeated)
+    other = [name for name in EVENT_COLUMNS if name not in names]
+    advice = f"sort the rows by {', '.join(names)}"
+    if other:
+        advice += f" if they are of one event, or name the columns of {' and '.join(other)} if they are of several"
+    raise JetError(
+        f"{source}: jets of one event must stand together, and its {', '.join(names)} be its own; {len(apart)} event "
+        f"numbers turn up again later, such as {', '.join(map(str, apart[:5].tolist()))}; {advice}"
+    )

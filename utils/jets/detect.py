@@ -1,8 +1,12 @@
 """What kind of file it is, by its first bytes, and opening it with the reader of its format."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from utils.files import describe_head
 from utils.jets import formats
-from utils.jets.formats.source import Options, Source, open_binary, reading
+from utils.jets.formats.layouts import Options, parse_columns
+from utils.jets.formats.source import Source, open_binary, reading
 from utils.jets.table import JetError
 from utils.text import listing
 
@@ -59,10 +63,27 @@ def _is_text(head: bytes) -> bool:
     return True
 
 
-def open_source(name: str, tree: str | None = None, collection: str | None = None) -> Source:
-    """Open one file and find the jets in it."""
+def open_source(
+    name: str,
+    tree: str | None = None,
+    collection: str | None = None,
+    columns: str | Mapping[str, str] | None = None,
+    padding: Mapping[str, float] | None = None,
+) -> Source:
+    """Open one file and find the jets in it; arguments as in `iter_jets`."""
+    options = Options(tree, collection, parse_columns(columns or {}))
+    source = _open(name, options)
+    if unknown := (padding or {}).keys() - source.columns.needed.keys():
+        raise JetError(
+            f"{name}: padding of {listing(unknown)}, which is not read; read are {listing(source.columns.needed)}"
+        )
+    if source.note and (columns or padding):  # the checksums of the note are those of other columns
+        source = replace(source, note=None, unit=source.note["unit"], unit_from="its note")
+    return replace(source, padding=padding or {})
+
+
+def _open(name: str, options: Options) -> Source:
     kind, compression = kind_of_file(name)
-    options: Options = (tree, collection)
     if kind == "text":
         return formats.open_text(name, options, compression)
     if compression:

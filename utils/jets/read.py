@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
@@ -17,8 +17,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from utils.jets.blocks import EventBlock, read_blocks
-from utils.jets.checks import EventNumbers
+from utils.jets.checks import require_distinct_events
 from utils.jets.detect import open_source
+from utils.jets.events import EVENT_COLUMNS, EventIds, event_columns, event_ids
 from utils.jets.formats.source import Source, is_remote, reading
 from utils.jets.sample_units import settle_units
 from utils.jets.screen import Screen, table_of
@@ -47,6 +48,8 @@ def iter_jets(
     chunk_jets: int = CHUNK_JETS,
     tree: str | None = None,
     collection: str | None = None,
+    columns: str | Mapping[str, str] | None = None,
+    padding: Mapping[str, float] | None = None,
     unit: str | Decided | None = None,
     beam_energy: float | None = None,
     bad_jets: str = "refuse",
@@ -81,10 +84,10 @@ def iter_jets(
         raise ValueError(f"chunk_jets must be positive, found {chunk_jets}")
     if beam_energy is not None and not beam_energy > 0:
         raise ValueError(f"a beam energy is above 0 GeV, found {beam_energy:g}")
-    sources = [open_source(name, tree, collection) for name in sample_files(path)]
+    sources = [open_source(name, tree, collection, columns, padding) for name in sample_files(path)]
     sources = settle_units(sources, unit, beam_energy)
     _say_what_is_read(sources)
-    keep_numbers = _numbers_are_distinct(sources)
+    named = _names_of_events(sources)
     if entries is not None:
         sources = [source.part(*entries) for source in sources]
     totals = [source.total for source in sources]
@@ -96,16 +99,18 @@ def iter_jets(
         def blocks() -> Iterator[EventBlock]:
             nonlocal events
             for source in sources:
-                seen = EventNumbers()
+                seen = EventIds()
                 screen = Screen(source, keep_nonfinite, bad_jets == "drop", {"pt_min": pt_min, "eta_max": eta_max})
                 for block in screen.passing(read_blocks(source, bar.update), tally):
-                    seen.add(block.numbers if keep_numbers else block.numbers[:0])
-                    counted = np.arange(events, events + len(block.numbers))
-                    events += len(block.numbers)
-                    yield block if keep_numbers else replace(block, numbers=counted)
-                seen.require_distinct(source.name)
+                    counted = np.arange(events, events + len(block.ids))
+                    events += len(block.ids)
+                    ids = _ids_named(block.ids, named) if named else counted
+                    seen.add(ids if named else ids[:0])
+                    yield replace(block, ids=ids)
+                require_distinct_events(seen.repeated(), source.name)
 
-        yield from _chunks(blocks(), chunk_jets)
+        nothing = make_table([], [], [], [], {name: [] for name in named or ("event",)})
+        yield from _chunks(blocks(), chunk_jets, nothing)
 
 
 def _say_what_is_read(sources: list[Source]) -> None:
@@ -186,25 +191,36 @@ def _remote_files(name: str) -> list[str]:
     return sorted(files)
 
 
-def _numbers_are_distinct(sources: list[Source]) -> bool:
-    """Whether event numbers can be taken from the files; where not, because they repeat, that is said."""
-    if any(source.event_column is None for source in sources):
-        return False
+def _names_of_events(sources: list[Source]) -> tuple[str, ...]:
+    """The columns that name events in all files; none where they are to be counted, which is said if ids repeat."""
+    named = tuple(name for name in EVENT_COLUMNS if all(name in source.columns.events for source in sources))
+    if "event" not in named:
+        return ()
     if len(sources) == 1 and not sources[0].jagged:
-        return True  # jets of one event that stand apart are an error, which the stream finds
-    numbers = [block.event for source in sources for block in source.read({}) if block.event is not None]
-    every = np.concatenate(numbers) if numbers else np.empty(0, np.int64)
-    distinct = bool(np.all(every[1:] > every[:-1])) or len(np.unique(every)) == len(every)
-    if not distinct:
+        return named  # jets of one event that stand apart are an error, which the stream finds
+    seen = EventIds()
+    for source in sources:
+        for block in source.read({}):
+            if block.event is not None:
+                seen.add(_ids_named(block.event, named))
+    if len(seen.repeated()):
         names = listing((source.name for source in sources), 3)
-        warnings.warn(f"{names}: event numbers repeat, so events are counted from 0", JetWarning, stacklevel=3)
-    return distinct
+        what = f"{', '.join(named)} of events" if len(named) > 1 else "event numbers"
+        warnings.warn(f"{names}: {what} repeat, so events are counted from 0", JetWarning, stacklevel=3)
+        return ()
+    return named
 
 
-def _chunks(blocks: Iterator[EventBlock], chunk_jets: int) -> Iterator[pd.DataFrame]:
+def _ids_named(ids: np.ndarray, named: tuple[str, ...]) -> np.ndarray:
+    """Ids of these columns alone."""
+    columns = event_columns(ids)
+    return ids if tuple(columns) == named else event_ids({name: columns[name] for name in named})
+
+
+def _chunks(blocks: Iterator[EventBlock], chunk_jets: int, nothing: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Cut a stream behind the first event that fills a chunk; events without jets stay with the jets before them.
 
-    There is always a chunk, if without jets.
+    There is always a chunk, if only `nothing`.
     """
     held: list[EventBlock] = []
     jets = 0
@@ -224,17 +240,17 @@ def _chunks(blocks: Iterator[EventBlock], chunk_jets: int) -> Iterator[pd.DataFr
                 first, start = cut, int(ends[cut - 1])
             held = [_part(merged, first, len(ends), start, int(ends[-1]))]
             jets -= start
-    yield table_of(_merge(held)) if held else make_table([], [], [], [])
+    yield table_of(_merge(held)) if held else nothing
 
 
 def _merge(blocks: list[EventBlock]) -> EventBlock:
     if len(blocks) == 1:
         return blocks[0]
     features = [np.concatenate(columns) for columns in zip(*(block.features for block in blocks), strict=True)]
-    counts, numbers = (np.concatenate([getattr(block, key) for block in blocks]) for key in ("counts", "numbers"))
-    return EventBlock(features, counts, numbers)
+    counts, ids = (np.concatenate([getattr(block, key) for block in blocks]) for key in ("counts", "ids"))
+    return EventBlock(features, counts, ids)
 
 
 def _part(block: EventBlock, first: int, last: int, start: int, stop: int) -> EventBlock:
     features = [column[start:stop] for column in block.features]
-    return EventBlock(features, block.counts[first:last], block.numbers[first:last])
+    return EventBlock(features, block.counts[first:last], block.ids[first:last])

@@ -8,11 +8,22 @@ import numpy as np
 import pandas as pd
 
 from utils.files import REPOSITORY, Json, require_clone, sha256_of
+from utils.jets.events import run_lengths
 from utils.jets.formats.pickles import read_pickled_table
 from utils.jets.formats.source import is_remote
 from utils.jets.published import TEST_SAMPLE, TRAIN_SAMPLE, find_published, has_published
 from utils.jets.read import read_jets, sample_files
-from utils.jets.table import FEATURES, JetError, Paths, event_counts, make_table, run_lengths, select_jets
+from utils.jets.table import (
+    FEATURES,
+    JetError,
+    Paths,
+    empty_ids,
+    event_counts,
+    make_table,
+    select_jets,
+    table_ids,
+    with_empty_events,
+)
 
 EMBEDDED = REPOSITORY / "datasets"
 
@@ -143,7 +154,7 @@ def first_events(table: pd.DataFrame, max_jets: int) -> pd.DataFrame:
     numbers, counts = event_counts(table)
     first_filled = int(np.flatnonzero(counts)[0]) + 1
     events = max(int(np.searchsorted(np.cumsum(counts), max_jets, side="right")), first_filled)
-    return _with_events(table.head(counts[:events].sum()), numbers[:events][counts[:events] == 0])
+    return with_empty_events(table.head(counts[:events].sum()), numbers[:events][counts[:events] == 0])
 
 
 def split_jets(table: pd.DataFrame, fractions: tuple[float, ...], seed: int = 0) -> list[pd.DataFrame]:
@@ -152,8 +163,8 @@ def split_jets(table: pd.DataFrame, fractions: tuple[float, ...], seed: int = 0)
     The order of the events is kept, and events without jets are shared out as well. Raises JetError where a part
     would have no jets.
     """
-    numbers, counts = run_lengths(table["event"].to_numpy())
-    empty = np.asarray(table.attrs.get("empty_events", []), dtype=np.int64)
+    numbers, counts = run_lengths(table_ids(table))
+    empty = empty_ids(table)
     events = len(numbers) + len(empty)
     bounds = np.round(np.cumsum(fractions)[:-1] / np.sum(fractions) * events).astype(int)
     order = np.random.default_rng(seed).permutation(events)
@@ -161,15 +172,11 @@ def split_jets(table: pd.DataFrame, fractions: tuple[float, ...], seed: int = 0)
     for part, chosen in enumerate(np.split(order, bounds)):
         part_of[chosen] = part
     part_of_jet, part_of_empty = np.repeat(part_of[: len(numbers)], counts), part_of[len(numbers) :]
-    parts = [_with_events(table[part_of_jet == part], empty[part_of_empty == part]) for part in range(len(fractions))]
+    parts = [
+        with_empty_events(table[part_of_jet == part], empty[part_of_empty == part]) for part in range(len(fractions))
+    ]
     if any(len(part) == 0 for part in parts):
         raise JetError(
             f"{len(numbers)} events with jets are too few to split into parts of {tuple(fractions)}: one has none"
         )
     return parts
-
-
-def _with_events(rows: pd.DataFrame, empty_events: np.ndarray) -> pd.DataFrame:
-    table = rows.reset_index(drop=True)
-    table.attrs = {"empty_events": empty_events.tolist()} if len(empty_events) else {}
-    return table

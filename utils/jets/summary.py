@@ -1,7 +1,9 @@
 """What `compressionhep info` says of a file: what is in it, and what would be refused."""
 
+import shlex
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import pandas as pd
 from utils.files import Json
 from utils.jets.blocks import EventBlock, read_blocks
 from utils.jets.detect import open_source
+from utils.jets.events import EventIds
 from utils.jets.formats.source import Source
 from utils.jets.read import sample_files
 from utils.jets.sample_units import settle_units
@@ -28,20 +31,23 @@ def summarize_jets(
     path: Paths,
     tree: str | None = None,
     collection: str | None = None,
+    columns: str | Mapping[str, str] | None = None,
+    padding: Mapping[str, float] | None = None,
     unit: str | Decided | None = None,
     beam_energy: float | None = None,
 ) -> Json:
     """Read a sample to its end, in bounded memory, and describe it without refusing jets; JSON-safe.
 
-    Keys: `files`, a list of `name`, `format`, `tree`, `collection`, `columns`, `event_column`, `unit`, `why`,
-    `events` and `jets`; `events`, `empty_events`, `jets`, `largest_event`, `massless`, `negative_mass`, `quantiles`
-    (feature -> values at `QUANTILES` of the finite ones), `sampled`, where they are of a part of the jets, `refused`
-    (reason -> jets), and `notices`. JetError where a file cannot be read at all.
+    Keys: `files`, a list of `name`, `format`, `tree`, `collection`, `columns`, `event_columns`, `columns_option` (what
+    was read, as `columns` takes it), `unit`, `why`, `events` and `jets`; `events`, `empty_events`, `jets`,
+    `largest_event`, `massless`, `negative_mass`, `quantiles` (feature -> values at `QUANTILES` of the finite ones),
+    `sampled`, where they are of a part of the jets, `refused` (reason -> jets), and `notices`. JetError where a file
+    cannot be read at all.
     """
     tally = _Tally()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", JetWarning)
-        sources = [open_source(name, tree, collection) for name in sample_files(path)]
+        sources = [open_source(name, tree, collection, columns, padding) for name in sample_files(path)]
         files = [tally.add_file(source) for source in settle_units(sources, unit, beam_energy)]
     notices = [str(warning.message) for warning in caught if issubclass(warning.category, JetWarning)]
     return {"files": files, **tally.to_dict(), "notices": notices}
@@ -59,20 +65,20 @@ class _Tally:
     def add_file(self, source: Source) -> Json:
         """Count the jets of an opened file; returns what to say of the file itself."""
         assert source.units is not None
-        before, numbers = self.counts.copy(), []
+        before, seen = self.counts.copy(), EventIds()
         for block in read_blocks(source):
             self.add_block(block, source)
-            numbers.append(block.numbers)
-        if numbers and not source.jagged:
-            every = np.concatenate(numbers)
-            self.refused[REPEATED] += len(every) - len(np.unique(every))
+            seen.add(block.ids)
+        if not source.jagged:
+            self.refused[REPEATED] += len(seen.repeated())
         return {
             "name": source.name,
             "format": source.format,
             "tree": source.tree,
             "collection": source.columns.name or None,
             "columns": list(source.columns.needed.values()),
-            "event_column": source.event_column,
+            "event_columns": list(source.columns.events.values()),
+            "columns_option": source.columns.as_option,
             "unit": str(source.units),
             "why": source.units.why,
             "events": self.counts["events"] - before["events"],
@@ -108,11 +114,12 @@ def format_summary(summary: Json) -> str:
     lines = []
     for file in summary["files"]:
         where = [f"{kind} {file[kind]}" for kind in ("tree", "collection") if file[kind] is not None]
-        events = file["event_column"] or "counted"
+        events = ", ".join(file["event_columns"]) or "counted"
         lines += [
             f"{file['name']}: {', '.join([file['format'], *where])}",
             f"  columns   {', '.join(file['columns'])} in {file['unit']}; event numbers: {events}",
             f"  unit      {file['unit']}: {file['why']}",
+            f"  as option --columns {shlex.quote(file['columns_option'])}",
         ]
     if len(summary["files"]) > 1:
         lines.append(f"{len(summary['files'])} files together:")

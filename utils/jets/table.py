@@ -1,11 +1,12 @@
 """The jet table: one jet a row, columns event, m, pt, phi, eta, in GeV and rad.
 
 A jet table is a pandas DataFrame with an int64 column `event` and float32 columns `m, pt, phi, eta`; the jets of
-one event stand together. Events without a jet have no row: their numbers are listed in
+one event stand together. Where the file had them, int64 columns `run` and `luminosityBlock` tell events of one number
+apart. Events without a jet have no row: their numbers (or tuples of run, luminosityBlock and event) are listed in
 `table.attrs["empty_events"]`, so that efficiencies and files with one entry per event stay possible.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,11 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, DTypeLike
 
+from utils.jets.events import EVENT_COLUMNS, event_columns, event_ids, listed_ids, merge_empty, run_lengths
+
 FEATURES = ("m", "pt", "phi", "eta")
 
 UNITS = {"m": "GeV", "pt": "GeV", "phi": "rad", "eta": ""}
 
-COLUMNS = ("event", *FEATURES)
+COLUMNS: tuple[str, ...] = ("event", *FEATURES)
 
 CHUNK_JETS = 2**18
 """Jets in one chunk of a stream: 6 MB."""
@@ -48,39 +51,57 @@ def make_table(
     pt: ArrayLike,
     phi: ArrayLike,
     eta: ArrayLike,
-    event: ArrayLike | None = None,
-    empty_events: Iterable[int] = (),
+    event: ArrayLike | Mapping[str, ArrayLike] | None = None,
+    empty_events: Iterable[Any] = (),
 ) -> pd.DataFrame:
     """Build a jet table from columns (GeV, rad), without checking the values.
 
-    Without `event` every jet is an event of its own, numbered from 0.
+    `event` are the numbers of events, or columns `run`, `luminosityBlock` and `event`, as a mapping or as records.
+    Without it every jet is an event of its own, numbered from 0.
 
     >>> make_table(m=[5, 10], pt=[50, 100], phi=[0.1, -3], eta=[0, 2], event=[7, 7])["pt"].tolist()
     [50.0, 100.0]
     """
     columns = {name: np.asarray(column) for name, column in zip(FEATURES, (m, pt, phi, eta), strict=True)}
-    lengths = {name: len(column) for name, column in columns.items()}
-    numbers = np.arange(lengths["m"]) if event is None else np.asarray(event)
-    lengths["event"] = len(numbers)
+    numbers = np.arange(len(columns["m"])) if event is None else event
+    named = isinstance(numbers, Mapping) or (isinstance(numbers, np.ndarray) and numbers.dtype.names)
+    ids = event_ids(numbers if named else {"event": numbers})  # type: ignore[arg-type]
+    lengths = {name: len(column) for name, column in (columns | event_columns(ids)).items()}
     if len(set(lengths.values())) > 1:
         raise JetError(f"columns of different lengths: {lengths}")
-    table = pd.DataFrame({"event": np.asarray(numbers, dtype=np.int64)})
     with np.errstate(over="ignore"):
-        for name, column in columns.items():
-            table[name] = column.astype(np.float32)
-    empty = [int(number) for number in empty_events]
-    if empty:
-        table.attrs["empty_events"] = empty
+        table = pd.DataFrame(event_columns(ids) | {name: column.astype(np.float32) for name, column in columns.items()})
+    return with_empty_events(table, listed_ids(empty_events, ids))
+
+
+def with_empty_events(table: pd.DataFrame, empty: np.ndarray) -> pd.DataFrame:
+    """A table, whose rows are numbered anew, with these ids as its events without jets."""
+    table = table.reset_index(drop=True)
+    table.attrs = {"empty_events": empty.tolist()} if len(empty) else {}
     return table
 
 
 def concat_tables(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """One jet table of several, in their order; pandas' own `concat` would lose the events without jets."""
-    parts = list(tables)
-    empty = [number for part in parts for number in part.attrs.get("empty_events", [])]
-    columns = {name: [part[name].to_numpy() for part in parts] or [np.empty(0)] for name in COLUMNS}
-    event, m, pt, phi, eta = (np.concatenate(columns[name]) for name in COLUMNS)
-    return make_table(m, pt, phi, eta, event, empty)
+    """One jet table of several, in their order; pandas' own `concat` would lose the events without jets.
+
+    JetError where they do not all have the same of the columns `run` and `luminosityBlock`.
+    """
+    parts = list(tables) or [make_table([], [], [], [])]
+    columns = {tuple(event_columns(table_ids(part))) for part in parts}
+    if len(columns) > 1:
+        raise JetError(f"tables whose events are named by different columns: {sorted(columns)}")
+    table = pd.concat(parts, ignore_index=True)
+    return with_empty_events(table, np.concatenate([empty_ids(part) for part in parts]))
+
+
+def table_ids(table: pd.DataFrame) -> np.ndarray:
+    """The id of each jet's event; see `events`."""
+    return event_ids({name: table[name].to_numpy() for name in EVENT_COLUMNS if name in table.columns})
+
+
+def empty_ids(table: pd.DataFrame) -> np.ndarray:
+    """The ids of events without jets."""
+    return listed_ids(table.attrs.get("empty_events", []), table_ids(table.head(0)))
 
 
 def feature_array(table: pd.DataFrame, dtype: DTypeLike = np.float64) -> np.ndarray:
@@ -89,33 +110,13 @@ def feature_array(table: pd.DataFrame, dtype: DTypeLike = np.float64) -> np.ndar
 
 
 def event_counts(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Event numbers and jets per event, both int64 of shape (events,), events without jets included.
+    """Ids of events and jets per event, both of shape (events,), events without jets included.
 
-    Events stand in the order of the table. Empty events are merged by number where the numbers ascend, and follow
-    the others where they do not.
+    Ids are numbers, int64, or records of int64 where there is a `run` or a `luminosityBlock`. Events stand in the order
+    of the table. Empty events are merged by id where ids ascend, and follow the others where they do not.
     """
-    numbers, counts = run_lengths(table["event"].to_numpy())
-    return merge_empty(numbers, counts, table.attrs.get("empty_events", []))
-
-
-def run_lengths(event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The event numbers of successive jets as (number, jets in a row), both of shape (events,)."""
-    starts = np.flatnonzero(np.concatenate([[True], event[1:] != event[:-1]])) if len(event) else np.empty(0, np.int64)
-    return event[starts], np.diff(starts, append=len(event))
-
-
-def merge_empty(numbers: np.ndarray, counts: np.ndarray, empty: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Add events without jets: by number where the numbers ascend, behind the others where they do not."""
-    empty = np.asarray(empty, dtype=np.int64)
-    if len(empty) == 0:
-        return numbers, counts
-    ascending = bool(np.all(numbers[1:] > numbers[:-1]))
-    numbers = np.concatenate([numbers, empty])
-    counts = np.concatenate([counts, np.zeros(len(empty), np.int64)])
-    if ascending:
-        order = np.argsort(numbers, kind="stable")
-        numbers, counts = numbers[order], counts[order]
-    return numbers, counts
+    ids, counts = run_lengths(table_ids(table))
+    return merge_empty(ids, counts, empty_ids(table))
 
 
 def number_of_events(table: pd.DataFrame) -> int:
@@ -164,11 +165,9 @@ def select_jets(table: pd.DataFrame, pt_min: float | None = None, eta_max: float
     keep = within_cuts(table["pt"].to_numpy(), table["eta"].to_numpy(), pt_min, eta_max)
     if keep.all():
         return table
-    chosen = table[keep].reset_index(drop=True)
-    numbers, _ = event_counts(table)
-    empty = numbers[~np.isin(numbers, chosen["event"].to_numpy())]
-    chosen.attrs = {"empty_events": empty.tolist()} if len(empty) else {}
-    return chosen
+    ids, counts = event_counts(table)
+    left = np.bincount(np.repeat(np.arange(len(ids)), counts)[keep], minlength=len(ids))
+    return with_empty_events(table[keep], ids[left == 0])
 
 
 def cut_table(table: pd.DataFrame, chunk_jets: int) -> Iterator[pd.DataFrame]:
@@ -180,8 +179,6 @@ def cut_table(table: pd.DataFrame, chunk_jets: int) -> Iterator[pd.DataFrame]:
         filling = min(int(np.searchsorted(ends, first_jet + chunk_jets)), len(ends) - 1)
         last = int(np.searchsorted(ends, ends[filling], side="right"))
         jets = int(ends[last - 1])
-        chunk = table.iloc[first_jet:jets].reset_index(drop=True)
         empty = numbers[first_event:last][counts[first_event:last] == 0]
-        chunk.attrs = {"empty_events": empty.tolist()} if len(empty) else {}
-        yield chunk
+        yield with_empty_events(table.iloc[first_jet:jets], empty)
         first_event, first_jet = last, jets

@@ -48,6 +48,8 @@ class Reading(TypedDict, total=False):
 
     tree: str | None
     collection: str | None
+    columns: str | Mapping[str, str] | None
+    padding: Mapping[str, float] | None
     unit: str | Decided | None
     beam_energy: float | None
     bad_jets: str

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Unpack
 
@@ -10,10 +11,11 @@ import pandas as pd
 
 from utils.files import atomic_path, refuse_output
 from utils.jets import formats
-from utils.jets.checks import require_columns, require_usable
+from utils.jets.checks import require_columns, require_distinct_events, require_usable
+from utils.jets.events import event_columns
 from utils.jets.formats.note import NoteBuilder
 from utils.jets.read import iter_jets, sample_files
-from utils.jets.table import FEATURES, JetError, Paths, event_counts, make_table, number_of_events, wrap_phi
+from utils.jets.table import FEATURES, JetError, Paths, event_counts, make_table, number_of_events, table_ids, wrap_phi
 from utils.jets.units import Reading
 
 WRITTEN = (".root", ".parquet", ".h5", ".hdf5", ".csv")
@@ -44,6 +46,9 @@ def write_jets(table: pd.DataFrame | Iterable[pd.DataFrame], path: str | Path, *
     refuse_output(path)
     note = NoteBuilder(str(path))
     tables = _checked([table] if isinstance(table, pd.DataFrame) else table, note, keep_nonfinite)
+    first = next(tables)
+    note.columns = (*event_columns(table_ids(first)), *FEATURES)
+    tables = chain([first], tables)
     with atomic_path(path) as partial:
         match suffix:
             case ".root":
@@ -61,19 +66,21 @@ def _checked(tables: Iterable[pd.DataFrame], note: NoteBuilder, keep_nonfinite: 
     source = f"jets for {note.name}"
     written = False
     for table in tables:
-        written = True
         require_columns(table, source)
         require_usable(table, source, note.digest.jets, keep_nonfinite)
         phi = wrap_phi(table["phi"].to_numpy())
         if not np.array_equal(phi, table["phi"].to_numpy()):
             table = table.assign(phi=phi)
-        numbers, counts = event_counts(table)
-        note.digest.update([table[name].to_numpy() for name in FEATURES], numbers, counts)
-        note.numbers.add(numbers)
+        ids, counts = event_counts(table)
+        if written and (*event_columns(ids), *FEATURES) != note.columns:
+            raise JetError(f"{source}: events are named by {', '.join(event_columns(ids))}, those before by others")
+        note.digest.update([table[name].to_numpy() for name in FEATURES], ids, counts)
+        note.ids.add(ids)
+        written = True
         yield table
     if not written:
         yield make_table([], [], [], [])
-    note.numbers.require_distinct(source)
+    require_distinct_events(note.ids.repeated(), source)
 
 
 def convert_jets(

@@ -1,28 +1,17 @@
 """Files of named arrays: NumPy archives and pickled pandas tables."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import awkward as ak
 import numpy as np
-from numpy.typing import ArrayLike
 
 from utils.files import Json
-from utils.jets.formats.layouts import choose_collection, find_event_column
+from utils.jets.formats.finding import choose_columns
+from utils.jets.formats.layouts import Options
 from utils.jets.formats.pickles import read_pickled_table
-from utils.jets.formats.source import (
-    ROWS,
-    Block,
-    Options,
-    Source,
-    check_lengths,
-    event_numbers,
-    insert_empty,
-    numeric,
-    open_binary,
-    reading,
-    row_blocks,
-    same_counts,
-)
+from utils.jets.formats.source import ROWS, Array, Source, check_lengths, is_jagged, open_binary, reading
 
 
 @dataclass(frozen=True)
@@ -40,41 +29,31 @@ def columns_source(
     table: Mapping[str, Column],
     options: Options,
     note: Json | None = None,
-    empty: ArrayLike = (),
+    empty: Sequence[Any] | np.ndarray = (),
     titles: Mapping[str, str] | None = None,
 ) -> Source:
-    """A source of named columns; those of one collection must be of one length. `titles` may name their units."""
-    columns = choose_collection(table, options[1], name).with_titles(titles or {})
-    event_column = find_event_column(table, columns)
-    used = {column: table[column] for column in [*columns.needed.values(), *([event_column] if event_column else [])]}
-    check_lengths({column: used[column].length for column in used}, name)
-    rows = next(iter(used.values())).length
-    jagged = all(table[column].lists for column in columns.needed.values())
+    """A source of named columns; those that are read must be of one length. `titles` may name their units."""
+    columns = choose_columns(table, options, name).with_titles(titles or {})
+    needed = [part for column in columns.needed.values() for part in columns.in_file(column)]
+    used = [*needed, *columns.events.values()]
+    check_lengths({column: table[column].length for column in used}, name)
+    rows = table[used[0]].length
+    jagged = is_jagged({column: 2 if table[column].lists else 1 for column in needed}, columns, name)
 
-    def read(column: str, start: int) -> np.ndarray:
-        return table[column].read(start, min(start + ROWS, rows))
-
-    def blocks(wanted: Mapping[str, str]) -> Iterator[Block]:
-        if jagged:
-            return lists(wanted)
-        return insert_empty(row_blocks(flat(wanted)), np.asarray(empty, np.int64), (note or {}).get("ascending", True))
-
-    def events(start: int) -> np.ndarray | None:
-        return event_numbers(read(event_column, start), name, event_column) if event_column else None
-
-    def flat(wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray | None]]:
+    def pieces(names: Sequence[str]) -> Iterator[Mapping[str, Array]]:
         for start in range(0, rows, ROWS):
-            yield {role: numeric(read(column, start), name, column) for role, column in wanted.items()}, events(start)
+            stop = min(start + ROWS, rows)
+            yield {column: _lists(table[column].read(start, stop)) for column in names}
 
-    def lists(wanted: Mapping[str, str]) -> Iterator[Block]:
-        for start in range(0, rows, ROWS):
-            entries = min(ROWS, rows - start)
-            found = {role: read(column, start) for role, column in wanted.items()}
-            counts = {wanted[role]: np.fromiter(map(len, arrays), np.int64, entries) for role, arrays in found.items()}
-            values = {role: numeric(np.concatenate(list(arrays)), name, wanted[role]) for role, arrays in found.items()}
-            yield Block(values, same_counts(counts, name, start, entries), events(start), entries)
+    ascending = (note or {}).get("ascending", True)
+    return Source(name, kind, columns, pieces, jagged, empty=empty, ascending=ascending, note=note, total=rows)
 
-    return Source(name, kind, columns, blocks, event_column, note=note, total=rows, jagged=jagged)
+
+def _lists(column: np.ndarray) -> Array:
+    """A column, whose arrays of numbers are lists."""
+    if column.dtype.kind != "O" or not len(column) or not isinstance(column[0], np.ndarray):
+        return column
+    return ak.unflatten(np.concatenate(list(column)), np.fromiter(map(len, column), np.int64, len(column)))
 
 
 def slice_of(dataset: np.ndarray, length: int, lists: bool = False) -> Column:
@@ -87,13 +66,13 @@ def open_npz(name: str, options: Options) -> Source:
     unpickled."""
     table: dict[str, Column] = {}
     with reading(name, "NumPy archive"), open_binary(name) as file, np.load(file, allow_pickle=False) as archive:
-        for key in archive.files:
+        empty = archive["empty_events"] if "empty_events" in archive.files else ()
+        for key in (key for key in archive.files if key != "empty_events"):
             array = archive[key]
             if array.ndim == 1 and array.dtype.names:
                 table |= {f"{key}.{sub}": slice_of(array[sub], len(array)) for sub in array.dtype.names}
             elif array.ndim in (1, 2):
                 table[key] = slice_of(array, len(array), lists=array.ndim == 2)
-        empty = table.pop("empty_events").read(0, 2**62) if "empty_events" in table else ()
     return columns_source(name, "NumPy archive", table, options, None, empty)
 
 

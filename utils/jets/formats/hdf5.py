@@ -9,11 +9,13 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from utils.jets.events import event_ids
 from utils.jets.formats.arrays import Column, columns_source, slice_of
-from utils.jets.formats.layouts import find_collections
+from utils.jets.formats.finding import find_collections
+from utils.jets.formats.layouts import Options
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
-from utils.jets.formats.source import Options, Source, is_remote, open_binary, reading
-from utils.jets.table import COLUMNS, FEATURES, UNITS, JetError
+from utils.jets.formats.source import Source, is_remote, open_binary, reading
+from utils.jets.table import FEATURES, UNITS, JetError, empty_ids
 from utils.text import listing
 
 
@@ -27,7 +29,7 @@ def open_hdf5(name: str, options: Options) -> Source:
         note = parse_note(file.attrs.get(NOTE_KEY), name)
         pandas_groups = {path: kind for path, kind in _groups(file) if kind}
         for path, dataset in _datasets(file):
-            if any(path.startswith(group + "/") for group in pandas_groups):
+            if path == "empty_events" or any(path.startswith(group + "/") for group in pandas_groups):
                 continue
             titles[path] = next((_text(dataset.attrs[key]) for key in ("unit", "units") if key in dataset.attrs), "")
             if dataset.ndim == 1 and dataset.dtype.names:
@@ -40,7 +42,7 @@ def open_hdf5(name: str, options: Options) -> Source:
                 others.append(f"{path} of shape {dataset.shape}")
         for path, kind in pandas_groups.items():
             table |= _pandas_columns(name, file[path], path, kind)
-        empty = table.pop("empty_events").read(0, 2**62) if "empty_events" in table else ()
+        empty = file["empty_events"][()] if "empty_events" in file else ()
     if not find_collections(table) and others:
         raise JetError(f"{name}: no columns in this HDF5 file, only {listing(others)}; expected one array per column")
     return columns_source(name, "HDF5", table, options, note, empty, titles)
@@ -165,14 +167,15 @@ def write_hdf5(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) ->
             dataset.resize(len(dataset) + len(values), axis=0)
             dataset[len(dataset) - len(values) :] = values
 
-        for name in (*COLUMNS, "empty_events"):
-            kind = np.float32 if name in FEATURES else np.int64
+        ids = event_ids({name: np.empty(0) for name in note.columns if name not in FEATURES})
+        kinds = {name: np.float32 if name in FEATURES else np.int64 for name in note.columns}
+        for name, kind in (kinds | {"empty_events": ids.dtype}).items():
             options = {"chunks": (HDF5_CHUNK,), "shuffle": True, "compression": "gzip", "fletcher32": True}
             file.create_dataset(name, (0,), kind, maxshape=(None,), **options)
             file[name].attrs["unit"] = UNITS.get(name, "")
         for table in tables:
-            for name in COLUMNS:
+            for name in note.columns:
                 append(name, table[name].to_numpy())
-            append("empty_events", np.asarray(table.attrs.get("empty_events", []), np.int64))
+            append("empty_events", empty_ids(table))
             disk.require_room()
-        file.attrs[NOTE_KEY] = note.format(ascending=note.numbers.ascending)
+        file.attrs[NOTE_KEY] = note.format(ascending=note.ids.ascending)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from utils.files import Json
-from utils.jets.checks import EventNumbers
-from utils.jets.table import JetError
+from utils.jets.events import EventIds, event_columns
+from utils.jets.table import COLUMNS, JetError
 
 NOTE_KEY = "compression_hep"
 
@@ -23,19 +23,23 @@ class Digest:
 
     def __init__(self) -> None:
         self.jets = self.events = self.empty_sum = 0
-        self.crc32 = [0] * 5
+        self.crc32: list[int] = []
 
-    def update(self, features: list[np.ndarray], numbers: np.ndarray, counts: np.ndarray) -> None:
-        """Add jets: m, pt, phi, eta in float32, and the numbers and jet counts of their events."""
+    def update(self, features: list[np.ndarray], ids: np.ndarray, counts: np.ndarray) -> None:
+        """Add jets: m, pt, phi, eta in float32, and the ids and jet counts of their events."""
         self.jets += len(features[0])
-        self.events += len(numbers)
-        self.empty_sum = (self.empty_sum + int(numbers[counts == 0].astype(np.uint64).sum())) % 2**64
-        columns = [np.repeat(numbers.astype("<i8"), counts), *(column.astype("<f4") for column in features)]
-        self.crc32 = [zlib.crc32(column.tobytes(), crc) for crc, column in zip(self.crc32, columns, strict=True)]
+        self.events += len(ids)
+        *others, numbers = (column.astype("<i8") for column in event_columns(ids).values())
+        for column in (*others, numbers):
+            self.empty_sum = (self.empty_sum + int(column[counts == 0].astype(np.uint64).sum())) % 2**64
+        columns = [np.repeat(numbers, counts), *(column.astype("<f4") for column in features)]
+        columns += [np.repeat(column, counts) for column in others]
+        before = self.crc32 or [0] * len(columns)
+        self.crc32 = [zlib.crc32(column.tobytes(), crc) for crc, column in zip(before, columns, strict=True)]
 
     def to_dict(self) -> Json:
         """JSON-safe: what a note holds of the jets."""
-        return {"jets": self.jets, "events": self.events, "empty_sum": self.empty_sum, "crc32": self.crc32}
+        return {"jets": self.jets, "events": self.events, "empty_sum": self.empty_sum, "crc32": self.crc32 or [0] * 5}
 
 
 def format_note(digest: Digest, **more: Any) -> str:
@@ -63,7 +67,7 @@ def check_note(note: Json, digest: Digest, source: str) -> str | None:
             f"{source}: {found['jets']} jets in {found['events']} events, noted when written were {note['jets']} in "
             f"{note['events']}; another program changed the file since"
         )
-    if any(note[key] != found[key] for key in found):
+    if any(note[key] != found[key] for key in found if digest.jets or key != "crc32"):
         raise JetError(f"{source}: damaged: its {found['jets']} jets are not those that were written (checksum)")
     return None
 
@@ -73,8 +77,9 @@ class NoteBuilder:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.numbers = EventNumbers()
-        self.empty: list[int] = []
+        self.ids = EventIds()
+        self.columns = COLUMNS
+        self.empty: list[Any] = []
         self.digest = Digest()
 
     def format(self, **more: Any) -> str:

@@ -1,7 +1,7 @@
 """ROOT files through uproot: TTree and RNTuple."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,23 +12,12 @@ import pandas as pd
 import uproot
 from uproot.behaviors.TBranch import HasBranches
 
-from utils.jets.formats.layouts import JetColumns, choose_collection, find_counter, find_event_column, holds_jets
+from utils.jets.events import event_columns
+from utils.jets.formats.finding import choose_columns, find_collections, find_counter
+from utils.jets.formats.layouts import JetColumns, Options
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
-from utils.jets.formats.source import (
-    ROWS,
-    Block,
-    Options,
-    Source,
-    check_lengths,
-    event_numbers,
-    is_remote,
-    numeric,
-    open_binary,
-    reading,
-    row_blocks,
-    same_counts,
-)
-from utils.jets.table import JetError, event_counts
+from utils.jets.formats.source import ROWS, Array, Source, check_lengths, is_jagged, is_remote, open_binary, reading
+from utils.jets.table import FEATURES, JetError, event_counts
 from utils.jets.units import unit_in
 from utils.text import listing
 
@@ -55,29 +44,26 @@ def open_root(name: str, options: Options) -> Source:
         if not trees:
             raise JetError(f"{name}: no TTree or RNTuple in this ROOT file; it holds: {listing(kinds)}")
         key, columns, names = _choose_tree(name, file, list(trees), options)
-        tree = file[key]
-        columns = columns.with_titles({column: _title(tree[column]) for column in columns.needed.values()})
+        pieces = _RootPieces(name, file[key])
+        needed = [part for column in columns.needed.values() for part in columns.in_file(column)]
+        columns = columns.with_titles({part: _title(pieces.tree[part]) for part in needed})
         note = parse_note(str(file[NOTE_KEY]), name) if NOTE_KEY in kinds else None
-    event_column = find_event_column(names, columns)
-    kind = "RNTuple" if trees[key] == "ROOT::RNTuple" else "TTree"
-    jagged = _is_jagged(tree, columns, name)
-    blocks = _RootBlocks(name, tree, event_column, jagged, find_counter(names, columns))
-    source = Source(
+        dimensions = {part: pieces.tree[part].array(entry_start=0, entry_stop=1).ndim for part in needed}
+    jagged = is_jagged(dimensions, columns, name)
+    return Source(
         name,
-        f"ROOT {kind}",
+        f"ROOT {'RNTuple' if trees[key] == 'ROOT::RNTuple' else 'TTree'}",
         columns,
-        blocks,
-        event_column,
-        unit=unit_in(_title(tree)),
+        pieces,
+        jagged,
+        counter=find_counter(names, columns),
+        unit=unit_in(_title(pieces.tree)),
         unit_from="named in the title of the tree",
         tree=key,
         note=note,
-        total=tree.num_entries,
-        jagged=jagged,
+        total=pieces.tree.num_entries,
+        split=(lambda first, last: replace(pieces, first=first, last=last)) if jagged else None,
     )
-    if jagged:
-        source = replace(source, split=lambda first, last: replace(blocks, first=first, last=last))
-    return source
 
 
 def _title(item: Any) -> str:
@@ -88,19 +74,19 @@ def _title(item: Any) -> str:
 def _choose_tree(
     name: str, file: uproot.ReadOnlyDirectory, keys: list[str], options: Options
 ) -> tuple[str, JetColumns, list[str]]:
-    wanted, collection = options
-    if wanted is not None:
-        if wanted.split(";")[0] not in keys:
-            raise JetError(f"{name}: no tree {wanted!r}; those there are: {listing(keys)}")
-        keys = [wanted.split(";")[0]]
+    """The tree with the jets that are asked for; where none has all of them, the error is that of the likeliest."""
+    if options.tree is not None:
+        if options.tree.split(";")[0] not in keys:
+            raise JetError(f"{name}: no tree {options.tree!r}; those there are: {listing(keys)}")
+        keys = [options.tree.split(";")[0]]
     named = {key: [str(column) for column in file[key].keys()] for key in keys}  # noqa: SIM118
-    if collection is None:
-        keys = [key for key in keys if holds_jets(named[key])] or keys
+    if options.collection is None and not options.columns:
+        keys = [key for key in keys if _jets_in(named[key])] or keys
         keys = [key for key in keys if key in USUAL_TREES] or keys
     usable, errors = {}, []
-    for key in keys:
+    for key in sorted(keys, key=lambda key: -_jets_in(named[key])):
         try:
-            usable[key] = choose_collection(named[key], collection, name if len(named) == 1 else f"{name}: tree {key}")
+            usable[key] = choose_columns(named[key], options, name if len(named) == 1 else f"{name}: tree {key}")
         except JetError as error:
             errors.append(error)
     if not usable:
@@ -111,85 +97,49 @@ def _choose_tree(
     return keys[0], usable[keys[0]], named[keys[0]]
 
 
-def _is_jagged(tree: Tree, columns: JetColumns, name: str) -> bool:
-    """Whether there is a list of jets per entry, not one jet; judged by the first entry, as libraries present it."""
-    with reading(name, "ROOT"):
-        dims = {column: tree[column].array(entry_start=0, entry_stop=1).ndim for column in columns.needed.values()}
-    if set(dims.values()) not in ({1}, {2}):
-        raise JetError(f"{name}: expected numbers or lists of numbers, found arrays of dimension {dims}")
-    return set(dims.values()) == {2}
+def _jets_in(names: list[str]) -> int:
+    """How many of the columns of a jet there are, of what is called jets, or of bare columns that are complete."""
+    found = find_collections(names).values()
+    jets = [columns for columns in found if columns.looks_like_jets and (columns.name or columns.roles)]
+    return max((len(columns.columns) for columns in jets), default=0)
 
 
 @dataclass(frozen=True)
-class _RootBlocks:
+class _RootPieces:
     name: str
     tree: Tree
-    event_column: str | None
-    jagged: bool
-    counter: str | None = None
     first: int = 0
     last: int | None = None
 
-    def __call__(self, columns: Mapping[str, str]) -> Iterator[Block]:
-        used = [*columns.values(), *([self.event_column] if self.event_column else [])]
-        branches = {name: self.tree[name] for name in used}
+    def __call__(self, names: Sequence[str]) -> Iterator[Mapping[str, Array]]:
+        branches = {name: self.tree[name] for name in names}
         entries = self.tree.num_entries
         counted = {name: branch.num_entries for name, branch in branches.items() if hasattr(branch, "num_entries")}
         check_lengths(counted | {"the tree": entries}, self.name)
-        step = self._step(branches.values(), entries)
+        size = sum(getattr(branch, "uncompressed_bytes", 100 * entries) for branch in branches.values())
+        step = int(np.clip(BLOCK_BYTES * max(entries, 1) // max(size, 1), 1000, ROWS))
         last = entries if self.last is None else min(self.last, entries)
-        spans = [(start, min(start + step, last)) for start in range(self.first, last, step)]
-        if not self.jagged:
-            return row_blocks((self._rows(columns, *span), self._event(*span)) for span in spans)
-        return (self._lists(columns, *span) for span in spans)
-
-    def _lists(self, columns: Mapping[str, str], start: int, stop: int) -> Block:
-        values, counts = {}, {}
-        slots = 0
-        for role, name in columns.items():
-            lists = self.tree[name].array(entry_start=start, entry_stop=stop, array_cache=None)
-            if self.counter is not None and lists.layout.purelist_isregular:
-                slots = len(ak.flatten(lists))
-                lists = ak.from_regular(lists, axis=1)
-                lists = lists[ak.local_index(lists) < self._array(self.counter, start, stop)]
-            counts[name] = ak.to_numpy(ak.num(lists)).astype(np.int64)
-            values[role] = numeric(ak.to_numpy(ak.flatten(lists)), self.name, name)
-        counts_of_all = same_counts(counts, self.name, start, stop - start)
-        padding = slots - int(counts_of_all.sum()) if slots else 0
-        return Block(values, counts_of_all, self._event(start, stop), stop - start, padding)
-
-    def _rows(self, columns: Mapping[str, str], start: int, stop: int) -> dict[str, np.ndarray]:
-        return {role: numeric(self._array(name, start, stop), self.name, name) for role, name in columns.items()}
-
-    def _event(self, start: int, stop: int) -> np.ndarray | None:
-        if self.event_column is None:
-            return None
-        return event_numbers(self._array(self.event_column, start, stop), self.name, self.event_column)
-
-    def _array(self, name: str, start: int, stop: int) -> np.ndarray:
-        return self.tree[name].array(entry_start=start, entry_stop=stop, library="np", array_cache=None)
-
-    @staticmethod
-    def _step(branches: Iterable[HasBranches], entries: int) -> int:
-        """Entries that take about `BLOCK_BYTES`."""
-        size = sum(getattr(branch, "uncompressed_bytes", 100 * entries) for branch in branches)
-        return int(np.clip(BLOCK_BYTES * max(entries, 1) // max(size, 1), 1000, ROWS))
+        for start in range(self.first, last, step):
+            span = {"entry_start": start, "entry_stop": min(start + step, last), "array_cache": None}
+            yield {name: branch.array(**span) for name, branch in branches.items()}
 
 
 BASKET_EVENTS = 2**15
 
 
 def write_root(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
-    """NanoAOD-like: a TTree `Events` with `event`, `nJet` and jagged `Jet_pt, Jet_eta, Jet_phi, Jet_mass`."""
+    """NanoAOD-like: a TTree `Events` with `event`, `nJet` and jagged `Jet_pt, Jet_eta, Jet_phi, Jet_mass`, and with
+    `run` and `luminosityBlock` where there are any."""
     names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "m"}
     jets = ak.types.ListType(ak.types.RecordType([ak.types.NumpyType("float32")] * 4, list(names)))
+    branches = {name: "int64" for name in note.columns if name not in FEATURES}
     with uproot.recreate(path, compression=uproot.ZLIB(4)) as file:
-        tree = file.mktree("Events", {"event": "int64", "Jet": jets}, title="Jets, in GeV and rad")
+        tree = file.mktree("Events", {**branches, "Jet": jets}, title="Jets, in GeV and rad")
         for table in tables:
-            numbers, counts = event_counts(table)
+            ids, counts = event_counts(table)
             records = ak.zip({branch: table[name].to_numpy() for branch, name in names.items()})
             lists = ak.unflatten(records, counts)
-            for start in range(0, len(numbers), BASKET_EVENTS):
-                stop = start + BASKET_EVENTS
-                tree.extend({"event": numbers[start:stop], "Jet": lists[start:stop]})
+            for start in range(0, len(ids), BASKET_EVENTS):
+                some = slice(start, start + BASKET_EVENTS)
+                tree.extend({**event_columns(ids[some]), "Jet": lists[some]})
         file[NOTE_KEY] = note.format()

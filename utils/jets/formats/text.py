@@ -4,19 +4,22 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+import awkward as ak
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from utils.jets.formats.layouts import JetColumns, choose_collection, find_event_column
+from utils.jets.events import event_columns
+from utils.jets.formats.finding import choose_columns
+from utils.jets.formats.layouts import JetColumns, Options
 from utils.jets.formats.note import NoteBuilder
-from utils.jets.formats.source import Block, Options, Source, open_binary, reading, row_blocks
+from utils.jets.formats.source import Source, is_jagged, open_binary, reading
 from utils.jets.table import COLUMNS, FEATURES, JetError, event_counts
 from utils.text import listing
 
@@ -46,11 +49,10 @@ def open_text(name: str, options: Options, compression: str | None = None) -> So
     """A table with a header, or event lines; told apart by the first line."""
     with reading(name, "text"), open_binary(name, compression) as file:
         first = _first_line(file)
-        size = file.seek(0, 2)
-        file.seek(max(size - 1, 0))
+        file.seek(max(file.seek(0, 2) - 1, 0))
         complete = file.read(1) in (b"\n", b"\r")
     if _EVENT_LINE.fullmatch(first) and not re.search(rb"(?i)pt|eta|phi\b.*m", first.split(b";")[0] + first[:40]):
-        source = _open_event_lines(name, options, compression, size)
+        source = _open_event_lines(name, options, compression)
     else:
         source = _open_table(name, options, compression, first)
     if not complete:
@@ -92,30 +94,26 @@ def _open_table(name: str, options: Options, compression: str | None, first: byt
     twice = sorted({column for column in names if names.count(column) > 1})
     if twice:
         raise JetError(f"{name}: line 1: columns named twice: {listing(twice)}")
-    columns = choose_collection(names, options[1], name)
-    if header == OWN_HEADER:
+    columns = choose_columns(names, options, name)
+    if header.removeprefix("run,").removeprefix("luminosityBlock,") == OWN_HEADER:
         columns = replace(columns, beam_energy=np.inf)
-    table = _Table(name, compression, separator, names, find_event_column(names, columns))
-    return Source(name, SEPARATORS[separator], columns, table, table.event_column)
+    table = _Table(name, compression, separator, names, tuple(columns.events.values()))
+    jagged = is_jagged(dict.fromkeys(columns.needed.values(), 1), columns, name)
+    return Source(name, SEPARATORS[separator], columns, table, jagged, empty_rows=bool(columns.events))
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A table with a header; called, it gives the blocks of its rows."""
+    """A table with a header; called, it gives the pieces of its rows."""
 
     name: str
     compression: str | None
     separator: str
     columns: list[str]
-    event_column: str | None
+    events: tuple[str, ...]
 
-    def __call__(self, wanted: Mapping[str, str]) -> Iterator[Block]:
-        return row_blocks(self._rows(wanted), empty_rows=self.event_column is not None)
-
-    def _rows(self, wanted: Mapping[str, str]) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray | None]]:
-        types = dict.fromkeys(wanted.values(), pa.float64())
-        if self.event_column:
-            types[self.event_column] = pa.int64()
+    def __call__(self, names: Sequence[str]) -> Iterator[Mapping[str, np.ndarray]]:
+        types = {name: pa.int64() if name in self.events else pa.float64() for name in names}
         options = (
             pa_csv.ReadOptions(use_threads=False, block_size=2 * BLOCK_BYTES, column_names=self.columns),
             pa_csv.ParseOptions(delimiter=self.separator),
@@ -126,14 +124,14 @@ class _Table:
             try:
                 for block in _line_blocks(stream):  # pyarrow's own stream reads in a thread that outlives an error
                     batch = pa_csv.read_csv(pa.BufferReader(block), *options)
-                    event = batch[self.event_column].to_numpy() if self.event_column else None
-                    if event is not None and event.dtype != np.int64:
+                    events = {name: batch[name].to_numpy() for name in names if name in self.events}
+                    if any(column.dtype != np.int64 for column in events.values()):
                         raise ValueError("an empty event number")
-                    yield _with_empty_rows({role: batch[column] for role, column in wanted.items()}), event
+                    yield events | _with_empty_rows({name: batch[name] for name in names if name not in events})
             except Exception as error:
-                self._raise_for_line(list(wanted.values()), error)
+                self._raise_for_line(names, error)
 
-    def _raise_for_line(self, wanted: list[str], error: Exception) -> NoReturn:
+    def _raise_for_line(self, wanted: Sequence[str], error: Exception) -> NoReturn:
         """Find the first line that does not parse, and say which and why."""
         with io.TextIOWrapper(open_binary(self.name, self.compression), "utf-8", "surrogateescape") as file:
             for number, line_text in enumerate(file, start=1):
@@ -149,17 +147,12 @@ class _Table:
                         f"{self.name}: line {number}: {len(fields)} fields, expected {len(self.columns)}"
                     ) from error
                 line = dict(zip(self.columns, fields, strict=True))
-                for column in wanted:
-                    if line[column].strip():
-                        _parse(float, line[column], f"{self.name}: line {number}: {column}", "a number", error)
-                if self.event_column:
-                    _parse(
-                        int,
-                        line[self.event_column],
-                        f"{self.name}: line {number}: {self.event_column}",
-                        "a whole number",
-                        error,
-                    )
+                for column in sorted(wanted, key=lambda column: column in self.events):
+                    place = f"{self.name}: line {number}: {column}"
+                    if column in self.events:
+                        _parse(int, line[column], place, "a whole number", error)
+                    elif line[column].strip():
+                        _parse(float, line[column], place, "a number", error)
         raise JetError(
             f"{self.name}: cannot be read as text with columns ({str(error).splitlines()[0][:200]})"
         ) from error
@@ -167,11 +160,11 @@ class _Table:
 
 def _with_empty_rows(columns: Mapping[str, pa.ChunkedArray]) -> dict[str, np.ndarray]:
     """Columns of numbers: NaN where a field is empty, and masked in rows of which all fields are."""
-    values = {role: column.to_numpy() for role, column in columns.items()}
+    values = {name: column.to_numpy() for name, column in columns.items()}
     if not columns or not all(column.null_count for column in columns.values()):
         return values
     empty = np.all([column.is_null().to_numpy() for column in columns.values()], axis=0)
-    return {role: np.ma.masked_array(column, empty) for role, column in values.items()}
+    return {name: np.ma.masked_array(column, empty) for name, column in values.items()}
 
 
 def _parse(kind: type, text: str, place: str, expected: str, error: Exception) -> None:
@@ -181,14 +174,14 @@ def _parse(kind: type, text: str, place: str, expected: str, error: Exception) -
         raise JetError(f"{place}: expected {expected}, found {text[:40]!r}") from error
 
 
-def _open_event_lines(name: str, options: Options, compression: str | None, size: int) -> Source:
+def _open_event_lines(name: str, options: Options, compression: str | None) -> Source:
     """`id;process;weight;MET;METphi;object,E,pt,eta,phi;...` in MeV; the collection names the objects, as `j,b`."""
-    wanted = {kind.strip() for kind in (options[1] or JET_OBJECTS).split(",")}
+    wanted = {kind.strip() for kind in (options.collection or JET_OBJECTS).split(",")}
     unknown = sorted(wanted - OBJECTS)
     if unknown:
         raise JetError(f"{name}: no objects {listing(unknown)} in event lines; known: {listing(sorted(OBJECTS))}")
 
-    def blocks(columns: Mapping[str, str]) -> Iterator[Block]:
+    def pieces(names: Sequence[str]) -> Iterator[Mapping[str, ak.Array]]:
         with open_binary(name, compression) as file:
             number = 0
             for block in _line_blocks(file):
@@ -201,16 +194,10 @@ def _open_event_lines(name: str, options: Options, compression: str | None, size
                     rows += chosen
                     counts.append(len(chosen))
                 values = np.array(rows, dtype=np.float64).reshape(-1, 4)
-                yield Block(
-                    {role: values[:, i] for i, role in enumerate(("e", "pt", "eta", "phi"))} if columns else {},
-                    np.array(counts, np.int64),
-                    None,
-                    len(block),
-                )
+                yield {role: ak.unflatten(values[:, i], counts) for i, role in enumerate(("e", "pt", "eta", "phi"))}
 
     columns = JetColumns(",".join(sorted(wanted)), {role: role for role in ("e", "pt", "eta", "phi")})
-    total = None if compression else size
-    return Source(name, "event lines", columns, blocks, None, "MeV", total=total, jagged=True)
+    return Source(name, "event lines", columns, pieces, True, unit="MeV")
 
 
 def _objects(line: bytes, place: str) -> list[list[Any]]:
@@ -246,21 +233,24 @@ def _finite(text: str, place: str) -> float:
 
 
 def write_csv(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
-    """A jet a row in the fewest digits that give float32 back; an event without jets has a row with its number alone.
+    """A jet a row in the fewest digits that give float32 back; an event without jets has a row with its id alone.
 
-    The header is `OWN_HEADER`, which names the unit.
+    The header is `OWN_HEADER`, which names the unit, behind run and luminosityBlock where there are any.
     """
-    schema = pa.schema([(name, pa.int64() if name == "event" else pa.float32()) for name in COLUMNS])
+    schema = pa.schema([(name, pa.float32() if name in FEATURES else pa.int64()) for name in note.columns])
+    others = [f"{name}," for name in note.columns if name not in COLUMNS]
     with path.open("wb") as file:
-        file.write(f"{OWN_HEADER}\n".encode())
+        file.write(f"{''.join(others)}{OWN_HEADER}\n".encode())
         with pa_csv.CSVWriter(file, schema, write_options=pa_csv.WriteOptions(include_header=False)) as writer:
             for table in tables:
-                numbers, counts = event_counts(table)
-                rows = np.repeat(numbers, np.maximum(counts, 1))
+                ids, counts = event_counts(table)
                 filled = np.repeat(counts > 0, np.maximum(counts, 1))
-                columns = {"event": pa.array(rows)}
+                columns = {
+                    name: pa.array(column)
+                    for name, column in event_columns(np.repeat(ids, np.maximum(counts, 1))).items()
+                }
                 for name in FEATURES:
-                    values = np.zeros(len(rows), np.float32)
+                    values = np.zeros(len(filled), np.float32)
                     values[filled] = table[name].to_numpy()
                     columns[name] = pa.array(values, mask=~filled)
                 writer.write_table(pa.table(columns, schema=schema))
