@@ -205,8 +205,8 @@ def _names_of_events(sources: list[Source]) -> tuple[str, ...]:
                 seen.add(_ids_named(block.event, named))
     if len(seen.repeated()):
         names = listing((source.name for source in sources), 3)
-        what = f"{', '.join(named)} of events" if len(named) > 1 else "event numbers"
-        warnings.warn(f"{names}: {what} repeat, so events are counted from 0", JetWarning, stacklevel=3)
+        what = f"event numbers repeat{', even by ' + ' and '.join(named[:-1]) if len(named) > 1 else ''}"
+        warnings.warn(f"{names}: {what}, so events are counted from 0", JetWarning, stacklevel=3)
         return ()
     return named
 
