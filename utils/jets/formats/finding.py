@@ -117,6 +117,8 @@ def choose_columns(names: Iterable[str], options: Options, source: str) -> JetCo
     what there is."""
     names = list(names)
     given = _columns_named(names, options.columns, source)
+    if given.columns and options.collection is not None:
+        raise JetError(f"{source}: a collection and the columns of jets were both named; name one of them")
     columns = given if given.columns else _choose_collection(names, options.collection, source)
     return _with_units(replace(columns, events=given.events or _event_columns(names, columns)), names)
 

@@ -43,7 +43,7 @@ def open_hdf5(name: str, options: Options) -> Source:
         for path, kind in pandas_groups.items():
             table |= _pandas_columns(name, file[path], path, kind)
         empty = file["empty_events"][()] if "empty_events" in file else ()
-    if not find_collections(table) and others:
+    if not options.columns and not find_collections(table) and others:
         raise JetError(f"{name}: no columns in this HDF5 file, only {listing(others)}; expected one array per column")
     return columns_source(name, "HDF5", table, options, note, empty, titles)
 

@@ -74,7 +74,7 @@ def _leaves(fields: tuple[str, ...], kind: pa.DataType, dimensions: int = 1) -> 
     if pa.types.is_struct(kind):
         for field in kind:
             yield from _leaves((*fields, field.name), field.type, dimensions)
-    elif isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
+    elif pa.types.is_nested(kind):
         yield from _leaves(fields, kind.value_type, dimensions + 1)
     else:
         yield fields, dimensions

@@ -176,6 +176,8 @@ def _parse(kind: type, text: str, place: str, expected: str, error: Exception) -
 
 def _open_event_lines(name: str, options: Options, compression: str | None) -> Source:
     """`id;process;weight;MET;METphi;object,E,pt,eta,phi;...` in MeV; the collection names the objects, as `j,b`."""
+    if options.columns:
+        raise JetError(f"{name}: event lines, which have no columns to be named; objects are chosen by the collection")
     wanted = {kind.strip() for kind in (options.collection or JET_OBJECTS).split(",")}
     unknown = sorted(wanted - OBJECTS)
     if unknown:
