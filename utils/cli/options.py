@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -193,8 +193,15 @@ def refuse_options_of_many(output: str, **options: object) -> None:
             raise ValueError(f"--{name} belongs to work on many files: name a folder as the output, not {output}")
 
 
-def absolute_dataset(dataset: str) -> str:
-    """Notebooks and workers run in other folders: the path of a dataset that does not depend on the working one."""
+def chosen_dataset(dataset: str | list[str], reading: Mapping[str, Any]) -> jets.Dataset:
+    """A dataset, with the reading options that were given; its paths do not depend on the working folder, since
+    notebooks and workers run in others."""
+    given = {name: value for name, value in reading.items() if value is not None}
+    path: Any = _absolute(dataset) if isinstance(dataset, str) else [_absolute(part) for part in dataset]
+    return {"path": path, **given} if given else path
+
+
+def _absolute(dataset: str) -> str:
     if dataset in ("embedded", "published") or "://" in dataset:
         return dataset
     return os.path.abspath(os.path.expanduser(dataset))

@@ -231,10 +231,8 @@ def _lacking(columns: JetColumns) -> str:
     lacking = min(([role for role in roles if role not in columns.columns] for roles in REQUIRED), key=len)
     if lacking == ["m"]:
         return f"no mass, nor an energy, beside {listing(columns.columns.values())}"
-    return (
-        f"missing columns {', '.join(lacking)}, beside {listing(columns.columns.values())}; expected pt, eta, phi and "
-        "m (or E), or px, py, pz and E"
-    )
+    beside = f", beside {listing(columns.columns.values())}" if columns.columns else ""
+    return f"missing columns {', '.join(lacking)}{beside}; expected pt, eta, phi and m (or E), or px, py, pz and E"
 
 
 def _collection_list(collections: Mapping[str, JetColumns], names: list[str]) -> str:
