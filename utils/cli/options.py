@@ -198,7 +198,8 @@ def chosen_dataset(dataset: str | list[str], reading: Mapping[str, Any]) -> jets
     notebooks and workers run in others."""
     given = {name: value for name, value in reading.items() if value is not None}
     path: Any = _absolute(dataset) if isinstance(dataset, str) else [_absolute(part) for part in dataset]
-    return {"path": path, **given} if given else path
+    chosen: dict[str, Any] = {"path": path} | given
+    return chosen if given else path
 
 
 def _absolute(dataset: str) -> str:

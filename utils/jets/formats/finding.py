@@ -202,7 +202,7 @@ def _choose_collection(names: list[str], wanted: str | None, source: str) -> Jet
     complete = {name: columns for name, columns in found.items() if columns.roles}
     if plain or complete:
         kinds = [columns.name for columns in others if columns.looks_like_jets]
-        which = "no collection is called jets" + (f", and {listing(kinds)} is another kind of jets" if kinds else "")
+        which = "no collection is called jets" + (f" (of another kind: {listing(kinds)})" if kinds else "")
         raise JetError(
             f"{source}: {'several collections of jets' if plain else which}; choose one with --collection "
             f"(collection= in Python): {_collection_list({c.name: c for c in plain} or complete, names)}"
