@@ -314,7 +314,7 @@ def test_a_sample_says_how_its_files_are_read(tmp_path: Path) -> None:
     sample = load_sample({"path": str(path), "columns": columns})
     assert len(sample.train) + len(sample.valid) + len(sample.test) == JETS
     assert sample.source["reading"] == {"columns": columns}
-    with pytest.raises(JetError, match="a dataset has a path and may have tree, .*; found path, colums"):
+    with pytest.raises(JetError, match=r"a dataset has a path and may have tree, .*; found path, colums"):
         load_sample({"path": str(path), "colums": columns})
     with pytest.raises(JetError, match="embedded: a sample of this project needs no unit"):
         load_sample({"path": "embedded", "unit": "GeV"})

@@ -164,8 +164,11 @@ def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
             ):  # that are no records about the event, as in Delphes
                 found.setdefault(name.removesuffix(last), {})[role] = name
     for prefix in sorted(found, key=lambda prefix: (prefix not in beside, prefix != "")):
-        if "event" in found[prefix] and (prefix in ("", *beside) or prefix.startswith("EventInfo")):
-            return {role: found[prefix][role] for role in EVENT_COLUMNS if role in found[prefix]}
+        there = found[prefix]
+        if "event" in there and (prefix in ("", *beside) or prefix.startswith("EventInfo")):
+            if "run" not in there and "block" not in there.get("luminosityBlock", "block").lower():
+                del there["luminosityBlock"]  # which may be a luminosity
+            return {role: there[role] for role in EVENT_COLUMNS if role in there}
     return {}
 
 
