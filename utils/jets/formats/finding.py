@@ -166,7 +166,7 @@ def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
     for prefix in sorted(found, key=lambda prefix: (prefix not in beside, prefix != "")):
         there = found[prefix]
         if "event" in there and (prefix in ("", *beside) or prefix.startswith("EventInfo")):
-            if "run" not in there and "block" not in there.get("luminosityBlock", "block").lower():
+            if "run" not in there and not re.search("(?i)block|section", there.get("luminosityBlock", "block")):
                 del there["luminosityBlock"]  # which may be a luminosity
             return {role: there[role] for role in EVENT_COLUMNS if role in there}
     return {}
