@@ -170,7 +170,7 @@ def _table_frame(group: h5py.Group, checked: Callable[[h5py.Dataset], h5py.Datas
     table: Table = {}
     for key in rows.dtype.names:
         if key == "index":
-            labels = [read_plain_pickle(group.attrs["info"])[1].get("index_name")]
+            labels = [read_plain_pickle(group.attrs["info"]).get("index", {}).get("index_name")]
         else:
             labels = read_plain_pickle(rows.attrs[f"{key}_kind"])
         width = rows.dtype[key].shape
