@@ -60,12 +60,13 @@ def require_columns(table: pd.DataFrame, source: str) -> None:
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise JetError(f"{source}: missing columns {', '.join(missing)}; those there are: {listing(table.columns)}")
-    kinds = dict.fromkeys(FEATURES, np.float32) | {name: np.int64 for name in EVENT_COLUMNS if name in table.columns}
+    events = [name for name in EVENT_COLUMNS if name in table.columns]
+    kinds = dict.fromkeys(events, np.int64) | dict.fromkeys(FEATURES, np.float32)
     wrong = [name for name, kind in kinds.items() if table[name].dtype != kind]
     if wrong:
         found = ", ".join(f"{name} is {table[name].dtype}" for name in wrong)
         raise JetError(
-            f"{source}: {found}; expected int64 for what names events and float32 for the others (see make_table)"
+            f"{source}: {found}; expected int64 for {', '.join(events)} and float32 for the others (see make_table)"
         )
 
 

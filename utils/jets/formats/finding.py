@@ -52,11 +52,11 @@ def find_collections(names: Iterable[str]) -> dict[str, JetColumns]:
     """The collections among columns, complete or not, by what stands before the words of `LAYOUTS`: `Jet_pt`,
     `AnalysisJetsAuxDyn.pt`, `jets/pt [GeV]`, or `jet1_pt`, of the collection `jet{i}`."""
     names = list(names)
-    counters = {f"n{name}" for name in names}
     found: dict[str, dict[int, dict[str, str]]] = {}
     numbered = _numbered(names)
-    inside = {pattern.replace("{i}", slot) for pattern, slots in numbered.items() for slot in slots}
-    for name in [*(name for name in names if name not in counters | inside), *numbered]:
+    others = {f"n{name}" for name in names}  # which count jets
+    others |= {pattern.replace("{i}", slot) for pattern, slots in numbered.items() for slot in slots}
+    for name in [*(name for name in names if name not in others), *numbered]:
         collection, places = _split(name)
         for layout, role in places:
             found.setdefault(collection, {}).setdefault(layout, {}).setdefault(role, name)
@@ -66,7 +66,7 @@ def find_collections(names: Iterable[str]) -> dict[str, JetColumns]:
         best = max(fitting, key=lambda columns: (columns.roles is not None, len(columns.columns)))
         slots = {slots for name in best.columns.values() if (slots := numbered.get(name))}
         if len(slots) < 2:
-            collections[collection] = _with_units(replace(best, slots=next(iter(slots), ())), names)
+            collections[collection] = replace(best, slots=next(iter(slots), ()))
     return collections
 
 
@@ -118,7 +118,7 @@ def choose_columns(names: Iterable[str], options: Options, source: str) -> JetCo
     names = list(names)
     given = _columns_named(names, options.columns, source)
     columns = given if given.columns else _choose_collection(names, options.collection, source)
-    return replace(columns, events=given.events or _event_columns(names, columns))
+    return _with_units(replace(columns, events=given.events or _event_columns(names, columns)), names)
 
 
 def _columns_named(names: list[str], wanted: Mapping[str, str], source: str) -> JetColumns:
@@ -147,7 +147,7 @@ def _columns_named(names: list[str], wanted: Mapping[str, str], source: str) -> 
     jets = JetColumns("", {role: found[role] for role in found if role not in events}, events, slots)
     if jets.columns and jets.roles is None:
         raise JetError(f"{source}: columns {listing(jets.columns.values())} were named, and {_lacking(jets)}")
-    return _with_units(jets, names)
+    return jets
 
 
 def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
@@ -155,11 +155,11 @@ def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
     beside = {re.sub(r"[^.:/]*$", "", name) for name in columns.columns.values()}
     found: dict[str, dict[str, str]] = {}
     for name in sorted(names, key=len, reverse=True):
-        if any(other.startswith((f"{name}/", f"{name}.", f"{name}_size")) for other in names):
-            continue  # records about the event, as in Delphes
         last = re.sub(r".*[.:/]", "", name)
         for role, pattern in _EVENT.items():
-            if pattern.fullmatch(last.replace("_", "")):
+            if pattern.fullmatch(last.replace("_", "")) and not any(
+                other.startswith((f"{name}/", f"{name}.", f"{name}_size")) for other in names
+            ):  # that are no records about the event, as in Delphes
                 found.setdefault(name.removesuffix(last), {})[role] = name
     for prefix in sorted(found, key=lambda prefix: (prefix not in beside, prefix != "")):
         if "event" in found[prefix] and (prefix in ("", *beside) or prefix.startswith("EventInfo")):

@@ -29,7 +29,7 @@ To add a layout, add a line. Everything else is for `--columns`.
 
 EVENT_WORDS = {
     "run": r"run",
-    "luminosityBlock": r"luminosityblock|lumi(block|section)?|ls|lbn?",
+    "luminosityBlock": r"luminosityblock|lumi(block|section|s)?|ls|lbn?",
     "event": r"event|evt",
 }
 """What the columns that name an event are called, without underscores, and before `number`, `num`, `no`, `nr`, `id`."""
@@ -110,7 +110,7 @@ class JetColumns:
     @property
     def is_jet(self) -> bool:
         """Whether the name says that these are jets, or says nothing."""
-        return self.name in ("", "{i}") or "jet" in self.name.lower()
+        return self.name in ("", "{i}", "j{i}") or "jet" in self.name.lower()
 
     @property
     def looks_like_jets(self) -> bool:

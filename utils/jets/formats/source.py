@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, BinaryIO, TypeAlias
 
 import awkward as ak
@@ -133,8 +134,8 @@ class Source:
         if self.jagged:
             blocks = self._list_blocks(wanted, pieces)
         else:
-            blocks = row_blocks((self._row(wanted, piece) for piece in pieces), self.empty_rows)
-        blocks = (self._unpadded(block) for block in blocks)
+            blocks = row_blocks(map(partial(self._row, wanted), pieces), self.empty_rows)
+        blocks = map(self._unpadded, blocks)
         if not len(self.empty) or not self.columns.events:
             return blocks
         like = event_ids({role: np.empty(0) for role in self.columns.events})
