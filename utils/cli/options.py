@@ -77,6 +77,14 @@ def _parsed(parse: Callable[[str], object]) -> Callable[[click.Context, click.Pa
     return lambda ctx, param, value: None if value is None else parse(value)
 
 
+def _reading(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
+    """The options of --read by name; click fails for one without a value."""
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"expected NAME=VALUE, found {value!r}", ctx, param)
+    return jets.read_options(dict(value.split("=", 1) for value in values)) or None
+
+
 def reading_options(function: Function) -> Function:
     """Options of every command that reads jets: names of `jets.Reading`."""
     return _with(
@@ -99,6 +107,15 @@ def reading_options(function: Function) -> Function:
             callback=_parsed(jets.parse_padding),
             metavar="ROLE=VALUE,...",
             help="what places without a jet hold, as pt=-999,eta=0 (default: one filling value at the end of lists)",
+        ),
+        click.option(
+            "--read",
+            multiple=True,
+            callback=_reading,
+            metavar="NAME=VALUE",
+            help="what a file does not say of itself; of text sep, decimal, comment, names, skiprows and encoding, as "
+            "pandas has them; of HDF5 and NumPy the key of a table, and names of its columns; ratio, the most times its "
+            "size that a file may hold",
         ),
         click.option(
             "--unit",

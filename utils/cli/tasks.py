@@ -133,7 +133,7 @@ def _identify(settings: dict[str, Any]) -> dict[str, Any]:
 
 def opening(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the settings that say what of a file is opened."""
-    return {key: settings.get(key) for key in ("tree", "collection", "columns", "padding")}
+    return {key: settings.get(key) for key in ("tree", "collection", "columns", "padding", "read")}
 
 
 def _reading(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:

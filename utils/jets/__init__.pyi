@@ -1,7 +1,7 @@
 from . import formats as formats
 from .calorimeter import CalorimeterRegion as CalorimeterRegion, SimulationSettings as SimulationSettings
 from .checks import find_problems as find_problems, validate_jets as validate_jets
-from .detect import open_source as open_source
+from .detect import open_source as open_source, read_options as read_options
 from .events import EVENT_COLUMNS as EVENT_COLUMNS, event_columns as event_columns, event_ids as event_ids
 from .formats.layouts import parse_columns as parse_columns, parse_padding as parse_padding
 from .formats.pickles import read_pickled_table as read_pickled_table

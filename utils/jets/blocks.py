@@ -56,8 +56,6 @@ def read_blocks(source: Source, progress: Callable[[int], object] | None = None)
     """
     if source.units is None:
         raise ValueError(f"{source.name}: no unit was settled for this file")
-    for notice in source.notices:
-        warnings.warn(notice, JetWarning, stacklevel=2)
     digest, phi, said, events = Digest(), _PhiRange(), Counter[str](), 0
     for block in source.read(source.columns.needed):
         if progress is not None:
@@ -76,7 +74,8 @@ def read_blocks(source: Source, progress: Callable[[int], object] | None = None)
         said.update(padding=block.padding, bare=block.bare)
         flaws = {MASKED: jets.masked, "less energy than momentum": jets.lacking}
         yield EventBlock(features, block.counts, ids, {name: rows for name, rows in flaws.items() if rows.any()})
-    notices = [f"{source.name}: {number} {SAID[what]}" for what, number in said.items() if number]
+    notices = [*source.notices]
+    notices += [f"{source.name}: {number} {SAID[what]}" for what, number in said.items() if number]
     if source.note and (changed := check_note(source.note, digest, source.name)):
         notices.append(changed)
     for notice in notices:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import fsspec
 import numpy as np
@@ -50,6 +50,7 @@ def iter_jets(
     collection: str | None = None,
     columns: str | Mapping[str, str] | None = None,
     padding: Mapping[str, float] | None = None,
+    read: Mapping[str, Any] | None = None,
     unit: str | Decided | None = None,
     beam_energy: float | None = None,
     bad_jets: str = "refuse",
@@ -84,7 +85,7 @@ def iter_jets(
         raise ValueError(f"chunk_jets must be positive, found {chunk_jets}")
     if beam_energy is not None and not beam_energy > 0:
         raise ValueError(f"a beam energy is above 0 GeV, found {beam_energy:g}")
-    sources = [open_source(name, tree, collection, columns, padding) for name in sample_files(path)]
+    sources = [open_source(name, tree, collection, columns, padding, read) for name in sample_files(path)]
     sources = settle_units(sources, unit, beam_energy)
     _say_what_is_read(sources)
     named = _names_of_events(sources)

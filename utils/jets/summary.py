@@ -4,6 +4,7 @@ import shlex
 import warnings
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ def summarize_jets(
     collection: str | None = None,
     columns: str | Mapping[str, str] | None = None,
     padding: Mapping[str, float] | None = None,
+    read: Mapping[str, Any] | None = None,
     unit: str | Decided | None = None,
     beam_energy: float | None = None,
 ) -> Json:
@@ -47,7 +49,7 @@ def summarize_jets(
     tally = _Tally()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", JetWarning)
-        sources = [open_source(name, tree, collection, columns, padding) for name in sample_files(path)]
+        sources = [open_source(name, tree, collection, columns, padding, read) for name in sample_files(path)]
         files = [tally.add_file(source) for source in settle_units(sources, unit, beam_energy)]
     notices = [str(warning.message) for warning in caught if issubclass(warning.category, JetWarning)]
     return {"files": files, **tally.to_dict(), "notices": notices}

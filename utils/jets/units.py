@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 PER_GEV = {"GeV": 1.0, "MeV": 1000.0, "TeV": 0.001}
 
@@ -50,6 +50,7 @@ class Reading(TypedDict, total=False):
     collection: str | None
     columns: str | Mapping[str, str] | None
     padding: Mapping[str, float] | None
+    read: Mapping[str, Any] | None
     unit: str | Decided | None
     beam_energy: float | None
     bad_jets: str

@@ -1,8 +1,12 @@
-"""HDF5 files: datasets of numbers, compound datasets, and tables that pandas wrote."""
+"""HDF5 files: datasets of numbers, compound datasets, tables of two dimensions, and what pandas wrote."""
 
+import contextlib
+import functools
 import io
-from collections.abc import Iterator
-from pathlib import Path
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import h5py
@@ -10,96 +14,186 @@ import numpy as np
 import pandas as pd
 
 from utils.jets.events import event_ids
-from utils.jets.formats.arrays import Column, columns_source, slice_of
-from utils.jets.formats.finding import find_collections
+from utils.jets.formats.arrays import MOST_COLUMNS, Column, Table, array_table, columns_source, joined_tables, names_of
 from utils.jets.formats.layouts import Options
-from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
-from utils.jets.formats.source import Source, is_remote, open_binary, reading
+from utils.jets.formats.note import NOTE_KEY, NoteBuilder, find_note
+from utils.jets.formats.pickles import read_plain_pickle
+from utils.jets.formats.source import Source, file_size, is_remote, open_binary, reading
+from utils.jets.formats.streams import require_proportion
 from utils.jets.table import FEATURES, UNITS, JetError, empty_ids
-from utils.text import listing
+
+FILTERS = {
+    307: "bzip2",
+    32001: "blosc",
+    32004: "LZ4",
+    32008: "bitshuffle",
+    32013: "ZFP",
+    32015: "zstd",
+    32026: "blosc2",
+}
+"""Compressions that the extra "hdf5" brings, by their numbers in HDF5."""
+
+LISTS_AT_ONCE = 2**10
+"""Lists of any length, of which many may be one and the same in a file."""
 
 
 def open_hdf5(name: str, options: Options) -> Source:
-    """Datasets of numbers, compound datasets, and tables that pandas wrote through PyTables (nothing is unpickled)."""
-    table: dict[str, Column] = {}
-    titles: dict[str, str] = {}
-    others: list[str] = []
+    """Datasets of numbers, compound datasets, tables of two dimensions, and tables that pandas wrote through PyTables; each
+    dataset is read when it is needed. Nothing is unpickled but the names in pandas' tables, as plain text."""
+    tables: dict[str, Table] = {}
     with reading(name, "HDF5"):
         file = h5py.File(open_binary(name) if is_remote(name) else name, "r")
-        note = parse_note(file.attrs.get(NOTE_KEY), name)
-        pandas_groups = {path: kind for path, kind in _groups(file) if kind}
-        for path, dataset in _datasets(file):
-            if path == "empty_events" or any(path.startswith(group + "/") for group in pandas_groups):
-                continue
-            titles[path] = next((_text(dataset.attrs[key]) for key in ("unit", "units") if key in dataset.attrs), "")
-            if dataset.ndim == 1 and dataset.dtype.names:
-                table |= {f"{path}.{key}": slice_of(dataset.fields(key), len(dataset)) for key in dataset.dtype.names}
-            elif dataset.ndim == 1:
-                table[path] = slice_of(dataset, len(dataset), lists=h5py.check_vlen_dtype(dataset.dtype) is not None)
+        note = find_note(file.attrs, name)
+        datasets, frames = _contents(file)
+        checked = functools.partial(_checked, name, file_size(name), options)
+        widths = {dataset.shape[1] for dataset in datasets.values() if dataset.ndim == 2}
+        labels = [_strings(dataset) for dataset in datasets.values() if _is_label(dataset, widths)]
+        for path, dataset in datasets.items():
+            load = functools.cache(functools.partial(checked, dataset))
+            if h5py.check_vlen_dtype(dataset.dtype) is not None and dataset.ndim == 1:
+                read = _slices(load)
+                tables[path] = {"": Column(len(dataset), read, lists=True, rows=LISTS_AT_ONCE)}
             else:
-                if dataset.ndim == 2:
-                    table[path] = slice_of(dataset, len(dataset), lists=True)
-                others.append(f"{path} of shape {dataset.shape}")
-        for path, kind in pandas_groups.items():
-            table |= _pandas_columns(name, file[path], path, kind)
-        empty = file["empty_events"][()] if "empty_events" in file else ()
-    if not options.columns and not find_collections(table) and others:
-        raise JetError(f"{name}: no columns in this HDF5 file, only {listing(others)}; expected one array per column")
-    return columns_source(name, "HDF5", table, options, note, empty, titles)
+                beside = _names_beside(dataset) if dataset.ndim == 2 else []
+                names = names_of(dataset.shape[-1], options, beside or labels) if dataset.ndim == 2 else None
+                tables[path] = array_table(load, dataset.shape, dataset.dtype, names)
+        for path, kind in frames.items():
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # of a table that is no frame of jets
+                if kind in FRAMES:
+                    tables[path] = FRAMES[kind](file[path], checked)
+        empty = checked(file["empty_events"])[()] if "empty_events" in file else ()
+        titles = {path: _unit(dataset) for path, dataset in datasets.items()}
+    return columns_source(name, "HDF5", joined_tables(tables, options, name), options, note, empty, titles)
 
 
-def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
-    found: list[tuple[str, h5py.Dataset]] = []
-    file.visititems(lambda path, item: found.append((path, item)) if isinstance(item, h5py.Dataset) else None)
-    return found
+def _contents(file: h5py.File) -> tuple[dict[str, h5py.Dataset], dict[str, str]]:
+    """The datasets of a file by path, and the groups of pandas with what it calls them, whose datasets are left out."""
+    datasets: dict[str, h5py.Dataset] = {}
+    frames: dict[str, str] = {}
+
+    def visit(path: str, item: Any) -> None:
+        if isinstance(item, h5py.Group) and "pandas_type" in item.attrs:
+            frames[path] = _text(item.attrs["pandas_type"])
+        elif isinstance(item, h5py.Dataset) and item.shape is not None and path != "empty_events":
+            with contextlib.suppress(TypeError):  # of a type that NumPy has not
+                if item.dtype and not any(str(parent) in frames for parent in PurePosixPath(path).parents):
+                    datasets[path] = item
+
+    file.visititems(visit)
+    return datasets, frames
 
 
-def _groups(file: h5py.File) -> list[tuple[str, str]]:
-    """Groups, and what pandas calls them: frame, frame_table, or nothing."""
-    found: list[tuple[str, str]] = []
-    file.visititems(
-        lambda path, item: (
-            found.append((path, _text(item.attrs.get("pandas_type", b"")))) if isinstance(item, h5py.Group) else None
-        )
-    )
-    return found
+def _checked(name: str, size: int, options: Options, dataset: h5py.Dataset) -> h5py.Dataset:
+    """A dataset that can be read: it holds its own values, not too many, and in a compression that is known."""
+    what = f"dataset {(dataset.name or '').strip('/')}"
+    if dataset.is_virtual or dataset.external:
+        raise JetError(f"{name}: {what} takes its values from other files, and no other files are read")
+    held = max(dataset.size, math.prod(dataset.chunks or ())) * dataset.dtype.itemsize
+    require_proportion(held, size, options.read, name, what)
+    settings = dataset.id.get_create_plist()
+    for code, _, _, label in map(settings.get_filter, range(settings.get_nfilters())):
+        if not _has_filter(code):
+            known = FILTERS.get(code)
+            advice = "; the extra compression-hep[hdf5] brings it" if known else ", which this HDF5 has not"
+            kind = known or label.decode("ascii", "replace") or "a filter"
+            raise JetError(f"{name}: {what} is compressed with {kind} (HDF5 filter {code}){advice}")
+    return dataset
 
 
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _has_filter(code: int) -> bool:
+    if not h5py.h5z.filter_avail(code):
+        with contextlib.suppress(ImportError):
+            import hdf5plugin  # noqa: F401
+    return h5py.h5z.filter_avail(code)
 
 
-def _pandas_columns(name: str, group: h5py.Group, path: str, kind: str) -> dict[str, Column]:
-    """Columns of a DataFrame stored by pandas: blocks with their names (`fixed`), or data columns (`table`)."""
-    found: dict[str, Column] = {}
-    if kind == "frame":
-        for key in [key for key in group if key.endswith("_values") and key.startswith("block")]:
-            items, values = group[key.replace("_values", "_items")], group[key]
-            if items.dtype.kind != "S" or values.dtype.kind not in "iuf":
-                continue
-            for i, item in enumerate(items[:]):
-                found[f"{path}/{_text(item)}"] = Column(
-                    len(values),
-                    lambda start, stop, values=values, i=i: values[start:stop, i],  # type: ignore[misc]
-                )
-        index = group.get("axis1")
-        if (
-            index is not None
-            and index.dtype.kind in "iu"
-            and (label := _text(index.attrs.get("name", b""))) not in found
-        ):
-            found[f"{path}/{label}"] = slice_of(index, len(index))
-    elif kind == "frame_table":
-        rows = group["table"]
-        names = [key for key in rows.dtype.names if rows.dtype[key].shape == () and key != "index"]
-        found = {f"{path}/{key}": slice_of(rows.fields(key), len(rows)) for key in names}
-        packed = [key for key in rows.dtype.names if rows.dtype[key].shape != ()]
-        if packed and not find_collections(found):
-            raise JetError(
-                f"{name}: the column names of {path} are pickled, and are not unpickled here; store it with "
-                'data_columns=True or format="fixed", or as Parquet'
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _unit(dataset: h5py.Dataset) -> str:
+    return next((_text(dataset.attrs[key]) for key in ("unit", "units") if key in dataset.attrs), "")
+
+
+def _is_label(dataset: h5py.Dataset, widths: set[int]) -> bool:
+    """Whether a dataset may hold the names of the columns of another."""
+    text = dataset.dtype.kind == "S" or h5py.check_string_dtype(dataset.dtype) is not None
+    return text and dataset.ndim == 1 and dataset.size in widths and dataset.size <= MOST_COLUMNS
+
+
+def _strings(values: Any) -> list[str]:
+    with contextlib.suppress(OSError):  # of text that cannot be read, and need not be
+        return [_text(value) for value in np.atleast_1d(values[()])]
+    return []
+
+
+def _names_beside(dataset: h5py.Dataset) -> list[list[str]]:
+    """Lists of text among the attributes of a dataset, or text with commas."""
+    values = [dataset.attrs.get(key) for key in dataset.attrs]
+    lists = [_strings(value) for value in values if isinstance(value, np.ndarray) and value.dtype.kind in "OS"]
+    return lists + [_text(value).split(",") for value in values if isinstance(value, bytes | str)]
+
+
+def _slices(load: Callable[[], Any], *column: Any) -> Callable[[int, int], Any]:
+    """Reads slices of a dataset, or of a column of it."""
+    return lambda start, stop: load()[(slice(start, stop), *column)]
+
+
+def _fixed_frame(group: h5py.Group, checked: Callable[[h5py.Dataset], h5py.Dataset]) -> Table:
+    """The columns and the index of a DataFrame that pandas stored as blocks with their names."""
+    table: Table = {}
+    for key in [key for key in group if re.fullmatch(r"block\d+_values", key)]:
+        items, values = group[key.replace("_values", "_items")], group[key]
+        if items.dtype.kind == "S" and values.dtype.kind in "iuf" and items.shape == values.shape[1:]:
+            load = functools.partial(checked, values)
+            table |= {
+                f"/{_text(item)}": Column(len(values), _slices(load, i)) for i, item in enumerate(checked(items)[()])
+            }
+    for i in range(int(group.attrs.get("axis1_nlevels", 0))):
+        level, codes = checked(group[f"axis1_level{i}"])[()], checked(group[f"axis1_label{i}"])[()]
+        if level.dtype.kind in "iuf" and np.all(codes >= 0):
+            numbers = level[codes]
+            table.setdefault(
+                f"/{_text(group[f'axis1_level{i}'].attrs['name'])}",
+                Column(len(codes), _slices(lambda numbers=numbers: numbers)),
             )
-    return found
+    if "axis1" in group and group["axis1"].dtype.kind in "iuf":
+        index = group["axis1"]
+        load = functools.partial(checked, index)
+        table.setdefault(f"/{_text(index.attrs.get('name', b''))}", Column(len(index), _slices(load)))
+    return table
+
+
+def _table_frame(group: h5py.Group, checked: Callable[[h5py.Dataset], h5py.Dataset]) -> Table:
+    """The columns and the index of a DataFrame that pandas stored as records, in which numbers of one type stand together."""
+    rows = group["table"]
+    table: Table = {}
+    for key in rows.dtype.names:
+        if key == "index":
+            labels = [read_plain_pickle(group.attrs["info"]).get("index", {}).get("index_name")]
+        else:
+            labels = read_plain_pickle(rows.attrs[f"{key}_kind"])
+        width = rows.dtype[key].shape
+        if width in ((), (len(labels),)):
+            for i, label in enumerate(labels):
+                read = functools.partial(_field_slice, checked, rows, key, (i,) if width else ())
+                table.setdefault(f"/{label}", Column(len(rows), read))
+    return table
+
+
+def _field_slice(
+    checked: Callable[[h5py.Dataset], h5py.Dataset],
+    rows: h5py.Dataset,
+    key: str,
+    column: tuple[int, ...],
+    start: int,
+    stop: int,
+) -> np.ndarray:
+    return checked(rows).fields(key)[start:stop][(slice(None), *column)]
+
+
+FRAMES = {"frame": _fixed_frame, "frame_table": _table_frame}
+"""How pandas stores a DataFrame: `format="fixed"`, or "table"."""
 
 
 HDF5_CHUNK = 2**14

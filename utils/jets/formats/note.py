@@ -6,7 +6,9 @@ and the note then left aside.
 """
 
 import json
+import re
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,10 @@ from utils.jets.events import EventIds, event_columns
 from utils.jets.table import COLUMNS, JetError
 
 NOTE_KEY = "compression_hep"
+
+
+_NOTE = re.compile(r'[0-9a-f]{8} \{"version": \d+, "unit": ')
+"""How a note begins."""
 
 
 class Digest:
@@ -57,6 +63,19 @@ def parse_note(text: str | bytes | None, source: str) -> Json | None:
     if checksum != b"%08x" % zlib.crc32(body):
         raise JetError(f"{source}: damaged: the file's note about its jets does not match its own checksum")
     return json.loads(body)
+
+
+def find_note(texts: Mapping[Any, Any], source: str) -> Json | None:
+    """The note among what a file says of itself, by name; JetError where its name was damaged, or it is itself."""
+    for name, text in texts.items():
+        name, text = (part.decode("utf-8", "replace") if isinstance(part, bytes) else part for part in (name, text))
+        if name == NOTE_KEY or (isinstance(text, str) and _NOTE.match(text)):
+            if name != NOTE_KEY:
+                raise JetError(
+                    f"{source}: damaged: the file's note about its jets is called {name!r}, not {NOTE_KEY!r}"
+                )
+            return parse_note(text, source)
+    return None
 
 
 def check_note(note: Json, digest: Digest, source: str) -> str | None:

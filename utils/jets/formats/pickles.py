@@ -6,6 +6,7 @@ reading, and the recorded calls are then understood as what they are known to me
 columns. Tables pickled by pandas 1 to 3 and NumPy 1 and 2, protocols 2 to 5, are read alike.
 """
 
+import io
 import json
 import pickle
 import re
@@ -119,6 +120,14 @@ def read_pickled_table(path: str | Path) -> pd.DataFrame:
         raise JetError(
             f"{path}: a pickle, but not of a table that can be understood ({type(error).__name__}: {error})"
         ) from error
+
+
+def read_plain_pickle(content: bytes) -> Any:
+    """The lists, dicts, numbers and text of a pickle; ValueError for any other. Nothing that it brings is run."""
+    try:
+        return _Recorder(io.BytesIO(content), encoding="latin1").load()
+    except Exception as error:
+        raise ValueError(f"no plain pickle ({error})") from error
 
 
 def _is(value: Any, meaning: str) -> TypeGuard[_Call]:

@@ -1,10 +1,11 @@
 """What an opened file of jets is, whatever its format: a `Source`, whose blocks hold the jets of successive events."""
 
 import contextlib
+import io
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import awkward as ak
@@ -64,7 +65,8 @@ class Source:
     `empty_rows`, a row with an event and no other value is one of them.
     `unit` is what the file or its format says of all energies, None where it says nothing, and `unit_from` where;
     `units` and the largest momentum `beam_energy` (GeV) were decided for the sample. `total` is the number of rows,
-    None where unknown. `split` makes the `pieces` of a range of rows, where the format can.
+    None where unknown. `notices` are said when it was read, `hints` where it is refused. `state` is what the file was
+    when it was opened. `split` makes the `pieces` of a range of rows, where the format can.
     """
 
     name: str
@@ -85,6 +87,8 @@ class Source:
     note: Json | None = None
     total: int | None = None
     notices: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+    state: tuple[int, ...] | None = None
     split: Callable[[int, int], Pieces] | None = None
 
     def part(self, first: int, last: int) -> "Source":
@@ -105,14 +109,23 @@ class Source:
     def read(self, columns: Mapping[str, str]) -> Iterator[Block]:
         """Blocks of the named columns, role -> name; without any, of event ids alone. Whatever a library raises on a
         damaged file is turned into a JetError that names the file."""
-        with reading(self.name, self.format):
+        with self._unchanged(), reading(self.name, self.format):
             blocks = self._blocks(columns)
         while True:
-            with reading(self.name, self.format):
+            with self._unchanged(), reading(self.name, self.format):
                 block = next(blocks, None)
             if block is None:
                 return
             yield block
+
+    @contextlib.contextmanager
+    def _unchanged(self) -> Iterator[None]:
+        """JetError, before any other, where the file is another than it was when it was opened."""
+        try:
+            yield
+        finally:
+            if self.state is not None and state_of(self.name) != self.state:
+                raise JetError(f"{self.name}: changed while it was read; read it again when nothing writes to it")
 
     def _blocks(self, wanted: Mapping[str, str]) -> Iterator[Block]:
         names = [name for column in wanted.values() for name in self.columns.in_file(column)]
@@ -211,15 +224,26 @@ def is_remote(name: str) -> bool:
     return "://" in name
 
 
-def open_binary(name: str, compression: str | None = None) -> BinaryIO:
+def open_binary(name: str) -> BinaryIO:
     """Open a local or remote file for reading."""
+    return fsspec.open(name, "rb").open() if is_remote(name) else open(name, "rb")
+
+
+def file_size(name: str) -> int:
+    """Bytes of a local or remote file."""
+    with open_binary(name) as file:
+        return file.seek(0, io.SEEK_END)
+
+
+def state_of(name: str) -> tuple[int, ...] | None:
+    """What tells a local file from what it is after a change: device, inode, size and time; None for a remote one, and
+    nothing of one that is gone."""
     if is_remote(name):
-        return fsspec.open(name, "rb", compression=compression).open()
-    return (
-        fsspec.open(Path(name).resolve().as_uri(), "rb", compression=compression).open()
-        if compression
-        else open(name, "rb")
-    )
+        return None
+    with contextlib.suppress(OSError):
+        stat = os.stat(name)
+        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return ()
 
 
 def is_jagged(dimensions: Mapping[str, int], columns: JetColumns, source: str) -> bool:
@@ -237,6 +261,8 @@ def event_numbers(values: Any, source: str, column: str) -> np.ndarray:
     beyond = values[values >= 2**63] if values.dtype.kind in "uf" else values[:0]
     if len(beyond):
         raise JetError(f"{source}: column {column} holds the event number {beyond[0]}, and int64 ends at 2^63 - 1")
+    if values.dtype.kind == "f" and np.any(np.abs(values) >= 2.0 ** (np.finfo(values.dtype).nmant + 1)):
+        raise JetError(f"{source}: column {column} holds event numbers as {values.dtype}, too large to be told apart")
     with np.errstate(invalid="ignore"):
         whole = values.astype(np.int64) if values.dtype.kind in "iuf" else None
     if whole is None or not np.array_equal(whole.astype(values.dtype), values):
