@@ -120,7 +120,7 @@ def test_the_spellings_of_experiments_are_known(spelling: str, tmp_path: Path) -
     table = jets().rename(columns=names)
     table.attrs = {}
     table.to_csv(tmp_path / "a.csv", index=False)
-    np.savez(tmp_path / "a.npz", **{name: table[name].to_numpy() for name in table})
+    np.savez(tmp_path / "a.npz", **{str(name): table[name].to_numpy() for name in table})  # type: ignore[arg-type]
     table.to_pickle(tmp_path / "a.pkl")
     for path in ("a.csv", "a.npz", "a.pkl"):
         assert read_jets(tmp_path / path).equals(jets())

@@ -291,6 +291,16 @@ def test_padding_of_any_filling_is_left_out_where_it_is_named(suffix: str, paddi
         read_jets(path)
 
 
+@pytest.mark.parametrize("suffix", [".ttree", ".root", ".npz", ".h5", ".parquet"])
+@pytest.mark.parametrize("counter", ["njets", "nJet", "jet_n"])
+def test_a_counter_says_how_many_places_are_jets(suffix: str, counter: str, tmp_path: Path) -> None:
+    filled: dict[str, Any] = {"pt": slots(PT, 1), "eta": slots(ETA, 0), "phi": slots(PHI, -9), "m": slots(M, 2)}
+    if suffix == ".parquet":
+        filled = {role: ak.to_regular(ak.Array(x.tolist())) for role, x in filled.items()}
+    columns = {f"jet_{role}": x for role, x in filled.items()} | {"event": EVENT, counter: np.array(COUNTS)}
+    assert_jets(convert(write(tmp_path / f"a{suffix}", columns)))
+
+
 def test_padding_may_stand_anywhere_and_an_event_of_nothing_else_has_no_jets(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("event,pt,eta,phi,m\n1,-1,0,0,0\n1,50,0,0,5\n2,-1,0,0,0\n3,60,0,0,5\n")
     table = read_jets(tmp_path / "a.csv", padding={"pt": -1})
@@ -306,6 +316,26 @@ def test_the_likeliest_tree_is_named_where_none_has_all_of_its_jets(tmp_path: Pa
         read_jets(tmp_path / "a.root")
     with pytest.raises(JetError, match=r"tree analysis: no column 'jetmass', named for m; the nearest: jet_"):
         read_jets(tmp_path / "a.root", columns="pt=jet_pt,eta=jet_eta,phi=jet_phi,m=jetmass")
+
+
+@pytest.mark.parametrize(("broken", "message"), [("other", None), ("Events", "tree Events: cannot be read as ROOT")])
+def test_a_tree_that_cannot_be_read_harms_no_other_but_the_usual_one(
+    broken: str, message: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.root"
+    with uproot.recreate(path, compression=None) as file:
+        file.mktree(broken, {f"number{i}": np.arange(3) for i in range(5)})
+        file.mktree("jets", {f"jet_{role}": lists(x) for role, x in (FIELDS | {"m": M}).items()})
+    with uproot.open(path) as file:
+        key = file.key(broken)
+    content = bytearray(path.read_bytes())
+    begin, end = key.fSeekKey + key.fKeylen + 60, key.fSeekKey + key.fNbytes
+    content[begin:end] = b"\xff" * (end - begin)
+    path.write_bytes(content)
+    if message is None:
+        assert len(read_jets(path)) == JETS
+    with pytest.raises(JetError, match=message or f"tree {broken}: cannot be read as ROOT"):
+        read_jets(path, tree=broken)
 
 
 def test_a_sample_says_how_its_files_are_read(tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def refuse_options_of_many(output: str, **options: object) -> None:
 def chosen_dataset(dataset: str | list[str], reading: Mapping[str, Any]) -> jets.Dataset:
     """A dataset, with the reading options that were given; its paths do not depend on the working folder, since
     notebooks and workers run in others."""
-    given = {name: value for name, value in reading.items() if value is not None}
+    given = {name: value for name, value in reading.items() if value}
     path: Any = _absolute(dataset) if isinstance(dataset, str) else [_absolute(part) for part in dataset]
     chosen: dict[str, Any] = {"path": path} | given
     return chosen if given else path

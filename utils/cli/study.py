@@ -63,7 +63,7 @@ def run(
     found = report.find_notebooks(notebooks)
     asked = {name: _parameter_value(value) for name, value in parameters}
     asked |= {name: value for name, value in (("dataset", dataset), ("device", device)) if value is not None}
-    if "dataset" in asked or any(option is not None for option in reading.values()):
+    if "dataset" in asked or any(reading.values()):
         asked["dataset"] = wanted = _dataset(asked.get("dataset", "embedded"), reading)
         jets.require_sample(wanted)
     if asked.get("device") is not None:
@@ -102,7 +102,7 @@ def _parameter_value(text: str) -> object:
 def _dataset(value: object, reading: Mapping[str, Any]) -> jets.Dataset:
     """A dataset, or several, as `chosen_dataset` has it; ValueError for anything else."""
     if isinstance(value, dict) and "path" in value:
-        given = {name: option for name, option in reading.items() if option is not None}
+        given = {name: option for name, option in reading.items() if option}
         return _dataset(value["path"], {name: part for name, part in value.items() if name != "path"} | given)
     if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(part, str) for part in value)):
         return chosen_dataset(value, reading)

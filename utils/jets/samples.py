@@ -30,7 +30,7 @@ from utils.text import listing
 Dataset: TypeAlias = Paths | Mapping[str, Any]
 """Files, or one of the project's samples by its name, or a mapping of such a `path` and of how it is read."""
 
-OPENING = ("tree", "collection", "columns", "padding", "unit", "beam_energy")
+OPENING = ("tree", "collection", "columns", "padding", "read", "unit", "beam_energy")
 """Arguments of `iter_jets` that a dataset may have."""
 
 EMBEDDED = REPOSITORY / "datasets"
@@ -103,9 +103,9 @@ def load_sample(
     are at hand: see `fetch_published`), or what `read_jets` understands: a path, several, a pattern, or an address, of
     which the SHA-256 in `source` is null. Such a sample, and the published one where only its test file is there,
     gives 20% of its events to the test, the same whatever the seed. Validation jets come out of the training events,
-    by `seed`. A mapping such as `{"path": "my.root", "columns": "pt=..."}` says how files are read as well, by `tree`,
-    `collection`, `columns`, `padding`, `unit` and `beam_energy`. With `max_jets`, at most so many training jets, and a
-    quarter as many test jets, are kept: whole events, and one event at the least.
+    by `seed`. A mapping such as `{"path": "my.root", "columns": "pt=..."}` says how files are read as well, by
+    arguments of `iter_jets` that are in `OPENING`. With `max_jets`, at most so many training jets, and a quarter as
+    many test jets, are kept: whole events, and one event at the least.
     """
     path, reading = split_dataset(dataset)
     split = "as shipped: training and test events in files of their own"

@@ -12,7 +12,7 @@ import awkward as ak
 import numpy as np
 
 from utils.files import Json
-from utils.jets.formats.finding import choose_columns
+from utils.jets.formats.finding import choose_columns, find_counter
 from utils.jets.formats.layouts import Options
 from utils.jets.formats.pickles import read_pickled_table
 from utils.jets.formats.source import ROWS, Array, Source, check_lengths, file_size, is_jagged, open_binary, reading
@@ -132,7 +132,9 @@ def columns_source(
             yield {column: read(column, start) for column in names}
 
     ascending = (note or {}).get("ascending", True)
-    return Source(name, kind, columns, pieces, jagged, empty=empty, ascending=ascending, note=note, total=rows)
+    counters = {label: column for label, column in table.items() if column.length == rows and not column.lists}
+    counter = find_counter(counters, columns)
+    return Source(name, kind, columns, pieces, jagged, counter, empty=empty, ascending=ascending, note=note, total=rows)
 
 
 def _lists(column: np.ndarray) -> Array:

@@ -174,7 +174,7 @@ def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
 
 def find_counter(names: Iterable[str], columns: JetColumns) -> str | None:
     """The column that counts the jets of an event, such as `njets` beside `jet_pt`."""
-    stem = columns.name.lower().replace("_", "").removesuffix("s") or "jet"
+    stem = columns.name.lower().replace("{i}", "").replace("_", "").removesuffix("s") or "jet"
     counters = {f"{word}{stem}{plural}" for word in ("n", "num") for plural in ("", "s")} | {f"{stem}n", f"{stem}sn"}
     return next((name for name in names if name.lower().replace("_", "") in counters), None)
 

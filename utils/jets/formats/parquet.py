@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from utils.jets.formats.finding import choose_columns
+from utils.jets.formats.finding import choose_columns, find_counter
 from utils.jets.formats.layouts import Options
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
 from utils.jets.formats.source import ROWS, Array, Source, is_jagged, open_binary, reading
@@ -45,6 +45,7 @@ def open_parquet(name: str, options: Options) -> Source:
         columns,
         pieces,
         jagged,
+        find_counter([column for column, (_, dimensions, _) in leaves.items() if dimensions == 1], columns),
         empty=note.get("empty_events", ()),
         ascending=note.get("ascending", False),
         note=note or None,

@@ -48,15 +48,16 @@ def open_root(name: str, options: Options) -> Source:
         needed = [part for column in columns.needed.values() for part in columns.in_file(column)]
         columns = columns.with_titles({part: _title(pieces.tree[part]) for part in needed})
         note = parse_note(str(file[NOTE_KEY]), name) if NOTE_KEY in kinds else None
-        dimensions = {part: pieces.tree[part].array(entry_start=0, entry_stop=1).ndim for part in needed}
-    jagged = is_jagged(dimensions, columns, name)
+        first = {part: pieces.tree[part].array(entry_start=0, entry_stop=1) for part in needed}
+    jagged = is_jagged({part: array.ndim for part, array in first.items()}, columns, name)
+    fixed = jagged and all(array.layout.purelist_isregular for array in first.values())
     return Source(
         name,
         f"ROOT {'RNTuple' if trees[key] == 'ROOT::RNTuple' else 'TTree'}",
         columns,
         pieces,
         jagged,
-        counter=find_counter(names, columns),
+        counter=find_counter(names, columns) if fixed else None,
         unit=unit_in(_title(pieces.tree)),
         unit_from="named in the title of the tree",
         tree=key,
@@ -72,25 +73,36 @@ def _title(item: Any) -> str:
 
 
 def _choose_tree(
-    name: str, file: uproot.ReadOnlyDirectory, keys: list[str], options: Options
+    name: str, file: uproot.ReadOnlyDirectory, trees: list[str], options: Options
 ) -> tuple[str, JetColumns, list[str]]:
     """The tree with the jets that are asked for; where none has all of them, the error is that of the likeliest."""
+    keys = trees
     if options.tree is not None:
-        if options.tree.split(";")[0] not in keys:
-            raise JetError(f"{name}: no tree {options.tree!r}; those there are: {listing(keys)}")
+        if options.tree.split(";")[0] not in trees:
+            raise JetError(f"{name}: no tree {options.tree!r}; those there are: {listing(trees)}")
         keys = [options.tree.split(";")[0]]
-    named = {key: [str(column) for column in file[key].keys()] for key in keys}  # noqa: SIM118
+    named: dict[str, list[str]] = {}
+    errors: list[JetError] = []
+    for key in keys:
+        try:
+            with reading(f"{name}: tree {key}", "ROOT"):
+                named[key] = [str(column) for column in file[key].keys()]  # noqa: SIM118
+        except JetError as error:
+            if len(keys) == 1 or key in USUAL_TREES:
+                raise
+            errors.append(error)  # which matters where no other tree has the jets
+    keys = list(named)
     if options.collection is None and not options.columns:
         keys = [key for key in keys if _jets_in(named[key])] or keys
         keys = [key for key in keys if key in USUAL_TREES] or keys
-    usable, errors = {}, []
-    for key in sorted(keys, key=lambda key: -_jets_in(named[key])):
+    usable = {}
+    for key in sorted(keys, key=lambda key: _jets_in(named[key])):
         try:
-            usable[key] = choose_columns(named[key], options, name if len(named) == 1 else f"{name}: tree {key}")
+            usable[key] = choose_columns(named[key], options, name if len(trees) == 1 else f"{name}: tree {key}")
         except JetError as error:
             errors.append(error)
     if not usable:
-        raise errors[0]
+        raise errors[-1]
     keys = [key for key in usable if key in USUAL_TREES] or list(usable)
     if len(keys) > 1:
         raise JetError(f"{name}: several trees hold jets; choose one with --tree (tree= in Python): {listing(usable)}")
