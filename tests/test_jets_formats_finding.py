@@ -161,6 +161,8 @@ LAYOUTS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "number behind": (".h5", lambda: named("jet_{r}_{i}", pt=PT, eta=ETA, phi=PHI, e=E)),
     "number and capital": (".ttree", lambda: named("Jet{i}{r}", Pt=PT, Eta=ETA, Phi=PHI, M=M)),
     "number alone": (".npz", lambda: named("{r}{i}", pt=PT, eta=ETA, phi=PHI, m=M)),
+    "p_T": (".csv", lambda: {"event": ROWS, "p_T [GeV/c]": PT, "eta": ETA, "phi": PHI, "m [GeV/c2]": M}),
+    "number and unit": (".csv", lambda: named("jet{i}_{r} [GeV/c2]", pt=PT, eta=ETA, phi=PHI, m=M)),
     "j1": (".csv", lambda: named("j{i}{r}", pt=PT, eta=ETA, phi=PHI, m=M)),
 }
 
@@ -178,7 +180,7 @@ def test_known_layouts_are_read_without_an_option_and_their_map_can_be_pasted(
     assert_jets(convert(path, "--columns", shown[1]))
 
 
-ODD: dict[str, np.ndarray] = {"p_T": PT, "rapidity": ETA, "azimuth": PHI, "msd": M, "energie": E, "nr": ROWS}
+ODD: dict[str, np.ndarray] = {"kT": PT, "rapidity": ETA, "azimuth": PHI, "msd": M, "energie": E, "nr": ROWS}
 ODD_LISTS: dict[str, Any] = {name: lists(values) for name, values in ODD.items()} | {"nr": EVENT}
 
 
@@ -187,8 +189,8 @@ ODD_LISTS: dict[str, Any] = {name: lists(values) for name, values in ODD.items()
 def test_columns_of_any_name_are_read_where_they_are_named(suffix: str, mass: str, tmp_path: Path) -> None:
     kinds = {"lists": ".parquet", "list tree": ".ttree"}
     path = write(tmp_path / f"a{kinds.get(suffix, suffix)}", ODD_LISTS if suffix in kinds else ODD)
-    assert_jets(convert(path, "--columns", f"pt=p_T, eta=rapidity,phi=azimuth,{mass},event=nr"))
-    by_name = {"pt": "p_T", "eta": "rapidity", "phi": "azimuth", **parse_columns(mass)}
+    assert_jets(convert(path, "--columns", f"pt=kT, eta=rapidity,phi=azimuth,{mass},event=nr"))
+    by_name = {"pt": "kT", "eta": "rapidity", "phi": "azimuth", **parse_columns(mass)}
     assert_jets(read_jets(path, columns=by_name).assign(event=ROWS))
 
 
@@ -201,6 +203,16 @@ def test_dotted_paths_and_patterns_are_names_too(tmp_path: Path) -> None:
         for role, word in zip(("pt", "eta", "phi", "m"), ("PTT", "ETT", "PHH", "MM"), strict=True)
     )
     assert_jets(convert(path, "--columns", names))
+
+
+def test_an_event_number_in_a_list_of_one_is_one(tmp_path: Path) -> None:
+    columns = {f"ReconstructedJets.momentum.{r}": lists(x) for r, x in (("x", PX), ("y", PY), ("z", PZ))}
+    ones = {name: ak.unflatten(EVENT, 1) for name in ("EventHeader.eventNumber", "Event.Number")}
+    path = write(tmp_path / "a.ttree", columns | {"ReconstructedJets.mass": lists(M)} | ones)
+    assert_jets(convert(path))
+    assert_jets(convert(path, "--columns", "event=Event.Number"))
+    with pytest.raises(JetError, match=r"column ReconstructedJets\.mass is not numeric|whole"):
+        read_jets(path, columns="event=ReconstructedJets.mass")
 
 
 def test_the_columns_of_events_can_be_named_alone(tmp_path: Path) -> None:
@@ -216,19 +228,19 @@ FIELDS = {"pt": PT, "eta": ETA, "phi": PHI}
     [
         (
             ODD,
-            ["--columns", "pt=p_t,eta=rapidity,phi=azimuth,m=msd"],
-            r"no column 'p_t', named for pt; the nearest: p_T",
+            ["--columns", "pt=kt,eta=rapidity,phi=azimuth,m=msd"],
+            r"no column 'kt', named for pt; the nearest: kT",
         ),
         (
             ODD,
-            ["--columns", "pt=p_T,eta=rapidity,phi=azimuth"],
-            r"no mass, nor an energy, beside p_T, rapidity, azimuth",
+            ["--columns", "pt=kT,eta=rapidity,phi=azimuth"],
+            r"no mass, nor an energy, beside kT, rapidity, azimuth",
         ),
-        (ODD, ["--columns", "pt=p_T,rapidity=x"], r"columns: expected one of pt, eta, .*, found 'rapidity' = 'x'"),
-        (ODD, ["--columns", "pt=p_T,pt=msd"], r"columns: pt is named twice, as p_T and as msd"),
-        (ODD, ["--columns", "p_T"], r"columns: expected one of pt, .*, found 'p_T' = ''"),
+        (ODD, ["--columns", "pt=kT,rapidity=x"], r"columns: expected one of pt, eta, .*, found 'rapidity' = 'x'"),
+        (ODD, ["--columns", "pt=kT,pt=msd"], r"columns: pt is named twice, as kT and as msd"),
+        (ODD, ["--columns", "kT"], r"columns: expected one of pt, .*, found 'kT' = ''"),
         (ODD, ["--columns", "run=nr"], r"columns: run without an event"),
-        (ODD, [], r"missing columns pt, eta, phi, m; expected .* --columns .*those there are: p_T, rapidity"),
+        (ODD, [], r"missing columns pt, eta, phi, m; expected .* --columns .*those there are: kT, rapidity"),
         (FIELDS, [], r"no mass, nor an energy, beside pt, eta, phi; .*--columns"),
         (
             FIELDS | {"m": M},
@@ -340,7 +352,7 @@ def test_a_tree_that_cannot_be_read_harms_no_other_but_the_usual_one(
 
 def test_a_sample_says_how_its_files_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", ODD)
-    columns = "pt=p_T,eta=rapidity,phi=azimuth,m=msd,event=nr"
+    columns = "pt=kT,eta=rapidity,phi=azimuth,m=msd,event=nr"
     sample = load_sample({"path": str(path), "columns": columns})
     assert len(sample.train) + len(sample.valid) + len(sample.test) == JETS
     assert sample.source["reading"] == {"columns": columns}

@@ -72,9 +72,9 @@ def _name_every_value(words: Iterable[str], repeatable: Collection[str]) -> Iter
         yield word
 
 
-def _parsed(parse: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str | None], object]:
-    """The value of an option as the library understands it."""
-    return lambda ctx, param, value: None if value is None else parse(value)
+def _parsed(parser: str) -> Callable[[click.Context, click.Parameter, str | None], object]:
+    """The value of an option as a function of `jets` understands it, which is loaded for no help."""
+    return lambda ctx, param, value: None if value is None else getattr(jets, parser)(value)
 
 
 def _reading(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
@@ -97,14 +97,14 @@ def reading_options(function: Function) -> Function:
         ),
         click.option(
             "--columns",
-            callback=_parsed(jets.parse_columns),
+            callback=_parsed("parse_columns"),
             metavar="ROLE=NAME,...",
             help="the columns by name, as pt=jetPt,eta=jetEta,phi=jetPhi,m=jetMass; also e, px, py, pz, event, run, "
             "luminosityBlock; jet{i}_pt for one event a row (default: by the names that are known; `info` prints them)",
         ),
         click.option(
             "--padding",
-            callback=_parsed(jets.parse_padding),
+            callback=_parsed("parse_padding"),
             metavar="ROLE=VALUE,...",
             help="what places without a jet hold, as pt=-999,eta=0 (default: one filling value at the end of lists)",
         ),
@@ -210,7 +210,7 @@ def refuse_options_of_many(output: str, **options: object) -> None:
             raise ValueError(f"--{name} belongs to work on many files: name a folder as the output, not {output}")
 
 
-def chosen_dataset(dataset: str | list[str], reading: Mapping[str, Any]) -> jets.Dataset:
+def chosen_dataset(dataset: str | list[str], reading: Mapping[str, Any]) -> "jets.Dataset":
     """A dataset, with the reading options that were given; its paths do not depend on the working folder, since
     notebooks and workers run in others."""
     given = {name: value for name, value in reading.items() if value}

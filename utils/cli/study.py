@@ -99,7 +99,7 @@ def _parameter_value(text: str) -> object:
         return text
 
 
-def _dataset(value: object, reading: Mapping[str, Any]) -> jets.Dataset:
+def _dataset(value: object, reading: Mapping[str, Any]) -> "jets.Dataset":
     """A dataset, or several, as `chosen_dataset` has it; ValueError for anything else."""
     if isinstance(value, dict) and "path" in value:
         given = {name: option for name, option in reading.items() if option}

@@ -64,9 +64,9 @@ def find_collections(names: Iterable[str]) -> dict[str, JetColumns]:
     for collection, layouts in found.items():
         fitting = [JetColumns(collection, columns) for columns in layouts.values()]
         best = max(fitting, key=lambda columns: (columns.roles is not None, len(columns.columns)))
-        slots = {slots for name in best.columns.values() if (slots := numbered.get(name))}
-        if len(slots) < 2:
-            collections[collection] = replace(best, slots=next(iter(slots), ()))
+        slots = max((numbered.get(name, ()) for name in best.columns.values()), key=len)
+        columns = {role: name for role, name in best.columns.items() if numbered.get(name, ()) == slots}
+        collections[collection] = replace(best, columns=columns, slots=slots)
     return collections
 
 
@@ -74,7 +74,7 @@ def _numbered(names: list[str]) -> dict[str, tuple[str, ...]]:
     """Patterns with `{i}` in the place of a number, of jets as columns, and the numbers: from 0 or 1 without a gap."""
     found: dict[str, list[str]] = {}
     for name in names:
-        for number in list(re.finditer(r"\d+", name))[-1:]:
+        for number in re.finditer(r"\d+", name):
             found.setdefault(f"{name[: number.start()]}{{i}}{name[number.end() :]}", []).append(number[0])
     slots = {pattern: tuple(sorted(numbers, key=int)) for pattern, numbers in found.items() if len(numbers) > 1}
     return {
@@ -153,7 +153,8 @@ def _columns_named(names: list[str], wanted: Mapping[str, str], source: str) -> 
 
 
 def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
-    """The columns that name events: beside the jets' own, alone, or of `EventInfoAux`; none without event numbers."""
+    """The columns that name events: beside the jets' own, alone, of `EventInfoAux` or `EventHeader`; none without event
+    numbers."""
     beside = {re.sub(r"[^.:/]*$", "", name) for name in columns.columns.values()}
     found: dict[str, dict[str, str]] = {}
     for name in sorted(names, key=len, reverse=True):
@@ -165,7 +166,7 @@ def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
                 found.setdefault(name.removesuffix(last), {})[role] = name
     for prefix in sorted(found, key=lambda prefix: (prefix not in beside, prefix != "")):
         there = found[prefix]
-        if "event" in there and (prefix in ("", *beside) or prefix.startswith("EventInfo")):
+        if "event" in there and (prefix in ("", *beside) or prefix.startswith(("EventInfo", "EventHeader"))):
             if "run" not in there and not re.search("(?i)block|section", there.get("luminosityBlock", "block")):
                 del there["luminosityBlock"]  # which may be a luminosity
             return {role: there[role] for role in EVENT_COLUMNS if role in there}
