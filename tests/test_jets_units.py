@@ -1,6 +1,7 @@
 """In which unit a sample is, which collection is read, and what is done with jets that cannot be used."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,20 @@ def test_a_file_that_contradicts_the_unit_of_its_sample_is_refused(tmp_path: Pat
     with pytest.raises(JetError, match=r"b\.csv: GeV fits the sample .*, but not these jets, whose median pt is"):
         read_jets(tmp_path / "b.csv", unit=decided)
     np.testing.assert_allclose(read_jets(tmp_path / "b.csv")["pt"], columns["pt"], rtol=1e-6)
+
+
+def test_a_folder_half_in_gev_and_half_in_mev_is_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = jets()
+    for name, per_gev in (("a", 1.0), ("b", 1000.0), ("c", 1.0), ("d", 1000.0)):
+        write_columns(tmp_path / f"{name}.csv", in_unit(columns, per_gev))
+    for output in ("out.csv", "out/"):
+        assert main(["convert", str(tmp_path / "?.csv"), str(tmp_path / output)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert re.search(r"in GeV: \S*a\.csv \(median pt .*\), \S*c\.csv .*; in MeV: \S*b\.csv .*read them apart", line)
+        assert not list(tmp_path.glob("out*/*.parquet"))
+    assert len(read_jets([tmp_path / "a.csv", tmp_path / "c.csv"])) == 2 * len(columns["pt"])
 
 
 def test_files_of_this_project_say_their_unit(tmp_path: Path) -> None:
