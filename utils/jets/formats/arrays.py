@@ -12,10 +12,11 @@ import awkward as ak
 import numpy as np
 
 from utils.files import Json
+from utils.jets.formats.assembly import Array, check_lengths
 from utils.jets.formats.finding import choose_columns, find_counter
 from utils.jets.formats.layouts import Options
 from utils.jets.formats.pickles import read_pickled_table
-from utils.jets.formats.source import ROWS, Array, Source, check_lengths, file_size, is_jagged, open_binary, reading
+from utils.jets.formats.source import ROWS, Source, file_size, is_jagged, open_binary, reading
 from utils.jets.formats.streams import require_proportion
 from utils.jets.table import JetError
 from utils.text import listing

@@ -11,10 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from utils.jets.formats.assembly import Array
 from utils.jets.formats.finding import choose_columns, find_counter
 from utils.jets.formats.layouts import Options
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
-from utils.jets.formats.source import ROWS, Array, Source, is_jagged, open_binary, reading
+from utils.jets.formats.source import ROWS, Source, is_jagged, open_binary, reading
 from utils.jets.table import FEATURES
 
 

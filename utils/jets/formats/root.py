@@ -13,10 +13,11 @@ import uproot
 from uproot.behaviors.TBranch import HasBranches
 
 from utils.jets.events import event_columns
+from utils.jets.formats.assembly import Array, check_lengths
 from utils.jets.formats.finding import choose_columns, find_collections, find_counter
 from utils.jets.formats.layouts import JetColumns, Options
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
-from utils.jets.formats.source import ROWS, Array, Source, check_lengths, is_jagged, is_remote, open_binary, reading
+from utils.jets.formats.source import ROWS, Source, is_jagged, is_remote, open_binary, reading
 from utils.jets.table import FEATURES, JetError, event_counts
 from utils.jets.units import unit_in
 from utils.text import listing
