@@ -39,8 +39,6 @@ _JOINED = re.compile(r"|.*[_.:/ ]|.*jets?|j", re.IGNORECASE)
 _REPEATED = re.compile(r"([^/]+?)\.?/(?:.*/)?(?=\1\.)")
 """The branch in front of its own name, as in `Jet/Jet.PT`."""
 
-_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
-
 _XAOD = re.compile(r"(.*)Aux(?:Dyn)?[.:]+(.*)")
 
 _EVENT = {
@@ -242,7 +240,5 @@ def _lacking(columns: JetColumns) -> str:
 def _collection_list(collections: Mapping[str, JetColumns], names: list[str]) -> str:
     if not collections:
         return f"none; columns: {listing(names)}"
-    whole = (
-        f"{name or '(bare columns)'}{'' if columns.roles else ' (incomplete)'}" for name, columns in collections.items()
-    )
-    return listing(whole)
+    complete = [name or "(bare columns)" for name, columns in collections.items() if columns.roles]
+    return listing([*complete, *(f"{name} (incomplete)" for name, columns in collections.items() if not columns.roles)])
