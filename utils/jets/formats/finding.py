@@ -193,7 +193,7 @@ def _choose_collection(names: list[str], wanted: str | None, source: str) -> Jet
             raise JetError(f"{source}: no collection {wanted!r}; those there are: {_collection_list(found, names)}")
         return _require_complete(matching[0], found, names, source)
     jets = [columns for columns in found.values() if columns.roles or (columns.name and columns.looks_like_jets)]
-    for usual in (*USUAL_NAMES, *(f"{name}{{i}}" for name in USUAL_NAMES)):
+    for usual in (*USUAL_NAMES, *(f"{name}{{i}}" for name in USUAL_NAMES if name)):
         for columns in jets:
             if columns.name.lower() == usual:
                 return _require_complete(columns, found, names, source)
