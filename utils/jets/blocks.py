@@ -11,7 +11,7 @@ from utils.jets.formats.note import Digest, check_note
 from utils.jets.formats.source import Source
 from utils.jets.kinematics import kinematics_of
 from utils.jets.sample_units import require_plausible
-from utils.jets.table import PHI_TOLERANCE, JetWarning, wrap_phi
+from utils.jets.table import FEATURES, PHI_TOLERANCE, JetWarning, wrap_phi
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ def read_blocks(source: Source, progress: Callable[[int], object] | None = None)
         with np.errstate(over="ignore"):
             features = [column.astype(np.float32) for column in jets.features]
         features[2] = wrap_phi(features[2])
+        for name, column in zip(FEATURES, features, strict=True):
+            _keep_payloads(column, values.get(name))
         ids = np.arange(events, events + len(block.counts)) if block.event is None else block.event
         events += len(ids)
         digest.update(features, ids, block.counts)
@@ -80,6 +82,15 @@ def read_blocks(source: Source, progress: Callable[[int], object] | None = None)
         notices.append(changed)
     for notice in notices:
         warnings.warn(notice, JetWarning, stacklevel=2)
+
+
+def _keep_payloads(column: np.ndarray, read: np.ndarray | None) -> None:
+    """Give the NaNs of a column back the bits that they have in a file of float32, which arithmetic changes."""
+    if read is None or isinstance(read, np.ma.MaskedArray) or read.dtype.kind != "f" or read.dtype.itemsize != 4:
+        return
+    nan = np.isnan(column)
+    if nan.any():
+        column.view(np.uint32)[nan] = read[nan].astype(np.float32).view(np.uint32)
 
 
 class _PhiRange:

@@ -1,7 +1,7 @@
 """What a jet table must be to be used, and the errors that say where it is not."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -77,9 +77,14 @@ def require_usable(table: pd.DataFrame, source: str, first_row: int = 0, keep_no
 
 
 def refuse_jets(
-    found: Iterable[tuple[pd.DataFrame, dict[str, np.ndarray]]], source: str, first_row: int = 0, advice: str = ""
+    found: Iterable[tuple[pd.DataFrame, dict[str, np.ndarray]]],
+    source: str,
+    first_row: int = 0,
+    advice: str = "",
+    hints: Mapping[str, Sequence[str]] | None = None,
 ) -> NoReturn:
-    """Raise JetError with what is wrong with the jets of tables: how many, and the first rows, from `first_row`."""
+    """Raise JetError with what is wrong with the jets of tables: how many, and the first rows, from `first_row`; with
+    `hints`, by what is wrong, on where that is in the file."""
     counts: Counter[str] = Counter()
     shown: dict[str, list[str]] = {}
     for table, problems in found:
@@ -93,7 +98,8 @@ def refuse_jets(
     parts = []
     for description, first in shown.items():
         more = ", ..." if counts[description] > 5 else ""
-        parts.append(f"{description} in {counts[description]} jets, rows {', '.join(first[:5])}{more}")
+        hint = "".join(f" ({hint})" for hint in (hints or {}).get(description, ()))
+        parts.append(f"{description} in {counts[description]} jets, rows {', '.join(first[:5])}{more}{hint}")
     raise JetError(f"{source}: of {first_row} jets: {'; '.join(parts)}{advice}")
 
 

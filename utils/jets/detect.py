@@ -26,7 +26,7 @@ FORMATS = {
 }
 
 READ_OPTIONS = {
-    "ROOT": (),
+    "ROOT": ("ratio",),
     "Parquet": ("ratio",),
     "HDF5": ("key", "names", "ratio"),
     "NumPy archive": ("key", "names", "ratio"),

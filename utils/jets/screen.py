@@ -32,9 +32,8 @@ class Screen:
             problems = self.problems(block)
             if problems and not self.drop:
                 rest = ((table_of(block), self.problems(block)) for block in chain([block], blocks))
-                hints = [f"; {hint}" for hint in self.source.hints if MASKED in problems]
                 advice = "; --bad-jets drop (bad_jets= in Python) reads the others"
-                refuse_jets(rest, name, first_row, "".join([*hints, advice]))
+                refuse_jets(rest, name, first_row, advice, {MASKED: self.source.hints})
             cut = len(kept) - int(kept.sum())
             for description, rows in problems.items():
                 why[description] += len(rows)

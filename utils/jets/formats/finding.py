@@ -36,6 +36,9 @@ _COLUMN = re.compile(
 _JOINED = re.compile(r"|.*[_.:/ ]|.*jets?|j", re.IGNORECASE)
 """What stands in front of any word; in front of a capital, so does a small letter."""
 
+LONGEST_NAME = 512
+"""Characters of the longest name of a column that is looked at; patterns take quadratic time for the length of names."""
+
 _REPEATED = re.compile(r"([^/]+?)\.?/(?:.*/)?(?=\1\.)")
 """The branch in front of its own name, as in `Jet/Jet.PT`."""
 
@@ -49,7 +52,7 @@ _EVENT = {
 def find_collections(names: Iterable[str]) -> dict[str, JetColumns]:
     """The collections among columns, complete or not, by what stands before the words of `LAYOUTS`: `Jet_pt`,
     `AnalysisJetsAuxDyn.pt`, `jets/pt [GeV]`, or `jet1_pt`, of the collection `jet{i}`."""
-    names = list(names)
+    names = [name for name in names if len(name) <= LONGEST_NAME]
     found: dict[str, dict[int, dict[str, str]]] = {}
     numbered = _numbered(names)
     others = {f"n{name}" for name in names}  # which count jets
@@ -113,7 +116,7 @@ def _with_units(columns: JetColumns, names: Iterable[str]) -> JetColumns:
 def choose_columns(names: Iterable[str], options: Options, source: str) -> JetColumns:
     """The columns of jets and of events in a file: those asked for, or else those that plainly are; JetError lists
     what there is."""
-    names = list(names)
+    names = [name for name in names if len(name) <= LONGEST_NAME]
     given = _columns_named(names, options.columns, source)
     if given.columns and options.collection is not None:
         raise JetError(f"{source}: a collection and the columns of jets were both named; name one of them")
@@ -155,12 +158,11 @@ def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
     numbers."""
     beside = {re.sub(r"[^.:/]*$", "", name) for name in columns.columns.values()}
     found: dict[str, dict[str, str]] = {}
+    records = {name[: end.start()] for name in names for end in re.finditer(r"[/.]|_size", name)}  # as Delphes' Event
     for name in sorted(names, key=len, reverse=True):
         last = re.sub(r".*[.:/]", "", name)
         for role, pattern in _EVENT.items():
-            if pattern.fullmatch(last.replace("_", "")) and not any(
-                other.startswith((f"{name}/", f"{name}.", f"{name}_size")) for other in names
-            ):  # that are no records about the event, as in Delphes
+            if name not in records and pattern.fullmatch(last.replace("_", "")):
                 found.setdefault(name.removesuffix(last), {})[role] = name
     for prefix in sorted(found, key=lambda prefix: (prefix not in beside, prefix != "")):
         there = found[prefix]
@@ -197,13 +199,13 @@ def _choose_collection(names: list[str], wanted: str | None, source: str) -> Jet
         for columns in jets:
             if columns.name.lower() == usual:
                 return _require_complete(columns, found, names, source)
-    others = [columns for columns in jets if any(word in columns.name.lower() for word in OTHER_JETS)]
-    plain = [columns for columns in jets if columns.looks_like_jets and columns not in others]
+    others = {columns.name for columns in jets if any(word in columns.name.lower() for word in OTHER_JETS)}
+    plain = [columns for columns in jets if columns.looks_like_jets and columns.name not in others]
     if len(plain) == 1:
         return _require_complete(plain[0], found, names, source)
     complete = {name: columns for name, columns in found.items() if columns.roles}
     if plain or complete:
-        kinds = [columns.name for columns in others if columns.looks_like_jets]
+        kinds = [columns.name for columns in jets if columns.name in others and columns.looks_like_jets]
         which = "no collection is called jets" + (f" (of another kind: {listing(kinds)})" if kinds else "")
         raise JetError(
             f"{source}: {'several collections of jets' if plain else which}; choose one with --collection "

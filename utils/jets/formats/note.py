@@ -16,9 +16,11 @@ import numpy as np
 from utils.files import Json
 from utils.jets.events import EventIds, event_columns
 from utils.jets.table import COLUMNS, JetError
+from utils.jets.units import PER_GEV
 
 NOTE_KEY = "compression_hep"
 
+_KINDS = {"jets": int, "events": int, "empty_sum": int, "crc32": list, "ascending": bool, "empty_events": list}
 
 _NOTE = re.compile(r'[0-9a-f]{8} \{"version": \d+, "unit": ')
 """How a note begins."""
@@ -54,28 +56,32 @@ def format_note(digest: Digest, **more: Any) -> str:
     return f"{zlib.crc32(body.encode()):08x} {body}"
 
 
-def parse_note(text: str | bytes | None, source: str) -> Json | None:
-    """The note of a file, None where it has none; JetError where it is damaged."""
-    if text is None:
-        return None
-    raw = text.encode() if isinstance(text, str) else text
-    checksum, _, body = raw.partition(b" ")
-    if checksum != b"%08x" % zlib.crc32(body):
-        raise JetError(f"{source}: damaged: the file's note about its jets does not match its own checksum")
-    return json.loads(body)
-
-
 def find_note(texts: Mapping[Any, Any], source: str) -> Json | None:
-    """The note among what a file says of itself, by name; JetError where its name was damaged, or it is itself."""
+    """The note among the texts that a file holds, by name; JetError where it, or its name, was damaged."""
     for name, text in texts.items():
         name, text = (part.decode("utf-8", "replace") if isinstance(part, bytes) else part for part in (name, text))
-        if name == NOTE_KEY or (isinstance(text, str) and _NOTE.match(text)):
-            if name != NOTE_KEY:
-                raise JetError(
-                    f"{source}: damaged: the file's note about its jets is called {name!r}, not {NOTE_KEY!r}"
-                )
-            return parse_note(text, source)
+        if name == NOTE_KEY:
+            return _parse_note(str(text), source)
+        if isinstance(text, str) and _NOTE.match(text):
+            raise JetError(f"{source}: damaged: the file's note about its jets is called {name!r}, not {NOTE_KEY!r}")
     return None
+
+
+def _parse_note(text: str, source: str) -> Json:
+    """What a note says, with the types that it has; JetError where it is damaged, or no note of this project."""
+    checksum, _, body = text.partition(" ")
+    if checksum != f"{zlib.crc32(body.encode()):08x}":
+        raise JetError(f"{source}: damaged: the file's note about its jets does not match its own checksum")
+    try:
+        note = json.loads(body)
+        for key, kind in _KINDS.items():
+            if not isinstance(note.get(key, kind()), kind) or (key in Digest().to_dict() and key not in note):
+                raise ValueError(f"{key} {note.get(key)!r:.40}")
+        if note["unit"] not in PER_GEV or not all(isinstance(number, int) for number in note["crc32"]):
+            raise ValueError("its unit or its checksums")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise JetError(f"{source}: the file's note about its jets is none of this project ({error})") from error
+    return note
 
 
 def check_note(note: Json, digest: Digest, source: str) -> str | None:

@@ -11,12 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from utils.jets.events import EVENT_COLUMNS
 from utils.jets.formats.assembly import Array
 from utils.jets.formats.finding import choose_columns, find_counter
 from utils.jets.formats.layouts import Options
-from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
-from utils.jets.formats.source import ROWS, Source, is_jagged, open_binary, reading
-from utils.jets.table import FEATURES
+from utils.jets.formats.note import NOTE_KEY, NoteBuilder, find_note
+from utils.jets.formats.source import ROWS, Source, file_size, is_jagged, open_binary, reading
+from utils.jets.formats.streams import require_proportion
+from utils.jets.table import FEATURES, JetError
 
 
 def open_parquet(name: str, options: Options) -> Source:
@@ -24,7 +26,9 @@ def open_parquet(name: str, options: Options) -> Source:
     with reading(name, "Parquet"), open_binary(name) as stream:
         file = pq.ParquetFile(stream)
         rows = file.metadata.num_rows
-        note = parse_note((file.metadata.metadata or {}).get(NOTE_KEY.encode()), name) or {}
+        note = find_note(file.metadata.metadata or {}, name) or {}
+        if not note and _looks_written_here(file.metadata):
+            raise JetError(f"{name}: damaged: the file's note about its jets is gone")
         paths = [file.schema.column(i).path for i in range(len(file.schema.names))]
         found = (leaf for field in file.schema_arrow for leaf in _leaves((field.name,), field.type))
         leaves = {".".join(fields): (fields, dims, path) for (fields, dims), path in zip(found, paths, strict=True)}
@@ -32,6 +36,8 @@ def open_parquet(name: str, options: Options) -> Source:
     columns = choose_columns(leaves, options, name).with_titles(titles)
     needed = [part for column in columns.needed.values() for part in columns.in_file(column)]
     jagged = is_jagged({column: leaves[column][1] for column in needed}, columns, name)
+    used = [paths.index(leaves[column][2]) for column in dict.fromkeys([*needed, *columns.events.values()])]
+    require_proportion(_bytes_in(file.metadata, used), file_size(name), options.read, name)
 
     def pieces(names: Sequence[str]) -> Iterator[Mapping[str, Array]]:
         with open_binary(name) as stream:
@@ -52,6 +58,25 @@ def open_parquet(name: str, options: Options) -> Source:
         note=note or None,
         total=rows,
     )
+
+
+def _bytes_in(metadata: pq.FileMetaData, columns: Sequence[int]) -> int:
+    """What columns take in memory, of which one value that repeats takes nothing in the file."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    chunks = [group.column(i) for group in groups for i in columns]
+    return sum(max(chunk.total_uncompressed_size, 8 * chunk.num_values) for chunk in chunks)
+
+
+def _looks_written_here(metadata: pq.FileMetaData) -> bool:
+    """Whether the columns are stored as `write_parquet` stores them, and nobody else."""
+    if metadata.num_row_groups == 0:
+        return False
+    columns = [metadata.row_group(0).column(i) for i in range(min(metadata.num_columns, 10))]
+    found = {
+        column.path_in_schema: (column.compression, "DELTA_BINARY_PACKED" in column.encodings) for column in columns
+    }
+    events = {name: ("ZSTD", True) for name in found if name in EVENT_COLUMNS}
+    return bool(events) and found == events | dict.fromkeys(FEATURES, ("UNCOMPRESSED", False))
 
 
 def _titles(schema: pa.Schema) -> dict[str, str]:

@@ -7,7 +7,6 @@ columns. Tables pickled by pandas 1 to 3 and NumPy 1 and 2, protocols 2 to 5, ar
 """
 
 import io
-import json
 import pickle
 import re
 from itertools import pairwise
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from utils.files import describe_content
+from utils.jets.formats.streams import FREE_BYTES, RATIO
 from utils.jets.table import JetError
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -83,6 +83,14 @@ class _Refused(Exception):
 class _Recorder(pickle._Unpickler):
     """The unpickler in Python: the one in C fills all memory where a damaged pickle names a huge memo index."""
 
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def load_bytearray(self) -> None:
+        """The bytes that there are; Python's own makes room for as many as the pickle promises."""
+        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _STAND_INS:
             raise _Refused(f"{module}.{name}")
@@ -90,30 +98,34 @@ class _Recorder(pickle._Unpickler):
 
 
 def read_pickled_table(path: str | Path) -> pd.DataFrame:
-    """Read the columns of a pickled pandas DataFrame; the row index is dropped, plain `attrs` are kept.
+    """Read the columns of a pickled pandas DataFrame; the row index is dropped, and of `attrs` the numbers of events
+    without jets are kept.
 
     Nothing that the file brings is ever run. Raises JetError where the pickle asks for a name that a table of numbers
-    does not need (the message gives the name), is cut short or damaged, or is another kind of file.
+    does not need (the message gives the name), claims to hold more than `RATIO` times its size, is cut short or
+    damaged, or is another kind of file.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise JetError(f"{path}: a folder, a pipe or a device; expected a pandas pickle")
     other_kind = describe_content(path)
     if other_kind is not None:
         raise JetError(f"{path}: expected a pandas pickle, found {other_kind}")
     try:
-        with path.open("rb") as file:
-            recorded = _Recorder(file, encoding="latin1").load()
+        content = path.read_bytes()  # so that nothing reads more than there is
+        recorded = _Recorder(io.BytesIO(content), encoding="latin1").load()
     except _Refused as refused:
         raise JetError(
             f"{path}: refused, and nothing in it was run: the pickle asks for {refused}, which a table of jets does "
             "not need. If the file is yours, write the table as Parquet instead"
         ) from None
     except EOFError as error:
-        raise JetError(f"{path}: the pickle ends early, after {path.stat().st_size} bytes; it was cut short") from error
+        raise JetError(f"{path}: the pickle ends early, after {len(content)} bytes; it was cut short") from error
     except Exception as error:  # a damaged pickle fails in any way: as text, index, memory, type ...
         early = " ends early; it was cut short" if "truncated" in str(error) else " is damaged, or no pickle at all"
         raise JetError(f"{path}: the pickle{early} ({type(error).__name__}: {error})") from error
     try:
-        return _table(recorded)
+        return _table(recorded, FREE_BYTES + RATIO * len(content))
     except JetError as error:
         raise JetError(f"{path}: {error}") from error
     except Exception as error:
@@ -134,7 +146,8 @@ def _is(value: Any, meaning: str) -> TypeGuard[_Call]:
     return isinstance(value, _Call) and value.meaning == meaning
 
 
-def _table(frame: Any) -> pd.DataFrame:
+def _table(frame: Any, allowed: int) -> pd.DataFrame:
+    """The table that was recorded, of so many bytes at most."""
     if not _is(frame, "frame") or not isinstance(frame.state, dict):
         raise JetError(f"expected a pickled pandas DataFrame, found {_describe(frame)}")
     manager = frame.state.get("_mgr", frame.state.get("_data"))
@@ -147,20 +160,22 @@ def _table(frame: Any) -> pd.DataFrame:
         content = manager.state[3]["0.14.1"]
         axes = content["axes"]
         parts = [(block["values"], block["mgr_locs"]) for block in content["blocks"]]
-    names = _labels(axes[0])
+    names = _labels(axes[0], allowed)
     columns: dict[str, np.ndarray] = {}
     for values, placement in parts:
         rows = np.atleast_2d(_values(values))
+        allowed -= rows.nbytes
+        if allowed < 0:
+            raise JetError(f"its columns are more than {RATIO} times as large as the file")
         for row, place in zip(rows, _places(placement, len(names)), strict=True):
             columns[names[place]] = row
     if len(columns) != len(names):
         raise JetError(f"columns {names}: some are doubled or without values")
     table = pd.DataFrame({name: columns[name] for name in names})
-    attributes = frame.state.get("attrs") or {}
-    try:
-        table.attrs.update(json.loads(json.dumps(attributes)))
-    except (TypeError, ValueError) as error:
-        raise JetError(f"attrs of the table that are no plain numbers or text: {error}") from error
+    empty = (frame.state.get("attrs") or {}).get("empty_events", [])
+    if not isinstance(empty, list) or not all(isinstance(number, int) for number in empty):
+        raise JetError("attrs of the table hold events without jets that are no list of whole numbers")
+    table.attrs = {"empty_events": empty} if empty else {}
     return table
 
 
@@ -208,12 +223,15 @@ def _bytes(value: Any) -> bytes:
     raise JetError(f"expected bytes, found {_describe(value)}")
 
 
-def _labels(index: Any) -> list[str]:
-    """Column names, as text."""
+def _labels(index: Any, allowed: int) -> list[str]:
+    """Column names, as text, which so many bytes may hold."""
     if _is(index, "index"):
         kind, content = index.args[:2]
         if _is_class(kind, "RangeIndex"):
-            return [str(i) for i in range(content["start"], content["stop"], content["step"])]
+            numbers = range(content["start"], content["stop"], content["step"])
+            if len(numbers[:allowed]) * 64 > allowed:
+                raise JetError(f"columns from {numbers.start} to {numbers.stop} are more than the file has room for")
+            return [str(i) for i in numbers]
         return [str(label) for label in _values(content["data"])]
     raise JetError(f"expected column names, found {_describe(index)}")
 
@@ -234,6 +252,8 @@ def _strings(array: Any) -> list[str]:
     width = {"large_string": np.int64, "string": np.int32}[kind.args[0]]
     bounds = np.frombuffer(_bytes(offsets), dtype=width)[offset : offset + length + 1]
     text = _bytes(characters)
+    if np.any(np.diff(bounds) < 0):
+        raise JetError("text whose pieces overlap")
     return [text[start:stop].decode("utf-8") for start, stop in pairwise(bounds)]
 
 

@@ -1,10 +1,13 @@
 """ROOT files through uproot: TTree and RNTuple."""
 
-import io
+import contextlib
+import datetime
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import SimpleNamespace
+from typing import Any, Self, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -16,8 +19,9 @@ from utils.jets.events import event_columns
 from utils.jets.formats.assembly import Array, check_lengths
 from utils.jets.formats.finding import choose_columns, find_collections, find_counter
 from utils.jets.formats.layouts import JetColumns, Options
-from utils.jets.formats.note import NOTE_KEY, NoteBuilder, parse_note
-from utils.jets.formats.source import ROWS, Source, is_jagged, is_remote, open_binary, reading
+from utils.jets.formats.note import NOTE_KEY, NoteBuilder, find_note
+from utils.jets.formats.source import ROWS, Source, file_size, is_jagged, is_remote, reading
+from utils.jets.formats.streams import require_proportion
 from utils.jets.table import FEATURES, JetError, event_counts
 from utils.jets.units import unit_in
 from utils.text import listing
@@ -36,19 +40,18 @@ def open_root(name: str, options: Options) -> Source:
     """A TTree or RNTuple: NanoAOD, DAOD_PHYSLITE, trigger-level xAOD, Cartesian branches, or flat columns."""
     with reading(name, "ROOT"):
         file = uproot.open({name: None} if is_remote(name) else Path(name))
-        with open_binary(name) as stream:
-            size = stream.seek(0, io.SEEK_END)
-        if size < file.file.fEND:
+        if (size := file_size(name)) < file.file.fEND:
             raise JetError(f"{name}: truncated: {size} bytes of the {file.file.fEND} that its header promises")
         kinds = file.classnames(recursive=True, cycle=False)
         trees = {key: kind for key, kind in kinds.items() if kind in ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")}
         if not trees:
             raise JetError(f"{name}: no TTree or RNTuple in this ROOT file; it holds: {listing(kinds)}")
         key, columns, names = _choose_tree(name, file, list(trees), options)
-        pieces = _RootPieces(name, file[key])
+        pieces = _RootPieces(name, file[key], options.read)
         needed = [part for column in columns.needed.values() for part in columns.in_file(column)]
         columns = columns.with_titles({part: _title(pieces.tree[part]) for part in needed})
-        note = parse_note(str(file[NOTE_KEY]), name) if NOTE_KEY in kinds else None
+        texts = [NOTE_KEY] if NOTE_KEY in kinds else [key for key, kind in kinds.items() if kind == "TObjString"][:100]
+        note = find_note({key: str(file[key]) for key in texts}, name)
         first = {part: pieces.tree[part].array(entry_start=0, entry_stop=1) for part in needed}
     jagged = is_jagged({part: array.ndim for part, array in first.items()}, columns, name)
     fixed = jagged and all(array.layout.purelist_isregular for array in first.values())
@@ -121,6 +124,7 @@ def _jets_in(names: list[str]) -> int:
 class _RootPieces:
     name: str
     tree: Tree
+    read: Mapping[str, str]
     first: int = 0
     last: int | None = None
 
@@ -129,6 +133,12 @@ class _RootPieces:
         entries = self.tree.num_entries
         counted = {name: branch.num_entries for name, branch in branches.items() if hasattr(branch, "num_entries")}
         check_lengths(counted | {"the tree": entries}, self.name)
+        require_proportion(
+            sum(getattr(branch, "uncompressed_bytes", 0) for branch in branches.values()),
+            file_size(self.name),
+            self.read,
+            self.name,
+        )
         size = sum(getattr(branch, "uncompressed_bytes", 100 * entries) for branch in branches.values())
         step = int(np.clip(BLOCK_BYTES * max(entries, 1) // max(size, 1), 1000, ROWS))
         last = entries if self.last is None else min(self.last, entries)
@@ -140,13 +150,37 @@ class _RootPieces:
 BASKET_EVENTS = 2**15
 
 
+class _FirstDay(datetime.datetime):
+    """The first day that ROOT can write, at any time."""
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> Self:
+        """1995-01-01, 00:00."""
+        return cls(1995, 1, 1, tzinfo=tz)
+
+
+@contextlib.contextmanager
+def _reproducible() -> Iterator[None]:
+    """While it lasts, uproot writes one and the same time into files, so that the same jets make the same bytes."""
+    writing = uproot.writing._cascade
+    module, writing.datetime = writing.datetime, SimpleNamespace(datetime=_FirstDay)
+    try:
+        yield
+    finally:
+        writing.datetime = module
+
+
 def write_root(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
     """NanoAOD-like: a TTree `Events` with `event`, `nJet` and jagged `Jet_pt, Jet_eta, Jet_phi, Jet_mass`, and with
     `run` and `luminosityBlock` where there are any."""
     names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "m"}
     jets = ak.types.ListType(ak.types.RecordType([ak.types.NumpyType("float32")] * 4, list(names)))
     branches = {name: "int64" for name in note.columns if name not in FEATURES}
-    with uproot.recreate(path, compression=uproot.ZLIB(4)) as file:
+    with (
+        _reproducible(),
+        path.open("rb+") as opened,
+        uproot.recreate(opened, compression=uproot.ZLIB(4), uuid_function=lambda: uuid.UUID(int=0)) as file,
+    ):
         tree = file.mktree("Events", {**branches, "Jet": jets}, title="Jets, in GeV and rad")
         for table in tables:
             ids, counts = event_counts(table)
