@@ -1,6 +1,7 @@
 """In which unit a sample is, which collection is read, and what is done with jets that cannot be used."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,20 @@ def test_a_file_that_contradicts_the_unit_of_its_sample_is_refused(tmp_path: Pat
     np.testing.assert_allclose(read_jets(tmp_path / "b.csv")["pt"], columns["pt"], rtol=1e-6)
 
 
+def test_a_folder_half_in_gev_and_half_in_mev_is_told_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = jets()
+    for name, per_gev in (("a", 1.0), ("b", 1000.0), ("c", 1.0), ("d", 1000.0)):
+        write_columns(tmp_path / f"{name}.csv", in_unit(columns, per_gev))
+    for output in ("out.csv", "out/"):
+        assert main(["convert", str(tmp_path / "?.csv"), str(tmp_path / output)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert re.search(r"in GeV: \S*a\.csv \(median pt .*\), \S*c\.csv .*; in MeV: \S*b\.csv .*read them apart", line)
+        assert not list(tmp_path.glob("out*/*.parquet"))
+    assert len(read_jets([tmp_path / "a.csv", tmp_path / "c.csv"])) == 2 * len(columns["pt"])
+
+
 def test_files_of_this_project_say_their_unit(tmp_path: Path) -> None:
     table = make_table([200, 5], [1850, 30], [0, 1], [0, 6.5])
     for suffix in (".csv", ".root", ".parquet", ".h5"):
@@ -257,7 +272,7 @@ def test_another_collection_is_never_taken_for_jets_that_lack_something(tmp_path
 
 def test_fat_jets_alone_are_read_only_when_they_are_asked_for(tmp_path: Path) -> None:
     write_branches(tmp_path / "a.root", "Events", "FatJet", "Muon")
-    with pytest.raises(JetError, match=r"jets, and FatJet is another kind .* with --collection .*: FatJet, Muon"):
+    with pytest.raises(JetError, match=r"jets .of another kind: FatJet.; .* with --collection .*: FatJet, Muon"):
         read_jets(tmp_path / "a.root")
     write_branches(tmp_path / "b.root", "Events", "AK4Jets", "AK8Jets", without="AK4Jets_mass")
     with pytest.raises(JetError, match=r"several collections of jets; .*: AK4Jets .incomplete., AK8Jets"):

@@ -22,11 +22,10 @@ from utils.cli.reports import bounds_text, errors_lines, size_text
 from utils.cli.tasks import Task, opening, work
 from utils.cluster import connect, run_tasks
 from utils.codec import FLOAT32_BYTES, SUFFIX
-from utils.files import RECORDS, is_as_recorded, manage_folder, remove_leftovers
+from utils.files import RECORDS, OutputError, is_as_recorded, manage_folder, remove_leftovers
 from utils.jets import (
     FEATURES,
     Decided,
-    JetError,
     Paths,
     Source,
     decide_units,
@@ -139,7 +138,7 @@ def run_campaign(
     with `suffix` instead of its own; ROOT files above twice `part_bytes` give several, name.part-0-of-4 and so on.
     `settings` are the arguments of the operation. `workers` and `scheduler` as in `cluster.connect`; files and folder
     must be where the workers see them. A file that fails is among the `failures`, and the others go on. Raises JetError
-    where no file matches, or two would have the same output.
+    where no file matches or files are in different units, and OutputError where two would have the same output.
     """
     start = time.perf_counter()
     if folder is not None:
@@ -189,7 +188,7 @@ def _plan(
         if folder is not None and _is_own_output(operation, source, folder):
             continue
         if folder is not None and owners.setdefault(stem, source) != source:
-            raise JetError(
+            raise OutputError(
                 f"{owners[stem]} and {source} would both become {folder / (stem + suffix)}; "
                 "give them in two runs with folders of their own"
             )
@@ -211,7 +210,7 @@ def _plan(
 
 
 def _refuse_inputs(tasks: list[Task]) -> None:
-    """Raise JetError where an output is the file of any input."""
+    """Raise OutputError where an output is the file of any input."""
     read = {}
     for task in tasks:
         if not is_remote(task.source):
@@ -222,7 +221,7 @@ def _refuse_inputs(tasks: list[Task]) -> None:
             state = task.output.stat()
             if (state.st_dev, state.st_ino) in read:
                 source = read[state.st_dev, state.st_ino]
-                raise JetError(f"{source}: would be replaced by the output {task.output}; choose another folder")
+                raise OutputError(f"{source}: would be replaced by the output {task.output}; choose another folder")
 
 
 def _remove_outdated(tasks: list[Task], failures: Mapping[str, str], folder: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import click
 
@@ -12,8 +12,8 @@ from utils.cli.options import (
     FILE,
     FOLDER,
     ManyValues,
-    absolute_dataset,
     bad_jets_option,
+    chosen_dataset,
     cluster_options,
     force_option,
     json_option,
@@ -25,6 +25,7 @@ from utils.cli.options import (
 @click.command(short_help="train one model")
 @click.option("--variant", type=click.Choice(networks.VARIANTS), default="tanh")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or a file")
+@reading_options
 @click.option("--normalization", type=click.Choice(networks.NORMALIZATION_KINDS), default="custom")
 @click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
 @click.option("--schedule", type=click.Choice(training.SCHEDULES), default="project")
@@ -48,6 +49,7 @@ def train(
     device: str | None,
     output: str,
     force: bool,
+    **reading: Any,
 ) -> None:
     """Train an autoencoder of jets, and write it with its errors on the test jets. With `torchrun -m compressionhep
     train` several processes train it together. The exit code is 1 where the training diverges."""
@@ -58,7 +60,7 @@ def train(
 
     refuse_outputs([] if dataset in ("embedded", "published") else [dataset], output, ".safetensors", force=force)
     pick_device(device)
-    sample = jets.load_sample(dataset, max_jets, seed)
+    sample = jets.load_sample(chosen_dataset(dataset, reading), max_jets, seed)
     config = training.training_config(profile, schedule, steps, loss, variant)
     fitted = networks.NORMALIZATIONS[normalization].fit(jets.feature_array(sample.train))
     batches = training.make_dataloaders(sample, fitted, config, device)
@@ -177,6 +179,7 @@ def benchmark(
 @click.option("--variants", type=click.Choice(["all", *networks.VARIANTS]), multiple=True, default=["all"])
 @click.option("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or jet files")
+@reading_options
 @click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
 @click.option("--schedule", type=click.Choice(training.SCHEDULES), default="project")
 @click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
@@ -207,6 +210,7 @@ def sweep(
     device: str | None,
     workers: int | None,
     scheduler: str | None,
+    **reading: Any,
 ) -> int:
     """Train variants of the autoencoder from several seeds side by side, as Dask tasks, and write the mean and spread
     of their errors to sweep.json, sweep.md and sweep.png. Trainings that are done are not done again by a second
@@ -216,7 +220,7 @@ def sweep(
             output,
             variants,
             range(seeds),
-            dataset=absolute_dataset(dataset),
+            dataset=chosen_dataset(dataset, reading),
             profile=profile,
             schedule=schedule,
             steps=steps,

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -72,9 +72,9 @@ def _name_every_value(words: Iterable[str], repeatable: Collection[str]) -> Iter
         yield word
 
 
-def _parsed(parse: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str | None], object]:
-    """The value of an option as the library understands it."""
-    return lambda ctx, param, value: None if value is None else parse(value)
+def _parsed(parser: str) -> Callable[[click.Context, click.Parameter, str | None], object]:
+    """The value of an option as a function of `jets` understands it, which is loaded for no help."""
+    return lambda ctx, param, value: None if value is None else getattr(jets, parser)(value)
 
 
 def _reading(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
@@ -97,14 +97,14 @@ def reading_options(function: Function) -> Function:
         ),
         click.option(
             "--columns",
-            callback=_parsed(jets.parse_columns),
+            callback=_parsed("parse_columns"),
             metavar="ROLE=NAME,...",
             help="the columns by name, as pt=jetPt,eta=jetEta,phi=jetPhi,m=jetMass; also e, px, py, pz, event, run, "
             "luminosityBlock; jet{i}_pt for one event a row (default: by the names that are known; `info` prints them)",
         ),
         click.option(
             "--padding",
-            callback=_parsed(jets.parse_padding),
+            callback=_parsed("parse_padding"),
             metavar="ROLE=VALUE,...",
             help="what places without a jet hold, as pt=-999,eta=0 (default: one filling value at the end of lists)",
         ),
@@ -113,8 +113,8 @@ def reading_options(function: Function) -> Function:
             multiple=True,
             callback=_reading,
             metavar="NAME=VALUE",
-            help="what a file does not say of itself; of text sep, decimal, comment, names, skiprows and encoding, as "
-            "pandas has them; of HDF5 and NumPy the key of a table, and names of its columns; ratio, the most times its "
+            help="what a file does not say of itself; of text sep, decimal, comment, names, skiprows and encoding as "
+            "pandas has them; of HDF5 and NumPy the key of a table and names of its columns; ratio, the most times its "
             "size that a file may hold",
         ),
         click.option(
@@ -210,8 +210,16 @@ def refuse_options_of_many(output: str, **options: object) -> None:
             raise ValueError(f"--{name} belongs to work on many files: name a folder as the output, not {output}")
 
 
-def absolute_dataset(dataset: str) -> str:
-    """Notebooks and workers run in other folders: the path of a dataset that does not depend on the working one."""
+def chosen_dataset(dataset: str | list[str], reading: Mapping[str, Any]) -> "jets.Dataset":
+    """A dataset, with the reading options that were given; its paths do not depend on the working folder, since
+    notebooks and workers run in others."""
+    given = {name: value for name, value in reading.items() if value}
+    path: Any = _absolute(dataset) if isinstance(dataset, str) else [_absolute(part) for part in dataset]
+    chosen: dict[str, Any] = {"path": path} | given
+    return chosen if given else path
+
+
+def _absolute(dataset: str) -> str:
     if dataset in ("embedded", "published") or "://" in dataset:
         return dataset
     return os.path.abspath(os.path.expanduser(dataset))

@@ -1,12 +1,14 @@
 """Commands of the study: run, tables, reproduce."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from utils import jets, report, study, training
-from utils.cli.options import FILE, FOLDER, absolute_dataset, json_option
+from utils.cli.options import FILE, FOLDER, chosen_dataset, json_option, reading_options
 
 
 @click.command(short_help="run the notebooks, and gather what they made")
@@ -33,6 +35,7 @@ from utils.cli.options import FILE, FOLDER, absolute_dataset, json_option
 @click.option(
     "--dataset", type=FILE, metavar="DATASET", help="embedded, published, or jet files; as -p dataset DATASET"
 )
+@reading_options
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
 @click.option(
     "-p",
@@ -50,6 +53,7 @@ def run(
     dataset: str | None,
     device: str | None,
     parameters: tuple[tuple[str, str], ...],
+    **reading: Any,
 ) -> int:
     """Run notebooks with papermill, and write executed copies, HTML pages, plots, models, a summary and an index page.
     The exit code is 1 where a notebook fails; the others still run."""
@@ -59,8 +63,8 @@ def run(
     found = report.find_notebooks(notebooks)
     asked = {name: _parameter_value(value) for name, value in parameters}
     asked |= {name: value for name, value in (("dataset", dataset), ("device", device)) if value is not None}
-    if "dataset" in asked:
-        asked["dataset"] = wanted = _dataset(asked["dataset"])
+    if "dataset" in asked or any(reading.values()):
+        asked["dataset"] = wanted = _dataset(asked.get("dataset", "embedded"), reading)
         jets.require_sample(wanted)
     if asked.get("device") is not None:
         pick_device(str(asked["device"]))
@@ -95,12 +99,13 @@ def _parameter_value(text: str) -> object:
         return text
 
 
-def _dataset(value: object) -> str | list[str]:
-    """A dataset, or several, as `absolute_dataset` has it; ValueError for anything else."""
-    if isinstance(value, str):
-        return absolute_dataset(value)
-    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
-        return [absolute_dataset(part) for part in value]
+def _dataset(value: object, reading: Mapping[str, Any]) -> "jets.Dataset":
+    """A dataset, or several, as `chosen_dataset` has it; ValueError for anything else."""
+    if isinstance(value, dict) and "path" in value:
+        given = {name: option for name, option in reading.items() if option}
+        return _dataset(value["path"], {name: part for name, part in value.items() if name != "path"} | given)
+    if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(part, str) for part in value)):
+        return chosen_dataset(value, reading)
     raise ValueError(f"parameter dataset: expected embedded, published, or files, found {value!r}")
 
 

@@ -31,12 +31,14 @@ from .read import (
 from .sample_units import decide_units as decide_units
 from .samples import (
     EMBEDDED_FILES as EMBEDDED_FILES,
+    Dataset as Dataset,
     Sample as Sample,
     first_events as first_events,
     load_contrasting_samples as load_contrasting_samples,
     load_published_jets as load_published_jets,
     load_sample as load_sample,
     require_sample as require_sample,
+    split_dataset as split_dataset,
     split_jets as split_jets,
 )
 from .simulation import simulate_jets as simulate_jets, write_embedded_sample as write_embedded_sample

@@ -57,7 +57,7 @@ def require_plausible(source: Source, values: Mapping[str, np.ndarray]) -> None:
     if len(pt) >= BULK_JETS and found and unit not in found:
         raise JetError(
             f"{source.name}: {unit} fits the sample ({source.units.why}), but not these jets, whose median pt is "
-            f"{np.median(pt):.4g}; give the unit with --unit (unit= in Python)"
+            f"{np.median(pt):.4g}; files of one sample are in one unit: read it apart, with --unit (unit= in Python)"
         )
 
 
@@ -87,7 +87,8 @@ def _said(source: Source) -> Units | None:
 
 def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
     columns, names = sources[0].columns, listing((source.name for source in sources), 3)
-    values = _first_jets(sources)
+    parts = _first_jets(sources)
+    values = {role: np.concatenate([part[role] for _, part in parts] or [np.empty(0)]) for role in columns.needed}
     pt, p = _momenta(values)
     medians = {
         role: float(np.nanmedian(values[role])) for role in ("m", "e") if np.isfinite(values.get(role, ())).any()
@@ -95,6 +96,8 @@ def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
     typical = float(np.median(pt)) if len(pt) else np.nan
     named = {unit for role, unit in columns.units.items() if role in columns.momenta}
     beam = columns.beam_energy if beam_energy is None else beam_energy
+    if not named:
+        _require_one_unit(parts, beam)
     possible = sorted(named) or plausible_units(pt, p, beam) or list(GUESSED)
     if len(possible) > 1:
         possible = [unit for unit in possible if unit in columns.units.values()] or possible
@@ -126,21 +129,37 @@ def _from_bulk(sources: list[Source], beam_energy: float | None) -> Units:
     return units
 
 
-def _first_jets(sources: list[Source]) -> dict[str, np.ndarray]:
-    """Usable values of the first jets of files together."""
-    found: list[dict[str, np.ndarray]] = []
+def _require_one_unit(parts: list[tuple[str, dict[str, np.ndarray]]], beam_energy: float) -> None:
+    """JetError where the bulk of some files is in another unit than that of others: they are no one sample."""
+    telling: dict[str, list[str]] = {}
+    for name, values in parts:
+        pt, p = _momenta(values)
+        units = plausible_units(pt, p, beam_energy) if len(pt) >= BULK_JETS else []
+        if len(units) == 1:
+            telling.setdefault(units[0], []).append(f"{name} (median pt {np.median(pt):.4g})")
+    if len(telling) > 1:
+        groups = "; ".join(f"in {unit}: {listing(names, 3)}" for unit, names in telling.items())
+        raise JetError(
+            f"files of one sample are in one unit, and no unit is named in these: {groups}; read them apart, each with "
+            "its --unit (unit= in Python)"
+        )
+
+
+def _first_jets(sources: list[Source]) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Usable values of the first jets of files together, each with its name."""
+    found = []
     jets = 0
     for source in sources:
         with suppress(JetError):  # of a file that cannot be read, which is told when it is read
             ranges = ((0, PROBE_JETS), (PROBE_JETS, 2**62))
             parts = [source] if source.split is None else [source.part(*entries) for entries in ranges]
             for block in chain.from_iterable(part.read(part.columns.needed) for part in parts):
-                found.append(_usable(block.values))
-                jets += len(next(iter(found[-1].values()), ()))
+                if values := _usable(block.values):
+                    found.append((source.name, values))
+                    jets += len(next(iter(values.values())))
                 if jets >= PROBE_JETS:
-                    break
-    roles = sources[0].columns.needed
-    return {role: np.concatenate([part.get(role, np.empty(0)) for part in found] or [np.empty(0)]) for role in roles}
+                    return found
+    return found
 
 
 def _usable(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

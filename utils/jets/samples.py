@@ -1,8 +1,9 @@
 """The samples of the study, and their split into training, validation and test jets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,13 @@ from utils.jets.table import (
     table_ids,
     with_empty_events,
 )
+from utils.text import listing
+
+Dataset: TypeAlias = Paths | Mapping[str, Any]
+"""Files, or one of the project's samples by its name, or a mapping of such a `path` and of how it is read."""
+
+OPENING = ("tree", "collection", "columns", "padding", "read", "unit", "beam_energy")
+"""Arguments of `iter_jets` that a dataset may have."""
 
 EMBEDDED = REPOSITORY / "datasets"
 
@@ -73,8 +81,21 @@ class Sample:
         return self.source | {"range": ranges}
 
 
+def split_dataset(dataset: Dataset) -> tuple[Paths, Json]:
+    """The path of a dataset, and the arguments that say how it is read; JetError for what says neither."""
+    if not isinstance(dataset, Mapping):
+        return dataset, {}
+    path, reading = dataset.get("path"), {key: value for key, value in dataset.items() if key != "path"}
+    unknown = reading.keys() - set(OPENING)
+    if path is None or unknown:
+        raise JetError(f"a dataset has a path and may have {', '.join(OPENING)}; found {listing(map(str, dataset))}")
+    if reading and str(path) in ("embedded", "published"):
+        raise JetError(f"{path}: a sample of this project needs no {' or '.join(reading)}")
+    return path, reading
+
+
 def load_sample(
-    dataset: Paths = "embedded", max_jets: int | None = None, seed: int = 0, valid_fraction: float = 0.1
+    dataset: Dataset = "embedded", max_jets: int | None = None, seed: int = 0, valid_fraction: float = 0.1
 ) -> Sample:
     """Load a sample and split it by event.
 
@@ -82,22 +103,24 @@ def load_sample(
     are at hand: see `fetch_published`), or what `read_jets` understands: a path, several, a pattern, or an address, of
     which the SHA-256 in `source` is null. Such a sample, and the published one where only its test file is there,
     gives 20% of its events to the test, the same whatever the seed. Validation jets come out of the training events,
-    by `seed`. With `max_jets`, at most so many training jets, and a quarter as many test jets, are kept: whole
-    events, and one event at the least.
+    by `seed`. A mapping such as `{"path": "my.root", "columns": "pt=..."}` says how files are read as well, by
+    arguments of `iter_jets` that are in `OPENING`. With `max_jets`, at most so many training jets, and a quarter as
+    many test jets, are kept: whole events, and one event at the least.
     """
+    path, reading = split_dataset(dataset)
     split = "as shipped: training and test events in files of their own"
-    if str(dataset) == "embedded":
+    if str(path) == "embedded":
         files: Sequence[str | Path] = EMBEDDED_FILES
-        require_sample(dataset)
-        train, test = (read_jets(path) for path in files)
-    elif str(dataset) == "published" and has_published(TRAIN_SAMPLE):
+        require_sample(path)
+        train, test = (read_jets(file) for file in files)
+    elif str(path) == "published" and has_published(TRAIN_SAMPLE):
         files = [find_published(name) for name in (TRAIN_SAMPLE, TEST_SAMPLE)]
         train, test = (load_published_jets(name) for name in (TRAIN_SAMPLE, TEST_SAMPLE))
         split = "as published: training and test jets in files of their own"
     else:
-        published = str(dataset) == "published"
-        files = [find_published(TEST_SAMPLE)] if published else sample_files(dataset)
-        everything = load_published_jets(TEST_SAMPLE) if published else read_jets(files)
+        published = str(path) == "published"
+        files = [find_published(TEST_SAMPLE)] if published else sample_files(path)
+        everything = load_published_jets(TEST_SAMPLE) if published else read_jets(files, **reading)
         train, test = split_jets(everything, (1 - TEST_FRACTION, TEST_FRACTION), TEST_SPLIT_SEED)
         which = "the published test sample alone" if published else "a sample of its own"
         split = f"{which}, {1 - TEST_FRACTION:.0%} of its events for training and {TEST_FRACTION:.0%} for the test"
@@ -105,8 +128,9 @@ def load_sample(
         train, test = first_events(train, max_jets), first_events(test, max_jets // 4)
     train, valid = split_jets(train, (1 - valid_fraction, valid_fraction), seed)
     source = {
-        "dataset": str(dataset) if isinstance(dataset, str | Path) else [str(path) for path in dataset],
-        "sha256": {Path(path).name: None if is_remote(str(path)) else sha256_of(path) for path in files},
+        "dataset": str(path) if isinstance(path, str | Path) else [str(part) for part in path],
+        **({"reading": reading} if reading else {}),
+        "sha256": {Path(file).name: None if is_remote(str(file)) else sha256_of(file) for file in files},
         "split": split,
         "jets": {"train": len(train), "valid": len(valid), "test": len(test)},
         "split_seed": seed,
@@ -114,19 +138,20 @@ def load_sample(
     return Sample(train, valid, test, source)
 
 
-def require_sample(dataset: Paths) -> None:
+def require_sample(dataset: Dataset) -> None:
     """Raise JetError, PublishedFilesError or CloneError where a dataset of `load_sample` has no files."""
-    if str(dataset) == "embedded":
-        for path in EMBEDDED_FILES:
-            require_clone(path, "the embedded sample")
-    elif str(dataset) == "published":
+    path, _ = split_dataset(dataset)
+    if str(path) == "embedded":
+        for file in EMBEDDED_FILES:
+            require_clone(file, "the embedded sample")
+    elif str(path) == "published":
         find_published(TEST_SAMPLE)
     else:
-        sample_files(dataset)
+        sample_files(path)
 
 
 def load_contrasting_samples(
-    dataset: str | Path = "embedded", max_jets: int | None = None, seed: int = 0
+    dataset: str | Path | Mapping[str, Any] = "embedded", max_jets: int | None = None, seed: int = 0
 ) -> dict[str, Sample]:
     """Samples by name, to see what a model that was trained on one makes of another.
 
@@ -134,8 +159,9 @@ def load_contrasting_samples(
     published); and the jets of the first with pt >= 40 GeV and |eta| <= 2.1 alone, a deliberately different selection.
     """
     first = load_sample(dataset, max_jets=max_jets, seed=seed)
-    samples = {Path(dataset).stem: first}
-    other = "embedded" if str(dataset) == "published" else "published"
+    path = split_dataset(dataset)[0]
+    samples = {Path(str(path)).stem: first}
+    other = "embedded" if str(path) == "published" else "published"
     if other == "embedded" or has_published(TEST_SAMPLE):
         samples[other] = load_sample(other, max_jets=max_jets, seed=seed)
     return samples | {"central, high pt": first.select(pt_min=40.0, eta_max=2.1)}

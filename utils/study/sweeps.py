@@ -12,7 +12,7 @@ import numpy as np
 from utils import __version__
 from utils.cluster import available_cores, connect, run_tasks
 from utils.files import Json, manage_folder, refuse_unrecorded, source_sha256, write_json
-from utils.jets import Paths, is_remote, load_sample, sample_files
+from utils.jets import Dataset, is_remote, load_sample, sample_files, split_dataset
 from utils.machine import pick_device
 from utils.metrics import evaluate
 from utils.networks import VARIANTS, CustomNormalization, pca_checkpoint
@@ -41,7 +41,7 @@ class Run:
     variant: str
     seed: int
     max_jets: int | None
-    dataset: Paths
+    dataset: Dataset
     profile: str
     schedule: str
     steps: int | None
@@ -71,7 +71,7 @@ def sweep(
     variants: Sequence[str] = COMPARED,
     seeds: Iterable[int] = (0, 1, 2),
     *,
-    dataset: Paths = "embedded",
+    dataset: Dataset = "embedded",
     profile: str = "reference",
     schedule: str = "project",
     steps: int | None = None,
@@ -146,13 +146,14 @@ def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> N
         pick_device(runs[0].device)
 
 
-def _source_of(dataset: Paths) -> Json:
+def _source_of(dataset: Dataset) -> Json:
     """What tells a sample from another: the checksums of its files, by their whole paths where they are the user's."""
     source = load_sample(dataset).source
-    known = {key: source[key] for key in ("dataset", "sha256", "split")}
-    if str(dataset) in ("embedded", "published"):
+    known: Json = {key: source[key] for key in ("dataset", "reading", "sha256", "split") if key in source}
+    path, _ = split_dataset(dataset)
+    if str(path) in ("embedded", "published"):
         return known
-    files = sample_files(dataset)
+    files = sample_files(path)
     states = [[name, time.time_ns() if is_remote(name) else source_sha256(name)] for name in files]
     return known | {"files": states}
 

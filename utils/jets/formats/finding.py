@@ -37,7 +37,7 @@ _JOINED = re.compile(r"|.*[_.:/ ]|.*jets?|j", re.IGNORECASE)
 """What stands in front of any word; in front of a capital, so does a small letter."""
 
 LONGEST_NAME = 512
-"""Characters of the longest name of a column that is looked at; patterns take quadratic time for the length of names."""
+"""Characters of the longest name of a column that is looked at: patterns take quadratic time for long ones."""
 
 _REPEATED = re.compile(r"([^/]+?)\.?/(?:.*/)?(?=\1\.)")
 """The branch in front of its own name, as in `Jet/Jet.PT`."""
@@ -67,9 +67,9 @@ def find_collections(names: Iterable[str]) -> dict[str, JetColumns]:
     for collection, layouts in found.items():
         fitting = [JetColumns(collection, columns) for columns in layouts.values()]
         best = max(fitting, key=lambda columns: (columns.roles is not None, len(columns.columns)))
-        slots = {slots for name in best.columns.values() if (slots := numbered.get(name))}
-        if len(slots) < 2:
-            collections[collection] = replace(best, slots=next(iter(slots), ()))
+        slots = max((numbered.get(name, ()) for name in best.columns.values()), key=len)
+        columns = {role: name for role, name in best.columns.items() if numbered.get(name, ()) == slots}
+        collections[collection] = replace(best, columns=columns, slots=slots)
     return collections
 
 
@@ -77,7 +77,7 @@ def _numbered(names: list[str]) -> dict[str, tuple[str, ...]]:
     """Patterns with `{i}` in the place of a number, of jets as columns, and the numbers: from 0 or 1 without a gap."""
     found: dict[str, list[str]] = {}
     for name in names:
-        for number in list(re.finditer(r"\d+", name))[-1:]:
+        for number in re.finditer(r"\d+", name):
             found.setdefault(f"{name[: number.start()]}{{i}}{name[number.end() :]}", []).append(number[0])
     slots = {pattern: tuple(sorted(numbers, key=int)) for pattern, numbers in found.items() if len(numbers) > 1}
     return {
@@ -120,6 +120,8 @@ def choose_columns(names: Iterable[str], options: Options, source: str) -> JetCo
     what there is."""
     names = [name for name in names if len(name) <= LONGEST_NAME]
     given = _columns_named(names, options.columns, source)
+    if given.columns and options.collection is not None:
+        raise JetError(f"{source}: a collection and the columns of jets were both named; name one of them")
     columns = given if given.columns else _choose_collection(names, options.collection, source)
     return _with_units(replace(columns, events=given.events or _event_columns(names, columns)), names)
 
@@ -154,7 +156,8 @@ def _columns_named(names: list[str], wanted: Mapping[str, str], source: str) -> 
 
 
 def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
-    """The columns that name events: beside the jets' own, alone, or of `EventInfoAux`; none without event numbers."""
+    """The columns that name events: beside the jets' own, alone, of `EventInfoAux` or `EventHeader`; none without event
+    numbers."""
     beside = {re.sub(r"[^.:/]*$", "", name) for name in columns.columns.values()}
     found: dict[str, dict[str, str]] = {}
     records = {name[: end.start()] for name in names for end in re.finditer(r"[/.]|_size", name)}  # as Delphes' Event
@@ -164,14 +167,17 @@ def _event_columns(names: list[str], columns: JetColumns) -> dict[str, str]:
             if name not in records and pattern.fullmatch(last.replace("_", "")):
                 found.setdefault(name.removesuffix(last), {})[role] = name
     for prefix in sorted(found, key=lambda prefix: (prefix not in beside, prefix != "")):
-        if "event" in found[prefix] and (prefix in ("", *beside) or prefix.startswith("EventInfo")):
-            return {role: found[prefix][role] for role in EVENT_COLUMNS if role in found[prefix]}
+        there = found[prefix]
+        if "event" in there and (prefix in ("", *beside) or prefix.startswith(("EventInfo", "EventHeader"))):
+            if "run" not in there and not re.search("(?i)block|section", there.get("luminosityBlock", "block")):
+                del there["luminosityBlock"]  # which may be a luminosity
+            return {role: there[role] for role in EVENT_COLUMNS if role in there}
     return {}
 
 
 def find_counter(names: Iterable[str], columns: JetColumns) -> str | None:
     """The column that counts the jets of an event, such as `njets` beside `jet_pt`."""
-    stem = columns.name.lower().replace("_", "").removesuffix("s") or "jet"
+    stem = columns.name.lower().replace("{i}", "").replace("_", "").removesuffix("s") or "jet"
     counters = {f"{word}{stem}{plural}" for word in ("n", "num") for plural in ("", "s")} | {f"{stem}n", f"{stem}sn"}
     return next((name for name in names if name.lower().replace("_", "") in counters), None)
 
@@ -202,7 +208,7 @@ def _choose_collection(names: list[str], wanted: str | None, source: str) -> Jet
     complete = {name: columns for name, columns in found.items() if columns.roles}
     if plain or complete:
         kinds = [columns.name for columns in jets if columns.name in others and columns.looks_like_jets]
-        which = "no collection is called jets" + (f", and {listing(kinds)} is another kind of jets" if kinds else "")
+        which = "no collection is called jets" + (f" (of another kind: {listing(kinds)})" if kinds else "")
         raise JetError(
             f"{source}: {'several collections of jets' if plain else which}; choose one with --collection "
             f"(collection= in Python): {_collection_list({c.name: c for c in plain} or complete, names)}"
@@ -231,10 +237,8 @@ def _lacking(columns: JetColumns) -> str:
     lacking = min(([role for role in roles if role not in columns.columns] for roles in REQUIRED), key=len)
     if lacking == ["m"]:
         return f"no mass, nor an energy, beside {listing(columns.columns.values())}"
-    return (
-        f"missing columns {', '.join(lacking)}, beside {listing(columns.columns.values())}; expected pt, eta, phi and "
-        "m (or E), or px, py, pz and E"
-    )
+    beside = f", beside {listing(columns.columns.values())}" if columns.columns else ""
+    return f"missing columns {', '.join(lacking)}{beside}; expected pt, eta, phi and m (or E), or px, py, pz and E"
 
 
 def _collection_list(collections: Mapping[str, JetColumns], names: list[str]) -> str:

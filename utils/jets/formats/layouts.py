@@ -10,7 +10,8 @@ from utils.jets.units import BEAM_ENERGY, unit_in
 
 LAYOUTS: tuple[dict[str, str], ...] = (
     # of NanoAOD, xAOD, Delphes, TreeMaker and most tables, behind Jet_, jets., jet ...
-    {"pt": "pt", "eta": "eta", "phi": "phi", "m": "m mass", "e": "e en energy", "px": "px", "py": "py", "pz": "pz"},
+    {"pt": "pt p_t", "eta": "eta", "phi": "phi", "m": "m mass", "e": "e en energy"}
+    | {f"p{x}": f"p{x} p_{x}" for x in "xyz"},
     # of EDM4hep (FCC, ILC, CLIC)
     {"px": "momentum.x", "py": "momentum.y", "pz": "momentum.z", "m": "mass", "e": "energy"},
     # of ROOT's LorentzVector in its two systems of coordinates, as TreeMaker has it, and of TLorentzVector
@@ -59,8 +60,8 @@ FCC_BEAM_ENERGY = 50_000.0
 
 @dataclass(frozen=True)
 class Options:
-    """What of a file is asked for: its tree, the collection of jets in it, or the columns by role; and how to `read` it,
-    by what `READ_OPTIONS` names."""
+    """What of a file is asked for: its tree, the collection of jets in it, or the columns by role; and how to `read`
+    it, by what `READ_OPTIONS` names."""
 
     tree: str | None = None
     collection: str | None = None

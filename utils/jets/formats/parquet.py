@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from utils.jets.events import EVENT_COLUMNS
-from utils.jets.formats.finding import choose_columns
+from utils.jets.formats.assembly import Array
+from utils.jets.formats.finding import choose_columns, find_counter
 from utils.jets.formats.layouts import Options
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, find_note
-from utils.jets.formats.source import ROWS, Array, Source, file_size, is_jagged, open_binary, reading
+from utils.jets.formats.source import ROWS, Source, file_size, is_jagged, open_binary, reading
 from utils.jets.formats.streams import require_proportion
 from utils.jets.table import FEATURES, JetError
 
@@ -51,6 +52,7 @@ def open_parquet(name: str, options: Options) -> Source:
         columns,
         pieces,
         jagged,
+        find_counter([column for column, (_, dimensions, _) in leaves.items() if dimensions == 1], columns),
         empty=note.get("empty_events", ()),
         ascending=note.get("ascending", False),
         note=note or None,
@@ -99,7 +101,7 @@ def _leaves(fields: tuple[str, ...], kind: pa.DataType, dimensions: int = 1) -> 
     if pa.types.is_struct(kind):
         for field in kind:
             yield from _leaves((*fields, field.name), field.type, dimensions)
-    elif isinstance(kind, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
+    elif pa.types.is_nested(kind):
         yield from _leaves(fields, kind.value_type, dimensions + 1)
     else:
         yield fields, dimensions

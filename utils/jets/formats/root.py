@@ -16,10 +16,11 @@ import uproot
 from uproot.behaviors.TBranch import HasBranches
 
 from utils.jets.events import event_columns
+from utils.jets.formats.assembly import Array, check_lengths
 from utils.jets.formats.finding import choose_columns, find_collections, find_counter
 from utils.jets.formats.layouts import JetColumns, Options
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, find_note
-from utils.jets.formats.source import ROWS, Array, Source, check_lengths, file_size, is_jagged, is_remote, reading
+from utils.jets.formats.source import ROWS, Source, file_size, is_jagged, is_remote, reading
 from utils.jets.formats.streams import require_proportion
 from utils.jets.table import FEATURES, JetError, event_counts
 from utils.jets.units import unit_in
@@ -51,15 +52,16 @@ def open_root(name: str, options: Options) -> Source:
         columns = columns.with_titles({part: _title(pieces.tree[part]) for part in needed})
         texts = [NOTE_KEY] if NOTE_KEY in kinds else [key for key, kind in kinds.items() if kind == "TObjString"][:100]
         note = find_note({key: str(file[key]) for key in texts}, name)
-        dimensions = {part: pieces.tree[part].array(entry_start=0, entry_stop=1).ndim for part in needed}
-    jagged = is_jagged(dimensions, columns, name)
+        first = {part: pieces.tree[part].array(entry_start=0, entry_stop=1) for part in needed}
+    jagged = is_jagged({part: array.ndim for part, array in first.items()}, columns, name)
+    fixed = jagged and all(array.layout.purelist_isregular for array in first.values())
     return Source(
         name,
         f"ROOT {'RNTuple' if trees[key] == 'ROOT::RNTuple' else 'TTree'}",
         columns,
         pieces,
         jagged,
-        counter=find_counter(names, columns),
+        counter=find_counter(names, columns) if fixed else None,
         unit=unit_in(_title(pieces.tree)),
         unit_from="named in the title of the tree",
         tree=key,
@@ -75,25 +77,36 @@ def _title(item: Any) -> str:
 
 
 def _choose_tree(
-    name: str, file: uproot.ReadOnlyDirectory, keys: list[str], options: Options
+    name: str, file: uproot.ReadOnlyDirectory, trees: list[str], options: Options
 ) -> tuple[str, JetColumns, list[str]]:
     """The tree with the jets that are asked for; where none has all of them, the error is that of the likeliest."""
+    keys = trees
     if options.tree is not None:
-        if options.tree.split(";")[0] not in keys:
-            raise JetError(f"{name}: no tree {options.tree!r}; those there are: {listing(keys)}")
+        if options.tree.split(";")[0] not in trees:
+            raise JetError(f"{name}: no tree {options.tree!r}; those there are: {listing(trees)}")
         keys = [options.tree.split(";")[0]]
-    named = {key: [str(column) for column in file[key].keys()] for key in keys}  # noqa: SIM118
+    named: dict[str, list[str]] = {}
+    errors: list[JetError] = []
+    for key in keys:
+        try:
+            with reading(f"{name}: tree {key}", "ROOT"):
+                named[key] = [str(column) for column in file[key].keys()]  # noqa: SIM118
+        except JetError as error:
+            if len(keys) == 1 or key in USUAL_TREES:
+                raise
+            errors.append(error)  # which matters where no other tree has the jets
+    keys = list(named)
     if options.collection is None and not options.columns:
         keys = [key for key in keys if _jets_in(named[key])] or keys
         keys = [key for key in keys if key in USUAL_TREES] or keys
-    usable, errors = {}, []
-    for key in sorted(keys, key=lambda key: -_jets_in(named[key])):
+    usable = {}
+    for key in sorted(keys, key=lambda key: _jets_in(named[key])):
         try:
-            usable[key] = choose_columns(named[key], options, name if len(named) == 1 else f"{name}: tree {key}")
+            usable[key] = choose_columns(named[key], options, name if len(trees) == 1 else f"{name}: tree {key}")
         except JetError as error:
             errors.append(error)
     if not usable:
-        raise errors[0]
+        raise errors[-1]
     keys = [key for key in usable if key in USUAL_TREES] or list(usable)
     if len(keys) > 1:
         raise JetError(f"{name}: several trees hold jets; choose one with --tree (tree= in Python): {listing(usable)}")

@@ -216,6 +216,8 @@ def _is_event_line(line: str) -> bool:
 def _open_event_lines(lines: _Lines, options: Options) -> Source:
     """`id;process;weight;MET;METphi;object,E,pt,eta,phi;...` in MeV; the collection names the objects, as `j,b`."""
     name, wanted = lines.name, {kind.strip() for kind in (options.collection or JET_OBJECTS).split(",")}
+    if options.columns:
+        raise JetError(f"{name}: event lines, which have no columns to be named; the collection chooses objects")
     unknown = sorted(wanted - OBJECTS)
     if unknown:
         raise JetError(f"{name}: no objects {listing(unknown)} in event lines; known: {listing(sorted(OBJECTS))}")
