@@ -30,6 +30,7 @@ LOCAL_IMPORTS = {
     "utils/cli/models.py": {"fastai", "utils"},
     "utils/cli/study.py": {"utils"},
     "utils/jets/calorimeter.py": {"fastjet", "pythia8mc"},
+    "utils/jets/formats/hdf5.py": {"hdf5plugin"},
     "utils/study/methods.py": {"pysz", "zfpy"},
 }
 """What may be imported inside functions: by commands, for the start-up of the command line; and optional extras."""

@@ -409,7 +409,8 @@ BAD_TEXT = {
     "doubled column": ("m,pt,pt,phi,eta\n1,2,3,4,5\n", "line 1: columns named twice: pt"),
     "NaN": (
         HEADER + "1,2,30,0,0\n1,2,nan,0,0\n2,1,,0,0\n",
-        r"of 3 jets: NaN or infinite pt in 1 jets, rows 1 \(nan\); masked .* in 1 jets, rows 2 \(line 4: pt has no value, found ''\)",
+        r"of 3 jets: NaN or infinite pt in 1 jets, rows 1 \(nan\); masked .* in 1 jets, rows 2 "
+        r"\(line 4: pt has no value, found ''\)",
     ),
     "infinity": (HEADER + "1,inf,30,0,0\n", "NaN or infinite m in 1 jets, rows 0"),
     "pt": (HEADER + "1,2,0,0,0\n", r"pt <= 0 in 1 jets, rows 0 \(0\)"),

@@ -113,8 +113,8 @@ def reading_options(function: Function) -> Function:
             multiple=True,
             callback=_reading,
             metavar="NAME=VALUE",
-            help="what a file does not say of itself; of text sep, decimal, comment, names, skiprows and encoding, as "
-            "pandas has them; of HDF5 and NumPy the key of a table, and names of its columns; ratio, the most times its "
+            help="what a file does not say of itself; of text sep, decimal, comment, names, skiprows and encoding as "
+            "pandas has them; of HDF5 and NumPy the key of a table and names of its columns; ratio, the most times its "
             "size that a file may hold",
         ),
         click.option(

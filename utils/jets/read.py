@@ -66,9 +66,9 @@ def iter_jets(
     `tree` and `collection` choose where a file holds several. `columns` names the columns, by role (pt, eta, phi, m, e,
     px, py, pz, event, run, luminosityBlock), as a mapping or as `pt=jetPt,eta=...`; `{i}` in a name stands for the
     numbers of jets of which each has a column. Places where the columns of `padding`, by role, hold its values (in the
-    unit of the file) are no jets. `read` says what a file does not, by the names of `READ_OPTIONS`, as
-    {"encoding": "utf-16"}. `unit`, a key of `PER_GEV`, is the unit of all energies;
-    without it, it is decided once for the sample: by names, titles and formats, or else from the bulk of the jets
+    unit of the file) are no jets. `read` says what a file does not, by the names of `READ_OPTIONS`, such as
+    {"encoding": "utf-16"}; its format must know them. `unit`, a key of `PER_GEV`, is the unit of all energies; without
+    it, it is decided once for the sample: by names, titles and formats, or else from the bulk of the jets
     (`decide_units`, of which the result can be given as well). JetError where it cannot be told. What is read, and in
     which unit, is a message of the logger "utils.jets", level INFO.
 

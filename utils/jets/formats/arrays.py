@@ -24,8 +24,20 @@ from utils.text import listing
 MOST_COLUMNS = 1000
 """Columns of an array of two dimensions that are named one by one; a wider one is no table."""
 
-OTHER_OBJECTS = ("electron", "muon", "tau", "photon", "lepton", "track", "vert", "part", "const", "clust", "tower")
-OTHER_OBJECTS += ("truth", "gen", "cand", "met")
+OTHER_OBJECTS = (
+    "electron",
+    "muon",
+    "tau",
+    "photon",
+    "lepton",
+    "track",
+    "vert",
+    "part",
+    "cand",
+    "clust",
+    "gen",
+    "truth",
+)
 """What the name of a table holds that is no table of jets: it is read only when it is asked for."""
 
 
@@ -49,24 +61,29 @@ def array_table(load: Callable[[], Any], shape: tuple[int, ...], dtype: np.dtype
     """The columns of an array that `load` gives when they are read: fields of records; an array of one dimension; or of
     two, whose columns have names or else numbers, and which may be a list for each event as well."""
     if len(shape) == 1 and dtype.names:
-        return {
-            f".{field}": Column(shape[0], lambda start, stop, field=field: _field(load(), field)[start:stop])
-            for field in dtype.names
-        }
+        return {f".{field}": Column(shape[0], slices(load, field=field)) for field in dtype.names}
     if len(shape) == 1:
-        return {"": Column(shape[0], lambda start, stop: load()[start:stop])}
+        return {"": Column(shape[0], slices(load))}
     if len(shape) != 2:
         return {}
     rows, width = shape
-    table = {"": Column(rows, lambda start, stop: load()[start:stop], True, max(1, ROWS // max(width, 1)))}
+    table = {"": Column(rows, slices(load), lists=True, rows=max(1, ROWS // max(width, 1)))}
     for i, label in enumerate(names or map(str, range(width if width <= MOST_COLUMNS else 0))):
-        table[f".{label}"] = Column(rows, lambda start, stop, i=i: load()[start:stop, i])
+        table[f".{label}"] = Column(rows, slices(load, i))
     return table
 
 
-def _field(array: Any, name: str) -> Any:
-    """A field of an array of records, of NumPy or HDF5."""
-    return array[name] if isinstance(array, np.ndarray) else array.fields(name)
+def slices(load: Callable[[], Any], *column: int, field: str | None = None) -> Callable[[int, int], np.ndarray]:
+    """Reads slices of an array, of NumPy or HDF5, that `load` gives then: of a field of its records, of a column."""
+
+    def read(start: int, stop: int) -> np.ndarray:
+        array: Any = load()
+        if field is not None:
+            array = array[field] if isinstance(array, np.ndarray) else array.fields(field)
+            return array[start:stop][(slice(None), *column)]
+        return array[(slice(start, stop), *column)]
+
+    return read
 
 
 def names_of(width: int, options: Options, found: Sequence[Sequence[str]]) -> Sequence[str] | None:
@@ -204,9 +221,5 @@ def open_npy(name: str, options: Options) -> Source:
 def open_pickle(name: str, options: Options) -> Source:
     """A pickled pandas DataFrame of numbers, such as the published samples; nothing that it brings is run."""
     frame = read_pickled_table(name)
-    columns = {str(key): frame[key].to_numpy() for key in frame.columns}
-    table = {
-        key: Column(len(frame), lambda start, stop, values=values: values[start:stop])
-        for key, values in columns.items()
-    }
+    table = {str(key): Column(len(frame), slices(frame[key].to_numpy)) for key in frame.columns}
     return columns_source(name, "pandas pickle", table, options)

@@ -37,7 +37,7 @@ _JOINED = re.compile(r"|.*[_.:/ ]|.*jets?|j", re.IGNORECASE)
 """What stands in front of any word; in front of a capital, so does a small letter."""
 
 LONGEST_NAME = 512
-"""Characters of the longest name of a column that is looked at; patterns take quadratic time for the length of names."""
+"""Characters of the longest name of a column that is looked at: patterns take quadratic time for long ones."""
 
 _REPEATED = re.compile(r"([^/]+?)\.?/(?:.*/)?(?=\1\.)")
 """The branch in front of its own name, as in `Jet/Jet.PT`."""

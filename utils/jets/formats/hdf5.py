@@ -14,7 +14,16 @@ import numpy as np
 import pandas as pd
 
 from utils.jets.events import event_ids
-from utils.jets.formats.arrays import MOST_COLUMNS, Column, Table, array_table, columns_source, joined_tables, names_of
+from utils.jets.formats.arrays import (
+    MOST_COLUMNS,
+    Column,
+    Table,
+    array_table,
+    columns_source,
+    joined_tables,
+    names_of,
+    slices,
+)
 from utils.jets.formats.layouts import Options
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, find_note
 from utils.jets.formats.pickles import read_plain_pickle
@@ -38,7 +47,7 @@ LISTS_AT_ONCE = 2**10
 
 
 def open_hdf5(name: str, options: Options) -> Source:
-    """Datasets of numbers, compound datasets, tables of two dimensions, and tables that pandas wrote through PyTables; each
+    """Datasets of numbers, compound datasets, tables of two dimensions, and what pandas wrote through PyTables; each
     dataset is read when it is needed. Nothing is unpickled but the names in pandas' tables, as plain text."""
     tables: dict[str, Table] = {}
     with reading(name, "HDF5"):
@@ -51,8 +60,7 @@ def open_hdf5(name: str, options: Options) -> Source:
         for path, dataset in datasets.items():
             load = functools.cache(functools.partial(checked, dataset))
             if h5py.check_vlen_dtype(dataset.dtype) is not None and dataset.ndim == 1:
-                read = _slices(load)
-                tables[path] = {"": Column(len(dataset), read, lists=True, rows=LISTS_AT_ONCE)}
+                tables[path] = {"": Column(len(dataset), slices(load), lists=True, rows=LISTS_AT_ONCE)}
             else:
                 beside = _names_beside(dataset) if dataset.ndim == 2 else []
                 names = names_of(dataset.shape[-1], options, beside or labels) if dataset.ndim == 2 else None
@@ -134,11 +142,6 @@ def _names_beside(dataset: h5py.Dataset) -> list[list[str]]:
     return lists + [_text(value).split(",") for value in values if isinstance(value, bytes | str)]
 
 
-def _slices(load: Callable[[], Any], *column: Any) -> Callable[[int, int], Any]:
-    """Reads slices of a dataset, or of a column of it."""
-    return lambda start, stop: load()[(slice(start, stop), *column)]
-
-
 def _fixed_frame(group: h5py.Group, checked: Callable[[h5py.Dataset], h5py.Dataset]) -> Table:
     """The columns and the index of a DataFrame that pandas stored as blocks with their names."""
     table: Table = {}
@@ -147,7 +150,7 @@ def _fixed_frame(group: h5py.Group, checked: Callable[[h5py.Dataset], h5py.Datas
         if items.dtype.kind == "S" and values.dtype.kind in "iuf" and items.shape == values.shape[1:]:
             load = functools.partial(checked, values)
             table |= {
-                f"/{_text(item)}": Column(len(values), _slices(load, i)) for i, item in enumerate(checked(items)[()])
+                f"/{_text(item)}": Column(len(values), slices(load, i)) for i, item in enumerate(checked(items)[()])
             }
     for i in range(int(group.attrs.get("axis1_nlevels", 0))):
         level, codes = checked(group[f"axis1_level{i}"])[()], checked(group[f"axis1_label{i}"])[()]
@@ -155,17 +158,17 @@ def _fixed_frame(group: h5py.Group, checked: Callable[[h5py.Dataset], h5py.Datas
             numbers = level[codes]
             table.setdefault(
                 f"/{_text(group[f'axis1_level{i}'].attrs['name'])}",
-                Column(len(codes), _slices(lambda numbers=numbers: numbers)),
+                Column(len(codes), slices(functools.partial(np.asarray, numbers))),
             )
     if "axis1" in group and group["axis1"].dtype.kind in "iuf":
         index = group["axis1"]
         load = functools.partial(checked, index)
-        table.setdefault(f"/{_text(index.attrs.get('name', b''))}", Column(len(index), _slices(load)))
+        table.setdefault(f"/{_text(index.attrs.get('name', b''))}", Column(len(index), slices(load)))
     return table
 
 
 def _table_frame(group: h5py.Group, checked: Callable[[h5py.Dataset], h5py.Dataset]) -> Table:
-    """The columns and the index of a DataFrame that pandas stored as records, in which numbers of one type stand together."""
+    """The columns and the index of a DataFrame that pandas stored as records, with the numbers of a type together."""
     rows = group["table"]
     table: Table = {}
     for key in rows.dtype.names:
@@ -176,20 +179,9 @@ def _table_frame(group: h5py.Group, checked: Callable[[h5py.Dataset], h5py.Datas
         width = rows.dtype[key].shape
         if width in ((), (len(labels),)):
             for i, label in enumerate(labels):
-                read = functools.partial(_field_slice, checked, rows, key, (i,) if width else ())
-                table.setdefault(f"/{label}", Column(len(rows), read))
+                column = slices(functools.partial(checked, rows), *((i,) if width else ()), field=key)
+                table.setdefault(f"/{label}", Column(len(rows), column))
     return table
-
-
-def _field_slice(
-    checked: Callable[[h5py.Dataset], h5py.Dataset],
-    rows: h5py.Dataset,
-    key: str,
-    column: tuple[int, ...],
-    start: int,
-    stop: int,
-) -> np.ndarray:
-    return checked(rows).fields(key)[start:stop][(slice(None), *column)]
 
 
 FRAMES = {"frame": _fixed_frame, "frame_table": _table_frame}

@@ -60,8 +60,8 @@ FCC_BEAM_ENERGY = 50_000.0
 
 @dataclass(frozen=True)
 class Options:
-    """What of a file is asked for: its tree, the collection of jets in it, or the columns by role; and how to `read` it,
-    by what `READ_OPTIONS` names."""
+    """What of a file is asked for: its tree, the collection of jets in it, or the columns by role; and how to `read`
+    it, by what `READ_OPTIONS` names."""
 
     tree: str | None = None
     collection: str | None = None

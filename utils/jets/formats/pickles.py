@@ -11,7 +11,7 @@ import pickle
 import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self, TypeGuard
+from typing import Any, ClassVar, Self, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -83,9 +83,9 @@ class _Refused(Exception):
 class _Recorder(pickle._Unpickler):
     """The unpickler in Python: the one in C fills all memory where a damaged pickle names a huge memo index."""
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
 
-    def load_bytearray(self) -> None:
+    def load_bytearray(self: Any) -> None:
         """The bytes that there are; Python's own makes room for as many as the pickle promises."""
         self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
