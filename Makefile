@@ -2,7 +2,7 @@
 # PYTHON names the interpreter that .venv is made with; EXTRAS the optional parts to install: where a platform has no
 # wheels for one of them, `make run EXTRAS=dev` does without. LAB holds options for JupyterLab.
 PYTHON ?= python3
-EXTRAS ?= dev,codecs,simulation
+EXTRAS ?= dev,codecs,hdf5,simulation
 
 .DELETE_ON_ERROR:
 .PHONY: help run test reference notebook lint constraints clean

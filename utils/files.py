@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -236,7 +237,9 @@ def describe_content(path: str | Path) -> str | None:
 
 def describe_head(head: bytes) -> str | None:
     """What a file that was meant to be data really is, by its first bytes: an empty file, an HTML page, a Git LFS
-    pointer; None where it is none of these."""
+    pointer, a model; None where it is none of these."""
+    if re.match(rb".{7}\0\{\"", head, re.DOTALL):
+        return "a checkpoint or other safetensors"
     head = head.lstrip()
     if not head:
         return "an empty file"
@@ -244,4 +247,6 @@ def describe_head(head: bytes) -> str | None:
         return "an HTML or XML page (what a failed download leaves)"
     if head.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer (run `git lfs pull` where it came from)"
+    if re.match(rb"\x08[\x01-\x1f][\x12\x1a\x22\x3a\x42]", head):
+        return "an ONNX model (what it was exported from, a checkpoint, is read)"
     return None

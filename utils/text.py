@@ -13,9 +13,25 @@ tabulate = lazy_loader.load("tabulate")  # which looks up versions when it is im
 T = TypeVar("T")
 
 
+def printable(text: str) -> str:
+    """Text with control characters, and whatever else is no sign of its own, escaped; lines and tabs stay.
+
+    >>> printable("jets\x1b[2J")
+    'jets\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def in_line(value: object) -> str:
+    """A value as printable text in one line."""
+    return printable(str(value)).replace("\n", "\\n")
+
+
 def listing(names: Iterable[object], limit: int = 40) -> str:
     """Names for a message, cut where they are many."""
-    found = [str(name) for name in names]
+    found = [in_line(name) for name in names]
     return ", ".join(found[:limit]) + (f", ... ({len(found)} in all)" if len(found) > limit else "") or "none"
 
 
@@ -106,6 +122,7 @@ def format_container(path: str | Path, content: Mapping[str, object]) -> str:
 def tree_lines(content: Mapping[str, object], indent: str) -> Iterator[str]:
     """Lines `key: value` behind `indent`, two spaces more for what lies in a dict; lists of more than 12 are cut."""
     for key, value in content.items():
+        key = in_line(key)
         if isinstance(value, dict) and value:
             yield f"{indent}{key}:"
             yield from tree_lines(value, indent + "  ")
@@ -118,4 +135,4 @@ def tree_lines(content: Mapping[str, object], indent: str) -> Iterator[str]:
 
 
 def _short(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else in_line(value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import click
 
 from utils import codec, jets
+from utils.cli.messages import note, say
 from utils.cli.options import (
     FILE,
     MANY_FILES,
@@ -130,13 +131,13 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
         report = codec.compress(tables, output, progress=progress, **settings)
     number = report["jets"]
     each = f", {report['bytes_per_jet']:.3f} a jet" if number else ""
-    click.echo(f"{output}: {number} jets of {report['events']} events in {report['bytes']} bytes{each}")
+    say(f"{output}: {number} jets of {report['events']} events in {report['bytes']} bytes{each}")
     if number:
-        click.echo(f"jets: {size_text(number, report['bytes'])}")
+        say(f"jets: {size_text(number, report['bytes'])}")
         shares = report["errors_of_bound"]
-        click.echo(bounds_text(number, shares) if shares is not None else "\n".join(errors_lines(report["errors"])))
+        say(bounds_text(number, shares) if shares is not None else "\n".join(errors_lines(report["errors"])))
     if outside := report.get("outside_training_range"):
-        click.echo(f"compressionhep: note: {outside_text(', '.join(files), number, outside)}", err=True)
+        note(outside_text(", ".join(files), number, outside))
 
 
 @click.command(short_help="the jets of a compressed file", epilog=MANY_FILES)
@@ -192,7 +193,7 @@ def decompress(
 
     shown = sys.stderr.isatty()
     lost = codec.decompress(files[0], output, recover=recover, workers=workers, progress=shown, seen=count)
-    click.echo(f"{output}: {found} jets of {events} events")
+    say(f"{output}: {found} jets of {events} events")
     for line in lost:
-        click.echo(f"compressionhep: lost: {line}", err=True)
+        say(f"compressionhep: lost: {line}", err=True)
     return 1 if lost else 0

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 import click
 
 from utils import codec, jets, networks
+from utils.cli.messages import say
 from utils.cli.options import (
     CUT,
     FILE,
@@ -41,10 +42,10 @@ def info(files: tuple[str, ...], json_path: str | None, force: bool, **reading: 
     name = files[0]
     if len(files) == 1 and name.endswith((codec.SUFFIX, ".safetensors")):
         content = codec.inspect(name) if name.endswith(codec.SUFFIX) else networks.read_header(name)
-        click.echo(format_container(name, content))
+        say(format_container(name, content))
     else:
         content = jets.summarize_jets(files, **reading)
-        click.echo(jets.format_summary(content))
+        say(jets.format_summary(content))
     if json_path is not None:
         write_json(json_path, content)
 
@@ -94,7 +95,7 @@ def convert(
     found, kept, events = jets.convert_jets(files, output, progress=sys.stderr.isatty(), **reading)
     why = "cut" if reading["bad_jets"] == "refuse" else "cut or dropped"
     cut = f" ({found - kept} of {found} {why})" if kept < found else ""
-    click.echo(f"{output}: {kept} jets of {events} events{cut}")
+    say(f"{output}: {kept} jets of {events} events{cut}")
     return 0
 
 
@@ -123,7 +124,7 @@ def simulate(
         for path in jets.EMBEDDED_FILES:
             refuse_outputs([], os.path.join(embedded, path.name), force=force)
         for path in jets.write_embedded_sample(embedded, workers):
-            click.echo(path)
+            say(path)
         return
     if events is None or seed is None or output is None:
         missing = next(name for name in own if name not in given)
@@ -131,7 +132,7 @@ def simulate(
     refuse_outputs([], output, jets.WRITTEN, force=force)
     table = jets.simulate_jets(events, seed, workers=workers)
     jets.write_jets(table, output)
-    click.echo(f"{output}: {len(table)} jets of {jets.number_of_events(table)} events ({events} generated)")
+    say(f"{output}: {len(table)} jets of {jets.number_of_events(table)} events ({events} generated)")
 
 
 @click.command(short_help="download the published samples and models")
@@ -145,6 +146,6 @@ def fetch(to: str | None, force: bool) -> None:
     if not force:
         jets.refuse_others(folder)
     for name, state in jets.fetch_published(folder).items():
-        click.echo(f"{name}: {state}")
+        say(f"{name}: {state}")
     if to is not None:
-        click.echo(f"set {jets.FOLDER_VARIABLE}={folder} to use them")
+        say(f"set {jets.FOLDER_VARIABLE}={folder} to use them")

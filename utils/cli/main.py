@@ -10,11 +10,10 @@ import click
 import utils
 from utils.cli.codec import compress, decompress
 from utils.cli.jets import convert, fetch, info, simulate
-from utils.cli.messages import listening
+from utils.cli.messages import PROGRAM, listening, note, say
 from utils.cli.models import benchmark, evaluate, export, sweep, train
 from utils.cli.study import reproduce, run, tables
-
-PROGRAM = "compressionhep"
+from utils.text import in_line
 
 TRACEBACK_VARIABLE = "COMPRESSIONHEP_TRACEBACK"
 """Environment variable that shows where in the code an error came from."""
@@ -36,20 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     COMPRESSIONHEP_TRACEBACK is set.
     """
     try:
-        with warnings.catch_warnings(), listening(lambda line: click.echo(f"{PROGRAM}: note: {line}", err=True)):
+        with warnings.catch_warnings(), listening(note):
             warnings.simplefilter("ignore", FutureWarning)  # libraries to programmers, not to who runs a command
             warnings.showwarning = _show_warning
             return commands.main(arguments, PROGRAM, standalone_mode=False, windows_expand_args=False) or 0
     except click.ClickException as error:
         if isinstance(error, click.UsageError) and error.ctx is not None:
-            click.echo(error.ctx.get_usage(), err=True)
+            say(error.ctx.get_usage(), err=True)
         return _fail(error.format_message(), 2)
     except (ValueError, OSError) as error:
         return _fail(error, 2)
     except FloatingPointError as error:
         return _fail(error, 1)
     except click.Abort:
-        click.echo(f"{PROGRAM}: interrupted", err=True)
+        say(f"{PROGRAM}: interrupted", err=True)
         return 130
     except Exception as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
@@ -60,18 +59,18 @@ def _fail(error: Exception | str, code: int) -> int:
     """Say what is wrong, and return the exit code; called where an error is handled."""
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exc()
-    click.echo(f"{PROGRAM}: error: {error}", err=True)
+    say(f"{PROGRAM}: error: {in_line(error)}", err=True)
     return code
 
 
 def _show_warning(message: Warning | str, *where: object, **more: object) -> None:
     """A warning in one line, without the place in the code that gave it."""
-    click.echo(f"{PROGRAM}: note: {message}", err=True)
+    note(message)
 
 
 def _show_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
     if asked and not context.resilient_parsing:
-        click.echo(f"{PROGRAM} {utils.__version__}")
+        say(f"{PROGRAM} {utils.__version__}")
         context.exit()
 
 
@@ -107,4 +106,4 @@ class Sections(click.Group):
 def commands(context: click.Context) -> None:
     """Autoencoder compression of jets."""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        say(context.get_help())

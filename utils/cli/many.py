@@ -4,9 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
 from utils.cli.campaign import campaign_text, resolution_text, run_campaign
+from utils.cli.messages import note, say
 from utils.files import write_json
 from utils.text import listing
 
@@ -34,16 +33,16 @@ def run_many(
         for line in row["read"]:
             alike.setdefault(line, []).append(row["name"])
     for line, names in alike.items():
-        click.echo(f"compressionhep: note: reading {listing(names, 3)}: {line}", err=True)
+        note(f"reading {listing(names, 3)}: {line}")
     for row in campaign.rows:
         for notice in row["notices"]:
-            click.echo(f"compressionhep: note: {notice}", err=True)
+            note(notice)
     for line in lost:
-        click.echo(f"compressionhep: lost: {line}", err=True)
-    click.echo(campaign_text(campaign))
+        say(f"compressionhep: lost: {line}", err=True)
+    say(campaign_text(campaign))
     together = {"resolution": campaign.resolution()} if operation == "evaluate" else {}
     if together and campaign.totals["jets"]:
-        click.echo(resolution_text(together["resolution"]))
+        say(resolution_text(together["resolution"]))
     if json_path is not None:
         write_json(json_path, campaign.to_dict() | together)
     return 1 if campaign.failures or lost else 0

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import click
 
 from utils import jets, metrics, networks, study, training
+from utils.cli.messages import say
 from utils.cli.options import (
     FILE,
     FOLDER,
@@ -72,7 +73,7 @@ def train(
     row = metrics.evaluate(checkpoint, sample.test)
     networks.save_checkpoint(output, replace(checkpoint, metadata=checkpoint.metadata | {"metrics": row}))
     last = result.losses.iloc[result.best_epoch]
-    click.echo(
+    say(
         f"{output}: test MSE {row['mse']:.6g}, training loss {last['train']:.6g}, validation loss "
         f"{last['valid']:.6g} in epoch {result.best_epoch + 1} of {len(result.losses)}, {result.seconds:.1f} s"
     )
@@ -126,11 +127,11 @@ def export(model: str, output: str, force: bool) -> None:
     features = jets.feature_array(jets.load_sample().test)
     differences = networks.export_model(networks.load_checkpoint(model), output, features)
     for part, path in paths.items():
-        click.echo(f"{path}: {part}, {path.stat().st_size:,} bytes")
-    click.echo(f"largest difference from PyTorch on {len(features)} test jets:")
+        say(f"{path}: {part}, {path.stat().st_size:,} bytes")
+    say(f"largest difference from PyTorch on {len(features)} test jets:")
     for rows in differences.values():
         for name, value in rows.items():
-            click.echo(f"  {name:9} {value:.1e} {jets.UNITS.get(name, '')}".rstrip())
+            say(f"  {name:9} {value:.1e} {jets.UNITS.get(name, '')}".rstrip())
 
 
 @click.command(cls=ManyValues, short_help="measure time and memory of encoding and decoding")
@@ -168,9 +169,9 @@ def benchmark(
         replace(study.EFFORTS["quick" if number < 100_000 else "reference"], jets=number),
         device,
         threads,
-        lambda line: click.echo(f"measuring {line}", err=True),
+        lambda line: say(f"measuring {line}", err=True),
     )
-    click.echo(study.benchmark_text(result))
+    say(study.benchmark_text(result))
     if json_path is not None:
         write_json(json_path, result)
 
@@ -232,9 +233,9 @@ def sweep(
             scheduler=scheduler,
         )
     except study.SweepError as error:
-        click.echo(f"compressionhep: error: some trainings failed, the others are kept: {error}", err=True)
+        say(f"compressionhep: error: some trainings failed, the others are kept: {error}", err=True)
         if error.rows:
-            click.echo(study.write_sweep(output, error.rows))
+            say(study.write_sweep(output, error.rows))
         return 1
-    click.echo(study.write_sweep(output, rows))
+    say(study.write_sweep(output, rows))
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from utils import jets, report, study, training
+from utils.cli.messages import say
 from utils.cli.options import FILE, FOLDER, chosen_dataset, json_option, reading_options
 
 
@@ -84,7 +85,7 @@ def run(
     shared = report.share_parameters(found, common, asked)
     outcomes = report.run_notebooks(shared, folder, plots)
     index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
-    click.echo(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
+    say(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0
 
 
@@ -121,7 +122,7 @@ def tables(file: str | None) -> None:
     """Print the tables of the results in plots/, or write them between the markers of a Markdown file."""
     metrics = report.reference_metrics()
     if file is None:
-        click.echo(report.tables_text(metrics))
+        say(report.tables_text(metrics))
     else:
         report.write_tables(Path(file), metrics)
 
@@ -136,6 +137,6 @@ def reproduce(json_path: str | None, force: bool) -> None:
 
     refuse_outputs([], json_path=json_path, force=force)
     rows = study.reproduce()
-    click.echo(study.text_tables(rows))
+    say(study.text_tables(rows))
     if json_path is not None:
         write_json(json_path, rows)

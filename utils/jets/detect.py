@@ -34,8 +34,8 @@ READ_OPTIONS = {
     "pickle": (),
     "text": ("sep", "decimal", "comment", "names", "skiprows", "encoding", "ratio"),
 }
-"""What `--read` and `read=` say that a file does not: those of text are pandas' own, `key` is the table to read, `names`
-are its columns in their order, `ratio` is how many times its size it may hold."""
+"""What `--read` and `read=` say that a file does not: those of text are pandas' own, `key` is the table to read,
+`names` are its columns in their order, `ratio` is how many times its size it may hold."""
 
 _MAGIC = {
     b"root": "ROOT",

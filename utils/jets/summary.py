@@ -19,6 +19,7 @@ from utils.jets.sample_units import settle_units
 from utils.jets.screen import block_problems, table_of
 from utils.jets.table import FEATURES, MASSLESS, UNITS, JetWarning, Paths
 from utils.jets.units import Decided
+from utils.text import in_line
 
 QUANTILES = (0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
 
@@ -150,7 +151,7 @@ def format_summary(summary: Json) -> str:
         lines.append(
             "  every jet can be used" if summary["jets"] else "  no jets: a valid file, though nothing to train on"
         )
-    return "\n".join(lines)
+    return "\n".join(map(in_line, lines))
 
 
 def _label(quantile: float) -> str:

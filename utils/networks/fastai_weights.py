@@ -103,7 +103,9 @@ def load_published(
     if activation is None or normalization is None:
         raise CheckpointError(
             f"{path}: the weights do not say {'the activation' if activation is None else 'the normalization'} of the "
-            f"model; pass activation= (one of {', '.join([*ACTIVATIONS, 'linear'])}) and normalization="
+            f"model; pass activation= (one of {', '.join([*ACTIVATIONS, 'linear'])}) and normalization=, in Python: "
+            "networks.save_checkpoint('model.safetensors', networks.load_published(FILE, activation=..., "
+            "normalization=...)) makes a checkpoint that every command reads"
         )
     model = _filled_model(state, nodes, layers, activation, path)
     _permute_features(model, features)
