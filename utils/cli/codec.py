@@ -119,7 +119,7 @@ def _bounds(name: str, bounded: bool, **texts: str | None) -> "Bounds | None":
 
 def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, Any], reading: jets.Reading) -> None:
     """One file, or several as one sample, to a container."""
-    from utils.cli.reports import bounds_text, errors_lines, outside_text, size_text
+    from utils.campaign import bounds_text, errors_lines, outside_text, size_text
 
     progress = sys.stderr.isatty()
     if len(files) == 1:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from utils.cli.campaign import campaign_text, resolution_text, run_campaign
+from utils.campaign import campaign_text, resolution_text, run_campaign
 from utils.files import write_json
 from utils.text import listing
 

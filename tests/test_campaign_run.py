@@ -19,7 +19,8 @@ import uproot
 from distributed import LocalCluster
 
 from utils import cluster
-from utils.cli import is_folder, main, run_campaign
+from utils.campaign import run_campaign
+from utils.cli import is_folder, main
 from utils.cluster import ClusterError, connect, run_tasks
 from utils.codec import compress, inspect, read_compressed
 from utils.files import PARTIAL, RECORDS, remove_leftovers, sha256_of

@@ -12,8 +12,8 @@ from typing import Any
 import fsspec
 
 from utils import __version__, codec, networks
-from utils.cli.messages import listening
-from utils.cli.reports import outside_text
+from utils.campaign.messages import listening
+from utils.campaign.words import outside_text
 from utils.files import recorded_path, sha256_of, source_sha256
 from utils.jets import (
     FEATURES,
