@@ -1,7 +1,6 @@
 """Which files a campaign works on, in which parts, and where their outputs go."""
 
 import glob
-import json
 import math
 import os
 import re
@@ -13,7 +12,7 @@ from typing import Any
 
 from utils.campaign.tasks import Task
 from utils.codec import SUFFIX
-from utils.files import RECORDS
+from utils.files import RECORDS, file_key, read_record, record_of
 from utils.jets import (
     Decided,
     JetError,
@@ -21,9 +20,11 @@ from utils.jets import (
     Source,
     decide_units,
     is_remote,
+    local_path,
     open_source,
     pattern_root,
     sample_files,
+    tell_of_repeats,
 )
 
 PART_BYTES = 300_000_000
@@ -47,20 +48,14 @@ def plan(
     """The tasks, and the errors of large files that cannot even be opened."""
     tasks: list[Task] = []
     failures: dict[str, str] = {}
-    owners: dict[str, str] = {}
     files = _files_under_roots(inputs)
     unit = settings.get("unit")
     if unit is None and operation != "decompress":
         unit = _decide_units((source for source, _ in files), settings)
     for source, relative in files:
         stem = _stem(relative)
-        if folder is not None and _is_own_output(operation, source, folder):
+        if folder is not None and _is_own_output(operation, source, folder, suffix):
             continue
-        if folder is not None and owners.setdefault(stem, source) != source:
-            raise JetError(
-                f"{owners[stem]} and {source} would both become {folder / (stem + suffix)}; "
-                "give them in two runs with folders of their own"
-            )
         try:
             parts = _parts(source, settings, part_bytes)
         except (ValueError, OSError) as error:
@@ -74,32 +69,36 @@ def plan(
                 record = folder / RECORDS / f"{stem}{label}{suffix}.json"
             share = 1.0 if entries is None else (entries[1] - entries[0]) / (parts[-1] or entries)[1]
             tasks.append(Task(source + label, source, entries, share, unit, output, record))
-    _refuse_inputs(tasks)
+    _refuse_collisions(tasks)
     return tasks, failures
 
 
-def _refuse_inputs(tasks: list[Task]) -> None:
-    """Raise JetError where an output is the file of any input."""
-    read = {}
+def _refuse_collisions(tasks: list[Task]) -> None:
+    """Raise JetError where an output is the file of any input, or of another output, links followed."""
+    read = {key: task.source for task in tasks if (key := file_key(task.source)) is not None}
+    owners: dict[str, Task] = {}
     for task in tasks:
-        if not is_remote(task.source):
-            state = os.stat(task.source)
-            read[state.st_dev, state.st_ino] = task.source
-    for task in tasks:
-        if task.output is not None and task.output.exists():
-            state = task.output.stat()
-            if (state.st_dev, state.st_ino) in read:
-                source = read[state.st_dev, state.st_ino]
-                raise JetError(f"{source}: would be replaced by the output {task.output}; choose another folder")
+        if task.output is None:
+            continue
+        owner = owners.setdefault(os.path.realpath(task.output), task)
+        if owner is not task:
+            raise JetError(
+                f"{owner.source} and {task.source} would both become {task.output}; give them in two runs with folders "
+                "of their own"
+            )
+        key = file_key(task.output)
+        if key in read:
+            raise JetError(f"{read[key]}: would be replaced by the output {task.output}; choose another folder")
 
 
-def _is_own_output(operation: str, source: str, folder: Path) -> bool:
-    """Whether a pattern found what the same operation wrote to the same folder earlier."""
-    try:
-        record = json.loads((folder / RECORDS / f"{os.path.relpath(source, folder)}.json").read_text(encoding="utf-8"))
-        return record["identity"]["operation"] == operation
-    except (OSError, ValueError, KeyError, TypeError):
+def _is_own_output(operation: str, source: str, folder: Path, suffix: str) -> bool:
+    """Whether a pattern found what the same operation wrote to the same folder earlier; a damaged record leaves the
+    suffix to tell."""
+    record = record_of(os.path.realpath(source))
+    if record is None or folder / RECORDS not in record.parents or not record.exists():
         return False
+    known = read_record(record)
+    return source.endswith(suffix) if known is None else known.get("identity", {}).get("operation") == operation
 
 
 def _stem(path: Path) -> str:
@@ -112,17 +111,20 @@ def _stem(path: Path) -> str:
 
 def _files_under_roots(inputs: Paths) -> list[tuple[str, Path]]:
     """Every file once, with its path below the fixed part of the pattern that found it, or its bare name."""
-    found: dict[str, Path] = {}
-    for pattern in [inputs] if isinstance(inputs, str | Path) else list(inputs):
-        is_pattern = glob.has_magic(str(pattern)) and not Path(pattern).exists()
-        fixed = pattern_root(str(pattern)) if is_pattern else None
+    found: dict[object, tuple[str, Path]] = {}
+    total = 0
+    for pattern in map(local_path, map(str, [inputs] if isinstance(inputs, str | Path) else inputs)):
+        is_pattern = glob.has_magic(pattern) and not Path(pattern).exists()
+        fixed = pattern_root(pattern) if is_pattern else None
         for name in sample_files(pattern):
+            total += 1
             if is_remote(name):
-                found.setdefault(name, Path(name.split("?")[0].rsplit("/", 1)[-1]))
+                found.setdefault(name, (name, Path(name.split("?")[0].rsplit("/", 1)[-1])))
                 continue
             relative = Path(name).relative_to(fixed) if fixed is not None else Path(Path(name).name)
-            found.setdefault(os.path.abspath(name), relative)
-    return list(found.items())
+            found.setdefault(file_key(name) or name, (os.path.abspath(name), relative))
+    tell_of_repeats(total - len(found), total)
+    return list(found.values())
 
 
 def _decide_units(sources: Iterable[str], settings: Mapping[str, Any]) -> Decided:

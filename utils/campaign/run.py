@@ -5,6 +5,7 @@ the settings, and the report. An output counts as done when its record fits and 
 so a second run does only what is missing, and a run that was killed is taken up again.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,15 @@ from utils.campaign.plan import PART, PART_BYTES, error_text, plan
 from utils.campaign.result import Campaign
 from utils.campaign.tasks import Task, work
 from utils.cluster import connect, run_tasks
-from utils.files import RECORDS, is_as_recorded, manage_folder, remove_leftovers
+from utils.files import (
+    RECORDS,
+    clear_partial,
+    file_key,
+    is_as_recorded,
+    manage_folder,
+    read_record,
+    remove_leftovers,
+)
 from utils.jets import Paths
 
 
@@ -27,6 +36,7 @@ def run_campaign(
     suffix: str = "",
     workers: int | None = None,
     scheduler: str | None = None,
+    dashboard: bool = False,
     progress: bool = True,
     part_bytes: int = PART_BYTES,
 ) -> Campaign:
@@ -34,18 +44,19 @@ def run_campaign(
 
     Outputs go to `folder`, in the folders that stand behind the fixed part of a pattern, under the name of the input
     with `suffix` instead of its own; ROOT files above twice `part_bytes` give several, name.part-0-of-4 and so on.
-    `settings` are the arguments of the operation. `workers` and `scheduler` as in `cluster.connect`; files and folder
-    must be where the workers see them. A file that fails is among the `failures`, and the others go on. Raises JetError
-    where no file matches, or two would have the same output.
+    `settings` are the arguments of the operation. `workers`, `scheduler` and `dashboard` as in `cluster.connect`; files
+    and folder must be where the workers see them. A file that fails is among the `failures`, and the others go on.
+    Raises JetError where no file matches, or two would have the same output.
     """
     start = time.perf_counter()
     if folder is not None:
         folder = manage_folder(Path(folder).resolve())
-        remove_leftovers(folder)
     tasks, failures = plan(operation, inputs, folder, suffix, settings, part_bytes)
+    if folder is not None:
+        _clear(folder, tasks)
     arguments = {task.name: (operation, task, dict(settings)) for task in tasks}
     rows = {}
-    with connect(workers, scheduler) as client:
+    with connect(workers, scheduler, dashboard) as client:
         connected = time.perf_counter()
         for name, result in run_tasks(client, work, arguments, "file", progress):
             if isinstance(result, BaseException):
@@ -53,23 +64,34 @@ def run_campaign(
             else:
                 rows[name] = result
     if folder is not None:
-        remove_leftovers(folder)  # of workers that died
+        _clear(folder, tasks)  # of workers that died
         _remove_outdated(tasks, failures, folder)
     ordered = [rows[task.name] for task in tasks if task.name in rows]
     end = time.perf_counter()
     return Campaign(operation, ordered, failures, end - start, end - connected)
 
 
+def _clear(folder: Path, tasks: list[Task]) -> None:
+    """Remove what killed processes left in the folder, and where its links lead to."""
+    remove_leftovers(folder)
+    clear_partial({os.path.dirname(os.path.realpath(task.output)) for task in tasks if task.output is not None})
+
+
 def _remove_outdated(tasks: list[Task], failures: Mapping[str, str], folder: Path) -> None:
     """Remove the outputs of an earlier run that divided a file otherwise, once the new ones are whole."""
     planned = {task.output for task in tasks}
     failed = {task.source for task in tasks if task.name in failures}
-    wholes = {PART.sub("", str(task.output)) for task in tasks if task.source not in failed}
+    wholes = {
+        PART.sub("", str(task.output)): file_key(task.source) or task.source
+        for task in tasks
+        if task.source not in failed
+    }
     for record in (folder / RECORDS).rglob("*.json"):
         output = folder / record.relative_to(folder / RECORDS).with_suffix("")
-        if output in planned or PART.sub("", str(output)) not in wholes:
+        source = wholes.get(PART.sub("", str(output)))
+        if output in planned or source is None or (output.exists() and not is_as_recorded(output, record)):
             continue
-        if output.exists() and not is_as_recorded(output, record):
-            continue
-        output.unlink(missing_ok=True)
-        record.unlink(missing_ok=True)
+        made_from = str(((read_record(record) or {}).get("report") or {}).get("source"))
+        if source in (file_key(made_from), made_from):
+            output.unlink(missing_ok=True)
+            record.unlink(missing_ok=True)

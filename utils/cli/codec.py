@@ -69,6 +69,7 @@ def compress(
     keep_nonfinite: bool,
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
     force: bool,
     **reading: Unpack[jets.Reading],
@@ -99,9 +100,10 @@ def compress(
             suffix=codec.SUFFIX,
             workers=workers,
             scheduler=scheduler,
+            dashboard=dashboard,
             json_path=json_path,
         )
-    refuse_options_of_many(output, scheduler=scheduler, json=json_path)
+    refuse_options_of_many(output, scheduler=scheduler, dashboard=dashboard or None, json=json_path)
     refuse_outputs([*files, model], output, codec.SUFFIX, force=force)
     _compress_to_one(files, output, settings | {"workers": workers}, reading)
     return 0
@@ -159,6 +161,7 @@ def decompress(
     file_format: str | None,
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
     force: bool,
 ) -> int:
@@ -178,9 +181,10 @@ def decompress(
             suffix=jet_suffix(file_format),
             workers=workers,
             scheduler=scheduler,
+            dashboard=dashboard,
             json_path=json_path,
         )
-    refuse_options_of_many(output, scheduler=scheduler, json=json_path, format=file_format)
+    refuse_options_of_many(output, scheduler=scheduler, dashboard=dashboard or None, json=json_path, format=file_format)
     if len(files) > 1:
         raise ValueError(f"{output}: {len(files)} containers are decompressed to a folder: name one")
     refuse_outputs(files, output, jets.WRITTEN, force=force)

@@ -20,6 +20,7 @@ def run_many(
     suffix: str = "",
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
 ) -> int:
     """Apply an operation to many files, print what came of it, and return 1 where a file failed or lost something.
@@ -27,7 +28,8 @@ def run_many(
     Arguments as in `run_campaign`; the numbers go to `json_path` as well.
     """
     sources = [os.path.expanduser(name) for name in files]
-    campaign = run_campaign(operation, sources, folder, settings, suffix=suffix, workers=workers, scheduler=scheduler)
+    where: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "dashboard": dashboard}
+    campaign = run_campaign(operation, sources, folder, settings, suffix=suffix, **where)
     lost = [f"{row['name']}: {line}" for row in campaign.rows for line in row.get("lost", [])]
     alike: dict[str, list[str]] = {}
     for row in campaign.rows:

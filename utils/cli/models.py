@@ -91,6 +91,7 @@ def evaluate(
     refine: int,
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
     force: bool,
     **reading: Unpack[jets.Reading],
@@ -105,7 +106,15 @@ def evaluate(
     if refine < 0:
         raise ValueError(f"refinement takes a number of steps, none or more, found {refine}")
     settings = {**reading, "model": os.path.abspath(model), "refine": refine}
-    return run_many("evaluate", files, settings, workers=workers, scheduler=scheduler, json_path=json_path)
+    return run_many(
+        "evaluate",
+        files,
+        settings,
+        workers=workers,
+        scheduler=scheduler,
+        dashboard=dashboard,
+        json_path=json_path,
+    )
 
 
 @click.command(short_help="write a model as ONNX")
@@ -207,6 +216,7 @@ def sweep(
     device: str | None,
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
 ) -> int:
     """Train variants of the autoencoder from several seeds side by side, as Dask tasks, and write the mean and spread
     of their errors to sweep.json, sweep.md and sweep.png. Trainings that are done are not done again by a second
@@ -226,6 +236,7 @@ def sweep(
             device=device,
             workers=workers,
             scheduler=scheduler,
+            dashboard=dashboard,
         )
     except study.SweepError as error:
         click.echo(f"compressionhep: error: some trainings failed, the others are kept: {error}", err=True)

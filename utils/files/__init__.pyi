@@ -22,6 +22,7 @@ from .records import (
     RECORDS as RECORDS,
     Json as Json,
     is_as_recorded as is_as_recorded,
+    is_recorded as is_recorded,
     manage_folder as manage_folder,
     read_record as read_record,
     record_of as record_of,

@@ -62,10 +62,16 @@ def unchanging(paths: Iterable[str | Path]) -> Iterator[None]:
     By device, inode, size, and times of the last change; what is no file of this machine is left alone.
     """
     before = {path: _state_of(path) for path in paths}
-    yield
+    failure = None
+    try:
+        yield
+    except Exception as error:
+        failure = error
     for path, state in before.items():
         if state != _state_of(path):
-            raise ChangedError(f"{path}: it was written to, or replaced, while it was read; do this again")
+            raise ChangedError(f"{path}: it was written to, or replaced, while it was read; do this again") from failure
+    if failure is not None:
+        raise failure
 
 
 def _state_of(path: str | Path) -> tuple[int, ...] | None:

@@ -117,6 +117,13 @@ def refuse_unrecorded(path: str | Path, record: Path | None = None, sure: bool =
     )
 
 
+def is_recorded(path: str | Path) -> bool:
+    """Whether a file is what its record says that was written last, and nothing in the record is damaged."""
+    record = record_of(path)
+    known = read_record(record) if record is not None and os.path.isfile(path) else None
+    return known is not None and known.get("output_sha256") == sha256_of(path)
+
+
 def is_as_recorded(path: str | Path, record: Path) -> bool:
     """Whether a file has the digest that its record names, of what was written or of what was about to be replaced."""
     known = _read_object(record)

@@ -12,7 +12,8 @@ from utils.files import atomic_path, refuse_output
 from utils.jets import formats
 from utils.jets.checks import require_columns, require_usable
 from utils.jets.formats.note import NoteBuilder
-from utils.jets.read import iter_jets, sample_files
+from utils.jets.paths import sample_files
+from utils.jets.read import iter_jets
 from utils.jets.table import FEATURES, JetError, Paths, event_counts, make_table, number_of_events, wrap_phi
 from utils.jets.units import Reading
 

@@ -209,13 +209,17 @@ def run_notebooks(
     plots = folder / "plots" if plots is None else Path(plots)
     _refuse_outputs(notebooks, manage_folder(folder))
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder / "notebooks")
+    bases = {folder, plots.resolve().parent}
+    for base in bases:
+        remove_leftovers(base)
     outcomes = []
     with _Progress([len(_read(path).cells) for path in notebooks]) as progress:
         for path, parameters in notebooks.items():
             progress.start(path.stem)
             outcomes.append(_run_notebook(path, dict(parameters), folder / "notebooks", plots / path.stem, progress))
             progress.finish(outcomes[-1])
+    for base in bases:
+        remove_leftovers(base)  # of kernels that died
     return outcomes
 
 
