@@ -3,9 +3,12 @@
 import importlib.util
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -72,9 +75,10 @@ def _local(workers: int, dashboard: bool) -> SpecCluster:
     common = {"host": LOOPBACK, "protocol": "tls://", "security": Security.temporary()}
     pages = {"dashboard": True, "dashboard_address": f"{LOOPBACK}:0"} if dashboard else {"dashboard": False}
     worker = {"worker_class": _Worker, "nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
+    resource_tracker.ensure_running()  # who starts it later lets the thread hear Ctrl-C again
     return SpecCluster(
         scheduler={"cls": Scheduler if dashboard else _Scheduler, "options": common | pages},
-        workers={number: {"cls": Nanny, "options": common | worker} for number in range(workers)},
+        workers={number: {"cls": _Nanny, "options": common | worker} for number in range(workers)},
         security=common["security"],
         silence_logs=logging.CRITICAL,
     )
@@ -85,6 +89,17 @@ class _Scheduler(Scheduler):
 
     def start_http_server(self, *arguments: object, **options: object) -> None:
         """Do nothing."""
+
+
+class _Nanny(Nanny):
+    """One whose workers are deaf to Ctrl-C, which a terminal sends to every process of a command: the command ends
+    them, and they say nothing."""
+
+    async def start_unsafe(self) -> Nanny:
+        """Start a worker; it inherits what signals the thread of Dask's loop is deaf to."""
+        if threading.current_thread() is not threading.main_thread():
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        return await super().start_unsafe()
 
 
 class _Worker(Worker):

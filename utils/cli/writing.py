@@ -17,7 +17,8 @@ def refuse_outputs(
 ) -> None:
     """Raise OutputError where `output` or `json_path` may not be written (`files.refuse_output`).
 
-    What killed processes left beside them is removed. `inputs` are names and patterns of what the command reads; `force` allows to replace files, but never an input.
+    `inputs` are names and patterns of what the command reads; `force` allows to replace files, but never an input.
+    What killed processes left beside the outputs is removed.
     """
     read = [file for name in inputs if name is not None for file in sample_files(name)]
     if output is not None:
