@@ -7,11 +7,17 @@ import importlib
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-try:
-    main = importlib.import_module("utils.cli").main
-finally:
-    sys.path.pop(0)
+
+def main() -> int:
+    """Run the command that the arguments name; returns its exit code."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    try:
+        importlib.import_module("utils.cli.interrupts").end_on_signals()
+        run = importlib.import_module("utils.cli").main
+    finally:
+        sys.path.pop(0)
+    return run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,7 +13,7 @@ import pytest
 from utils import files, jets, study
 from utils.cli import main
 from utils.codec import compress, decompress
-from utils.files import REPOSITORY, OutputError, atomic_path, manage_folder, recorded_path, sha256_of
+from utils.files import REPOSITORY, OutputError, atomic_path, manage_folder, recorded_path, records, sha256_of
 from utils.jets import convert_jets, make_table, read_jets, write_jets
 
 MODEL = REPOSITORY / "models" / "AE_3D_200_tanh_custom_norm.safetensors"
@@ -226,7 +226,7 @@ def test_notebooks_and_sweeps_write_over_their_own_files_alone(tmp_path: Path) -
 def test_a_reference_run_replaces_what_git_has_and_no_change_that_it_has_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(records, "REPOSITORY", tmp_path)
     manage_folder(tmp_path)
     result = tmp_path / "plots" / "metrics.json"
     result.parent.mkdir()

@@ -1,4 +1,4 @@
-"""Train models one after the other, for `torchrun` to start: each argument holds the options of one `train` command."""
+"""Train models one after the other, for `launch` to start: each argument holds the options of one `train` command."""
 
 import shlex
 import sys

@@ -1,15 +1,20 @@
 """Tasks on Dask workers: the cores of this machine, or a cluster that runs already."""
 
+import importlib.util
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 from dask import config
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, Nanny, Scheduler, SpecCluster, Worker, as_completed
+from distributed.security import Security
 from tqdm import tqdm
 
 T = TypeVar("T")
@@ -17,6 +22,8 @@ Ts = TypeVarTuple("Ts")
 
 ANSWER_SECONDS = 15
 """How long a scheduler may take to answer, and to have a first worker."""
+
+LOOPBACK = "127.0.0.1"
 
 LOG_SECONDS = 60
 """A progress bar in a log is printed no more often than this."""
@@ -35,32 +42,71 @@ class ClusterError(ValueError):
 
 
 @contextmanager
-def connect(workers: int | None = None, scheduler: str | None = None) -> Iterator[Client]:
+def connect(workers: int | None = None, scheduler: str | None = None, dashboard: bool = False) -> Iterator[Client]:
     """A Dask client: of the running `scheduler` (its address, or a scheduler file), or of processes on this machine.
 
-    Processes of this machine are `workers` many (default: one a core) with one thread each; they end with the block.
+    Processes of this machine are `workers` many (default: one a core) with one thread each; they end with the block,
+    and talk by TLS with a key of their own. A running cluster with TLS wants Dask's own settings of the keys.
+    `dashboard` shows Dask's, to every user of this machine.
     Raises ClusterError where no scheduler answers within `ANSWER_SECONDS`, or has no worker.
     """
     if scheduler is not None:
-        if workers is not None:
-            raise ClusterError("a running cluster has its own workers: give a number of workers or a scheduler")
+        if workers is not None or dashboard:
+            what = "workers: give a number of workers" if workers is not None else "dashboard: ask for one"
+            raise ClusterError(f"a running cluster has its own {what} or a scheduler")
         with _running(scheduler) as client:
             yield client
         return
     if workers is not None and workers < 1:
         raise ClusterError(f"expected one worker at least, found {workers}")
-    with (
-        config.set(_SETTINGS),
-        LocalCluster(
-            n_workers=workers or available_cores(),
-            threads_per_worker=1,
-            memory_limit=0,
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    with config.set(_SETTINGS), _local(workers or available_cores(), dashboard) as cluster, Client(cluster) as client:
+        if dashboard:
+            tqdm.write(f"dashboard: {client.dashboard_link}", file=sys.stderr)
         yield client
+
+
+def _local(workers: int, dashboard: bool) -> SpecCluster:
+    """Processes of this machine that nobody else can talk to: by TLS, with a key that is made now and kept in memory.
+
+    Who reaches a scheduler without one can have it run any code, and all users of a machine reach its ports.
+    """
+    if dashboard and importlib.util.find_spec("bokeh") is None:
+        raise ClusterError("the dashboard is drawn by bokeh, which is not installed: pip install bokeh")
+    common = {"host": LOOPBACK, "protocol": "tls://", "security": Security.temporary()}
+    pages = {"dashboard": True, "dashboard_address": f"{LOOPBACK}:0"} if dashboard else {"dashboard": False}
+    worker = {"worker_class": _Worker, "nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL}
+    resource_tracker.ensure_running()  # who starts it later lets the thread hear Ctrl-C again
+    return SpecCluster(
+        scheduler={"cls": Scheduler if dashboard else _Scheduler, "options": common | pages},
+        workers={number: {"cls": _Nanny, "options": common | worker} for number in range(workers)},
+        security=common["security"],
+        silence_logs=logging.CRITICAL,
+    )
+
+
+class _Scheduler(Scheduler):
+    """One that serves no pages; Dask's own does, to all users of the machine, with the dashboard or without."""
+
+    def start_http_server(self, *arguments: object, **options: object) -> None:
+        """Do nothing."""
+
+
+class _Nanny(Nanny):
+    """One whose workers are deaf to Ctrl-C, which a terminal sends to every process of a command: the command ends
+    them, and they say nothing."""
+
+    async def start_unsafe(self) -> Nanny:
+        """Start a worker; it inherits what signals the thread of Dask's loop is deaf to."""
+        if threading.current_thread() is not threading.main_thread():
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        return await super().start_unsafe()
+
+
+class _Worker(Worker):
+    """One that serves no pages."""
+
+    def start_http_server(self, *arguments: object, **options: object) -> None:
+        """Do nothing."""
 
 
 def available_cores() -> int:

@@ -1,3 +1,2 @@
-from .campaign import run_campaign as run_campaign
 from .main import main as main
 from .outputs import FORMATS as FORMATS, is_folder as is_folder

@@ -2,7 +2,9 @@
 
 import sys
 
-from utils.cli.main import main
+from utils import cli
+from utils.cli.interrupts import end_on_signals
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_on_signals()
+    sys.exit(cli.main())

@@ -70,6 +70,7 @@ def compress(
     keep_nonfinite: bool,
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
     force: bool,
     **reading: Unpack[jets.Reading],
@@ -100,9 +101,10 @@ def compress(
             suffix=codec.SUFFIX,
             workers=workers,
             scheduler=scheduler,
+            dashboard=dashboard,
             json_path=json_path,
         )
-    refuse_options_of_many(output, scheduler=scheduler, json=json_path)
+    refuse_options_of_many(output, scheduler=scheduler, dashboard=dashboard or None, json=json_path)
     refuse_outputs([*files, model], output, codec.SUFFIX, force=force)
     _compress_to_one(files, output, settings | {"workers": workers}, reading)
     return 0
@@ -120,7 +122,7 @@ def _bounds(name: str, bounded: bool, **texts: str | None) -> "Bounds | None":
 
 def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, Any], reading: jets.Reading) -> None:
     """One file, or several as one sample, to a container."""
-    from utils.cli.reports import bounds_text, errors_lines, outside_text, size_text
+    from utils.campaign import bounds_text, errors_lines, outside_text, size_text
 
     progress = sys.stderr.isatty()
     if len(files) == 1:
@@ -160,6 +162,7 @@ def decompress(
     file_format: str | None,
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
     force: bool,
 ) -> int:
@@ -179,9 +182,10 @@ def decompress(
             suffix=jet_suffix(file_format),
             workers=workers,
             scheduler=scheduler,
+            dashboard=dashboard,
             json_path=json_path,
         )
-    refuse_options_of_many(output, scheduler=scheduler, json=json_path, format=file_format)
+    refuse_options_of_many(output, scheduler=scheduler, dashboard=dashboard or None, json=json_path, format=file_format)
     if len(files) > 1:
         raise ValueError(f"{output}: {len(files)} containers are decompressed to a folder: name one")
     refuse_outputs(files, output, jets.WRITTEN, force=force)

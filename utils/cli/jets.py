@@ -67,6 +67,7 @@ def convert(
     file_format: str | None,
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
     force: bool,
     **reading: Unpack[jets.Reading],
@@ -88,9 +89,11 @@ def convert(
             suffix=jet_suffix(file_format),
             workers=workers,
             scheduler=scheduler,
+            dashboard=dashboard,
             json_path=json_path,
         )
-    refuse_options_of_many(output, scheduler=scheduler, json=json_path, format=file_format, workers=workers)
+    where = {"scheduler": scheduler, "dashboard": dashboard or None, "workers": workers}
+    refuse_options_of_many(output, json=json_path, format=file_format, **where)
     refuse_outputs(files, output, jets.WRITTEN, force=force)
     found, kept, events = jets.convert_jets(files, output, progress=sys.stderr.isatty(), **reading)
     why = "cut" if reading["bad_jets"] == "refuse" else "cut or dropped"
@@ -142,7 +145,10 @@ def fetch(to: str | None, force: bool) -> None:
     """Download the test and training samples and the six models that the study published, and check each by its git
     blob id. Files that are there already are kept; a file of such a name that is another is an error without
     --force."""
+    from utils.files import clear_partial
+
     folder = jets.published_folder() if to is None else to
+    clear_partial([folder])
     if not force:
         jets.refuse_others(folder)
     for name, state in jets.fetch_published(folder).items():

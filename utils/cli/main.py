@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import click
 
 import utils
+from utils.campaign import listening
 from utils.cli.codec import compress, decompress
 from utils.cli.jets import convert, fetch, info, simulate
-from utils.cli.messages import PROGRAM, listening, note, say
+from utils.cli.messages import PROGRAM, note, say
 from utils.cli.models import benchmark, evaluate, export, sweep, train
 from utils.cli.study import reproduce, run, tables
 from utils.text import in_line

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from utils.cli.campaign import campaign_text, resolution_text, run_campaign
+from utils.campaign import campaign_text, resolution_text, run_campaign
 from utils.cli.messages import note, say
 from utils.files import write_json
 from utils.text import listing
@@ -19,6 +19,7 @@ def run_many(
     suffix: str = "",
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
 ) -> int:
     """Apply an operation to many files, print what came of it, and return 1 where a file failed or lost something.
@@ -26,7 +27,8 @@ def run_many(
     Arguments as in `run_campaign`; the numbers go to `json_path` as well.
     """
     sources = [os.path.expanduser(name) for name in files]
-    campaign = run_campaign(operation, sources, folder, settings, suffix=suffix, workers=workers, scheduler=scheduler)
+    where: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "dashboard": dashboard}
+    campaign = run_campaign(operation, sources, folder, settings, suffix=suffix, **where)
     lost = [f"{row['name']}: {line}" for row in campaign.rows for line in row.get("lost", [])]
     alike: dict[str, list[str]] = {}
     for row in campaign.rows:

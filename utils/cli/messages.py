@@ -1,8 +1,4 @@
-"""What commands print, and what the reader of jets logs, for a command to show and a worker to report."""
-
-import contextlib
-import logging
-from collections.abc import Callable, Iterator
+"""What commands print."""
 
 import click
 
@@ -19,26 +15,3 @@ def say(text: object, err: bool = False) -> None:
 def note(text: object) -> None:
     """Say something on the way, in a line on the standard error."""
     say(f"{PROGRAM}: note: {in_line(text)}", err=True)
-
-
-class _Teller(logging.Handler):
-    def __init__(self, tell: Callable[[str], object]) -> None:
-        super().__init__()
-        self.tell = tell
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.tell(record.getMessage())
-
-
-@contextlib.contextmanager
-def listening(tell: Callable[[str], object]) -> Iterator[None]:
-    """Tell every message on what is read (the logger "utils.jets", level INFO) while the block runs."""
-    logger, handler = logging.getLogger("utils.jets"), _Teller(tell)
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)

@@ -36,8 +36,11 @@ from utils.cli.options import (
 @click.option("--max-jets", type=int, metavar="N", help="at most so many training jets (default: all)")
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU for each process where there are any)")
 @click.option("--output", type=FILE, required=True, metavar="FILE.safetensors", help="where the model goes")
+@click.option("--processes", type=click.IntRange(1), default=1, metavar="N", help="processes that train it together")
 @force_option
+@click.pass_context
 def train(
+    context: click.Context,
     variant: str,
     dataset: str,
     normalization: str,
@@ -49,11 +52,13 @@ def train(
     max_jets: int | None,
     device: str | None,
     output: str,
+    processes: int,
     force: bool,
     **reading: Any,
-) -> None:
-    """Train an autoencoder of jets, and write it with its errors on the test jets. With `torchrun -m compressionhep
-    train` several processes train it together. The exit code is 1 where the training diverges."""
+) -> int:
+    """Train an autoencoder of jets, and write it with its errors on the test jets. The processes of --processes share
+    out every batch; on several machines, `torchrun -m compressionhep train` does so. The exit code is 1 where the
+    training diverges."""
     from fastai.torch_core import rank_distrib
 
     from utils.cli.writing import refuse_outputs
@@ -61,6 +66,8 @@ def train(
 
     refuse_outputs([] if dataset in ("embedded", "published") else [dataset], output, ".safetensors", force=force)
     pick_device(device)
+    if processes > 1:
+        return training.launch(["-m", "compressionhep", "train", *_words_without(context, "processes")], processes)
     sample = jets.load_sample(chosen_dataset(dataset, reading), max_jets, seed)
     config = training.training_config(profile, schedule, steps, loss, variant)
     fitted = networks.NORMALIZATIONS[normalization].fit(jets.feature_array(sample.train))
@@ -68,7 +75,7 @@ def train(
     speaks = rank_distrib() == 0
     result = training.train(networks.VARIANTS[variant], batches, config, seed, progress=speaks)
     if not speaks:
-        return
+        return 0
     checkpoint = training.make_checkpoint(result, variant, fitted, sample, seed)
     row = metrics.evaluate(checkpoint, sample.test)
     networks.save_checkpoint(output, replace(checkpoint, metadata=checkpoint.metadata | {"metrics": row}))
@@ -77,6 +84,17 @@ def train(
         f"{output}: test MSE {row['mse']:.6g}, training loss {last['train']:.6g}, validation loss "
         f"{last['valid']:.6g} in epoch {result.best_epoch + 1} of {len(result.losses)}, {result.seconds:.1f} s"
     )
+    return 0
+
+
+def _words_without(context: click.Context, *left_out: str) -> list[str]:
+    """The options that a command was given, but for some."""
+    words = []
+    for option in context.command.params:
+        value = context.params.get(str(option.name))
+        if option.name not in left_out and value not in (None, False):
+            words += [option.opts[0]] if value is True else [option.opts[0], str(value)]
+    return words
 
 
 @click.command(short_help="the errors that a model makes on jets")
@@ -94,6 +112,7 @@ def evaluate(
     refine: int,
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
     force: bool,
     **reading: Unpack[jets.Reading],
@@ -108,7 +127,15 @@ def evaluate(
     if refine < 0:
         raise ValueError(f"refinement takes a number of steps, none or more, found {refine}")
     settings = {**reading, "model": os.path.abspath(model), "refine": refine}
-    return run_many("evaluate", files, settings, workers=workers, scheduler=scheduler, json_path=json_path)
+    return run_many(
+        "evaluate",
+        files,
+        settings,
+        workers=workers,
+        scheduler=scheduler,
+        dashboard=dashboard,
+        json_path=json_path,
+    )
 
 
 @click.command(short_help="write a model as ONNX")
@@ -211,6 +238,7 @@ def sweep(
     device: str | None,
     workers: int | None,
     scheduler: str | None,
+    dashboard: bool,
     **reading: Any,
 ) -> int:
     """Train variants of the autoencoder from several seeds side by side, as Dask tasks, and write the mean and spread
@@ -231,6 +259,7 @@ def sweep(
             device=device,
             workers=workers,
             scheduler=scheduler,
+            dashboard=dashboard,
         )
     except study.SweepError as error:
         say(f"compressionhep: error: some trainings failed, the others are kept: {error}", err=True)

@@ -145,7 +145,7 @@ def some_workers(ctx: click.Context, param: click.Parameter, value: int | None) 
 
 
 def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
-    """--workers and --scheduler, of every command that works on a Dask cluster; `workers` is the help of the first."""
+    """--workers, --scheduler and --dashboard, of commands that work on a Dask cluster; `workers` is the help of one."""
 
     def decorate(function: Function) -> Function:
         return _with(
@@ -157,6 +157,7 @@ def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
                 type=FILE,
                 help="a running Dask cluster: tcp://host:port, or its scheduler file",
             ),
+            click.option("--dashboard", is_flag=True, help="show Dask's dashboard, to all users of this machine"),
         )
 
     return decorate

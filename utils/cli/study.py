@@ -120,10 +120,13 @@ def _dataset(value: object, reading: Mapping[str, Any]) -> "jets.Dataset":
 )
 def tables(file: str | None) -> None:
     """Print the tables of the results in plots/, or write them between the markers of a Markdown file."""
+    from utils.files import clear_partial
+
     metrics = report.reference_metrics()
     if file is None:
         say(report.tables_text(metrics))
     else:
+        clear_partial([Path(file).resolve().parent])
         report.write_tables(Path(file), metrics)
 
 

@@ -22,7 +22,7 @@ from utils.codec.chunks import EncodedChunk, array_group, decode_chunk, encode_c
 from utils.codec.container import PLAIN, ContainerError, Reader, Writer
 from utils.codec.schemes import read_scheme, scheme_maker
 from utils.codec.settings import SUFFIX
-from utils.files import Json, atomic_path, refuse_output, source_sha256
+from utils.files import Json, atomic_path, refuse_output, source_sha256, unchanging
 from utils.jets import (
     CHUNK_JETS,
     FEATURES,
@@ -102,7 +102,7 @@ def compress(
         return encode_chunk(scheme, *item, keep_nonfinite=keep_nonfinite, training_range=training_range)
 
     totals = _Totals()
-    with atomic_path(path) as partial, Writer(partial, attributes) as writer:
+    with atomic_path(path) as partial, unchanging(files), Writer(partial, attributes) as writer:
         if weights := scheme.weights():
             writer.add(array_group("decoder", weights, PLAIN | {"mode_spec": "auto"}))
         for chunk in _ordered_map(encode, enumerate(_chain(first, tables)), workers):
@@ -195,7 +195,7 @@ def iter_compressed(
 ) -> Iterator[pd.DataFrame]:
     """Decode a container as a stream of jet tables, one a chunk; `lost` gathers what `recover` skips."""
     lost = [] if lost is None else lost
-    with Reader(path, recover=recover) as reader:
+    with unchanging([path]), Reader(path, recover=recover) as reader:
         if reader.damage:
             lost.append(reader.damage)
         scheme = read_scheme(reader)

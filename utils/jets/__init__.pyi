@@ -6,6 +6,12 @@ from .events import EVENT_COLUMNS as EVENT_COLUMNS, event_columns as event_colum
 from .formats.layouts import parse_columns as parse_columns, parse_padding as parse_padding
 from .formats.pickles import read_pickled_table as read_pickled_table
 from .formats.source import Source as Source, is_remote as is_remote
+from .paths import (
+    local_path as local_path,
+    pattern_root as pattern_root,
+    sample_files as sample_files,
+    tell_of_repeats as tell_of_repeats,
+)
 from .published import (
     COMMIT as COMMIT,
     FILES as FILES,
@@ -24,9 +30,7 @@ from .published import (
 )
 from .read import (
     iter_jets as iter_jets,
-    pattern_root as pattern_root,
     read_jets as read_jets,
-    sample_files as sample_files,
 )
 from .sample_units import decide_units as decide_units
 from .samples import (

@@ -1,26 +1,24 @@
 """Files to jet tables: one file, several or a pattern, whole or as a stream cut between events."""
 
-import glob
 import logging
-import os
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Unpack
 
-import fsspec
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from utils.files import unchanging
 from utils.jets.blocks import EventBlock, read_blocks
 from utils.jets.checks import require_distinct_events
 from utils.jets.detect import open_source
 from utils.jets.events import EVENT_COLUMNS, EventIds, event_columns, event_ids
-from utils.jets.formats.source import Source, is_remote, reading
+from utils.jets.formats.source import Source
+from utils.jets.paths import sample_files
 from utils.jets.sample_units import settle_units
 from utils.jets.screen import Screen, table_of
 from utils.jets.table import CHUNK_JETS, JetError, JetWarning, Paths, concat_tables, make_table
@@ -79,7 +77,8 @@ def iter_jets(
     their jets stay, as events without jets, in `attrs["empty_events"]` of the table that holds their neighbours;
     a sample without any jets is one table without rows.
 
-    What needs the whole file (an event number that turns up again) is raised at the end of the stream.
+    What needs the whole file (an event number that turns up again) is raised at the end of the stream; so is
+    `files.ChangedError` where a file was written to, or replaced, meanwhile.
     `entries` (first, last + 1) limits one ROOT file with an entry an event to those. `tally`, where it is given, counts
     what was `read`, `cut` and `dropped`.
     """
@@ -89,7 +88,10 @@ def iter_jets(
         raise ValueError(f"chunk_jets must be positive, found {chunk_jets}")
     if beam_energy is not None and not beam_energy > 0:
         raise ValueError(f"a beam energy is above 0 GeV, found {beam_energy:g}")
-    sources = [open_source(name, tree, collection, columns, padding, read) for name in sample_files(path)]
+    files = sample_files(path)
+    whole = ExitStack()
+    whole.enter_context(unchanging(files))
+    sources = [open_source(name, tree, collection, columns, padding, read) for name in files]
     sources = settle_units(sources, unit, beam_energy)
     _say_what_is_read(sources)
     named = _names_of_events(sources)
@@ -98,7 +100,7 @@ def iter_jets(
     totals = [source.total for source in sources]
     total = None if None in totals else sum(filter(None, totals))
     tally = Counter() if tally is None else tally
-    with tqdm(total=total, desc="reading", unit_scale=True, disable=not progress) as bar:
+    with whole, tqdm(total=total, desc="reading", unit_scale=True, disable=not progress) as bar:
         events = entries[0] if entries else 0
 
         def blocks() -> Iterator[EventBlock]:
@@ -125,75 +127,6 @@ def _say_what_is_read(sources: list[Source]) -> None:
         alike.setdefault(source.description, []).append(source.name)
     for description, names in alike.items():
         LOG.info("reading %s: %s", listing(names, 3), description)
-
-
-def sample_files(path: Paths) -> list[str]:
-    """The files of a sample: a file, several, what a glob pattern matches, sorted, or the Parquet files of a folder.
-
-    JetError where there is none, and for what is no file, such as a pipe.
-    """
-    if not isinstance(path, str | Path):
-        files = [file for part in path for file in sample_files(part)]
-        if not files:
-            raise JetError("no files given")
-        return files
-    name = os.path.expanduser(path)
-    if not name:
-        raise JetError("the name of a file is empty")
-    if is_remote(name):
-        return _remote_files(name)
-    if Path(name).is_dir():
-        if parts := _parquet_parts(name):
-            return parts
-        raise JetError(f"{name}: a directory; give a file, several, or a pattern such as '{name.rstrip('/')}/*.root'")
-    if Path(name).is_file():
-        return [name]
-    if Path(name).exists():
-        raise JetError(f"{name}: a pipe, a device or the like; jets are read from files")
-    if not glob.has_magic(name):
-        raise JetError(f"{name}: no such file")
-    fixed = pattern_root(name)
-    pattern = os.path.join(*map(glob.escape, fixed.parts), *Path(name).parts[len(fixed.parts) :])
-    files = sorted(file for file in glob.glob(pattern, recursive=True) if Path(file).is_file())
-    if not files:
-        raise JetError(f"{name}: no file matches this pattern")
-    return files
-
-
-def pattern_root(pattern: str) -> Path:
-    """The fixed part of a glob pattern: its folders before the first that is a pattern and not the name of one there.
-
-    >>> pattern_root("data/run*/jets[0-9].root").as_posix()
-    'data'
-    """
-    parts = Path(pattern).parts
-    fixed = 0
-    while fixed < len(parts) and (not glob.has_magic(parts[fixed]) or Path(*parts[: fixed + 1]).is_dir()):
-        fixed += 1
-    return Path(*parts[:fixed])
-
-
-def _parquet_parts(folder: str) -> list[str]:
-    """The files of a sample that Dask or Spark wrote as a folder, in the order of their numbers; none of any other."""
-    files = [path for path in Path(folder).iterdir() if path.is_file() and not path.name.startswith(("_", "."))]
-    if not files or any(path.suffix not in (".parquet", ".pq") for path in files):
-        return []
-    return sorted(map(str, files), key=_natural)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """A key that puts part.2 before part.10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
-
-
-def _remote_files(name: str) -> list[str]:
-    if not glob.has_magic(name):
-        return [name]
-    with reading(name, "an address"):
-        files = [file.full_name for file in fsspec.open_files(name)]
-    if not files:
-        raise JetError(f"{name}: no file matches this pattern")
-    return sorted(files)
 
 
 def _names_of_events(sources: list[Source]) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from utils.files import REPOSITORY, Json, require_clone, sha256_of
 from utils.jets.events import run_lengths
 from utils.jets.formats.pickles import read_pickled_table
 from utils.jets.formats.source import is_remote
+from utils.jets.paths import sample_files
 from utils.jets.published import TEST_SAMPLE, TRAIN_SAMPLE, find_published, has_published
-from utils.jets.read import read_jets, sample_files
+from utils.jets.read import read_jets
 from utils.jets.table import (
     FEATURES,
     JetError,

@@ -14,7 +14,7 @@ from utils.jets.blocks import EventBlock, read_blocks
 from utils.jets.detect import open_source
 from utils.jets.events import EventIds
 from utils.jets.formats.source import Source
-from utils.jets.read import sample_files
+from utils.jets.paths import sample_files
 from utils.jets.sample_units import settle_units
 from utils.jets.screen import block_problems, table_of
 from utils.jets.table import FEATURES, MASSLESS, UNITS, JetWarning, Paths

@@ -14,7 +14,8 @@ from utils.jets import formats
 from utils.jets.checks import require_columns, require_distinct_events, require_usable
 from utils.jets.events import event_columns
 from utils.jets.formats.note import NoteBuilder
-from utils.jets.read import iter_jets, sample_files
+from utils.jets.paths import sample_files
+from utils.jets.read import iter_jets
 from utils.jets.table import FEATURES, JetError, Paths, event_counts, make_table, number_of_events, table_ids, wrap_phi
 from utils.jets.units import Reading
 

@@ -2,7 +2,6 @@
 
 import ast
 import difflib
-import os
 import shutil
 import sys
 import time
@@ -11,11 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import nbformat
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from nbconvert.filters import strip_ansi
 from papermill import execute_notebook
 from papermill.exceptions import PapermillExecutionError
@@ -33,16 +29,10 @@ from utils.files import (
     require_clone,
     same_file,
 )
+from utils.report.kernels import OwnKernelManager
 from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
-
-KERNEL_ENVIRONMENT = {
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:IProgress not found",  # of libraries that are imported
-}
-"""Figures show below the cell that made them, though batch systems set MPLBACKEND=Agg, which shows none; and pages are
-free of what libraries tell programmers."""
 
 Parameters = Mapping[str, object]
 """Values for a notebook's parameters, by name."""
@@ -185,17 +175,6 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
 
 
-class _OwnKernelManager(AsyncKernelManager):
-    """Starts kernels in the running interpreter, whatever kernels are registered on the machine, and in
-    `KERNEL_ENVIRONMENT`."""
-
-    def _kernel_spec_manager_default(self) -> KernelSpecManager:
-        return KernelSpecManager(kernel_dirs=[])
-
-    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-        await super().start_kernel(**options | {"env": dict(os.environ) | KERNEL_ENVIRONMENT})
-
-
 def run_notebooks(
     notebooks: Mapping[Path, Parameters], folder: str | Path, plots: str | Path | None = None
 ) -> list[Outcome]:
@@ -209,13 +188,17 @@ def run_notebooks(
     plots = folder / "plots" if plots is None else Path(plots)
     _refuse_outputs(notebooks, manage_folder(folder))
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder / "notebooks")
+    bases = {folder, plots.resolve().parent}
+    for base in bases:
+        remove_leftovers(base)
     outcomes = []
     with _Progress([len(_read(path).cells) for path in notebooks]) as progress:
         for path, parameters in notebooks.items():
             progress.start(path.stem)
             outcomes.append(_run_notebook(path, dict(parameters), folder / "notebooks", plots / path.stem, progress))
             progress.finish(outcomes[-1])
+    for base in bases:
+        remove_leftovers(base)  # of kernels that died
     return outcomes
 
 
@@ -249,7 +232,7 @@ def _run_notebook(
                 language="python",
                 cwd=path.parent,
                 progress_bar=False,
-                kernel_manager_class=_OwnKernelManager,
+                kernel_manager_class=OwnKernelManager,
                 extra_arguments=["--log-level=CRITICAL"],
                 on_cell_start=progress.cell,
             )

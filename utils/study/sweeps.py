@@ -11,7 +11,15 @@ import numpy as np
 
 from utils import __version__
 from utils.cluster import available_cores, connect, run_tasks
-from utils.files import Json, manage_folder, refuse_unrecorded, source_sha256, write_json
+from utils.files import (
+    Json,
+    is_recorded,
+    manage_folder,
+    refuse_unrecorded,
+    remove_leftovers,
+    source_sha256,
+    write_json,
+)
 from utils.jets import Dataset, is_remote, load_sample, sample_files, split_dataset
 from utils.machine import pick_device
 from utils.metrics import evaluate
@@ -81,6 +89,7 @@ def sweep(
     device: str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    dashboard: bool = False,
     progress: bool = True,
 ) -> list[Json]:
     """Train every variant with every loss and seed on every size of sample, as Dask tasks; returns a row for each.
@@ -88,9 +97,9 @@ def sweep(
     A row is what `metrics.evaluate` says of the model on the test jets, which are the same for every size and seed,
     with `variant`, `schedule`, `seed`, `training_jets`, `pca_mse` (rank-3 PCA of the same training jets) and the
     `curve` of its losses. Each lies in `folder` as JSON, beside its model, as soon as its training ends; what is there
-    already, of the same configuration, sample and version, is not trained again. `workers` and `scheduler` as in
-    `cluster.connect`; a folder given to a cluster must be one that its workers see. Raises SweepError for trainings
-    that failed, after the others are done.
+    already, of the same configuration, sample and version, is not trained again. `workers`, `scheduler` and
+    `dashboard` as in `cluster.connect`; a folder given to a cluster must be one that its workers see. Raises SweepError
+    for trainings that failed, after the others are done.
     """
     folder = Path(folder).resolve()
     runs = [
@@ -102,7 +111,7 @@ def sweep(
     ]
     _check(runs, workers, scheduler)
     source = _source_of(dataset)
-    manage_folder(folder)
+    remove_leftovers(manage_folder(folder))
     for name in ("sweep.json", "sweep.md", "sweep.png"):
         refuse_unrecorded(folder / name)
     rows = {run.name: _finished(folder, run, source) for run in runs}
@@ -110,7 +119,8 @@ def sweep(
     for name in missing:
         refuse_unrecorded(folder / f"{name}.json")
         refuse_unrecorded(folder / f"{name}.safetensors")
-    results = _train_missing(missing, workers, scheduler, progress) if missing else {}
+    results = _train_missing(missing, workers, scheduler, dashboard, progress) if missing else {}
+    remove_leftovers(folder)  # of workers that died
     failed = {name: result for name, result in results.items() if isinstance(result, BaseException)}
     trained = {name: result for name, result in results.items() if not isinstance(result, BaseException)}
     done = [row for row in (rows | trained).values() if row is not None]
@@ -121,12 +131,16 @@ def sweep(
 
 
 def _train_missing(
-    missing: Mapping[str, tuple[Run, Json, Path]], workers: int | None, scheduler: str | None, progress: bool
+    missing: Mapping[str, tuple[Run, Json, Path]],
+    workers: int | None,
+    scheduler: str | None,
+    dashboard: bool,
+    progress: bool,
 ) -> dict[str, Json | BaseException]:
     """The row of each training, or why it failed, by its name; no more workers are started than there is work."""
     if scheduler is None:
         workers = min(workers or available_cores(), len(missing))
-    with connect(workers, scheduler) as client:
+    with connect(workers, scheduler, dashboard) as client:
         return dict(run_tasks(client, train_run, missing, "training", progress))
 
 
@@ -208,10 +222,10 @@ def _identity(run: Run, source: Json) -> Json:
 
 
 def _finished(folder: Path, run: Run, source: Json) -> Json | None:
-    """The row of a run that is done, None where there is none of the same configuration."""
-    try:
-        content = json.loads(_row_path(folder, run).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    """The row of a run that is done, None where there is none of the same configuration, or its files are not as they
+    were written."""
+    path = _row_path(folder, run)
+    if not all(is_recorded(file) for file in (path, path.with_suffix(".safetensors"))):
         return None
-    same = isinstance(content, dict) and content.get("run") == _identity(run, source)
-    return content["row"] if same else None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content["row"] if content["run"] == _identity(run, source) else None

@@ -18,3 +18,4 @@ from .loop import (
     make_learner as make_learner,
     train as train,
 )
+from .processes import launch as launch

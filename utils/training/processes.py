@@ -1,15 +1,50 @@
-"""Training in the processes that `torchrun` started, as one."""
+"""Training in several processes, as one."""
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from fastai.distributed import DistributedDL
 from fastai.learner import Learner
-from fastai.torch_core import num_distrib, to_detach
+from fastai.torch_core import num_distrib, rank_distrib, to_detach
+from torch import distributed
 
 from utils.training.batches import JetDataLoader
+
+MEETING = "COMPRESSIONHEP_MEETING"
+"""Environment variable with the file by which processes of `launch` find each other."""
+
+
+def launch(arguments: Sequence[str], processes: int) -> int:
+    """Run Python with these arguments in several processes of this machine that train as one; returns the exit code.
+
+    They meet by a file of their own, and talk over the loopback. (`torchrun` has them meet at a port that all machines
+    can reach, and believes what it is sent.) Where one fails the others are ended.
+    """
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
+    together = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+    together |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+    with tempfile.TemporaryDirectory() as folder:
+        together[MEETING] = str(Path(folder) / "meeting")
+        running = []
+        for rank in map(str, range(processes)):
+            environment = {"OMP_NUM_THREADS": "1"} | os.environ | together | {"RANK": rank, "LOCAL_RANK": rank}
+            running.append(subprocess.Popen([sys.executable, *arguments], env=environment))
+        try:
+            while any(process.poll() is None for process in running) and not any(p.returncode for p in running):
+                time.sleep(0.1)
+            return max((process.returncode for process in running if process.returncode), default=0, key=abs)
+        finally:
+            for process in running:
+                process.kill()
+                process.wait()
 
 
 class PartOfBatches(DistributedDL):
@@ -38,7 +73,7 @@ class PartOfBatches(DistributedDL):
 
 @contextmanager
 def all_processes(learner: Learner) -> Iterator[None]:
-    """Train in every process that `torchrun` started, as one; nothing where it started none.
+    """Train in every process that `launch` or `torchrun` started, as one; nothing where there is one.
 
     Each batch is shared out, gradients are averaged (torch's DistributedDataParallel, by way of fastai and accelerate).
     BatchNorms see whole batches on GPUs, where torch can synchronize them; on CPUs the share of their own process.
@@ -51,6 +86,10 @@ def all_processes(learner: Learner) -> Iterator[None]:
         raise ValueError(f"a batch of {train.bs} jets cannot be shared evenly between {num_distrib()} processes")
     learner.dls.loaders = [PartOfBatches(train, shared=True), PartOfBatches(valid, shared=False)]
     on_gpu = learner.dls.device.type == "cuda"
+    if MEETING in os.environ and not distributed.is_initialized():
+        store = distributed.FileStore(os.environ[MEETING], num_distrib())
+        backend = "nccl" if on_gpu else "gloo"
+        distributed.init_process_group(backend, store=store, rank=rank_distrib(), world_size=num_distrib())
     with learner.distrib_ctx(sync_bn=on_gpu, cpu=not on_gpu):
         yield
     learner.dls.loaders = [train, valid]

@@ -19,7 +19,8 @@ import uproot
 from distributed import LocalCluster
 
 from utils import cluster
-from utils.cli import is_folder, main, run_campaign
+from utils.campaign import run_campaign
+from utils.cli import is_folder, main
 from utils.cluster import ClusterError, connect, run_tasks
 from utils.codec import compress, inspect, read_compressed
 from utils.files import PARTIAL, RECORDS, OutputError, remove_leftovers, sha256_of
@@ -238,7 +239,7 @@ def test_a_scheduler_that_does_not_answer_within_its_time_is_a_clear_error(tmp_p
 
 def test_workers_with_several_threads_are_refused():
     with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as local,
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0") as local,
         pytest.raises(ClusterError, match="--nthreads 1"),
         connect(scheduler=local.scheduler_address),
     ):

@@ -1,6 +1,5 @@
 """What a worker does with one file of a campaign."""
 
-import json
 import os
 import time
 import warnings
@@ -12,9 +11,9 @@ from typing import Any
 import fsspec
 
 from utils import __version__, codec, networks
-from utils.cli.messages import listening
-from utils.cli.reports import outside_text
-from utils.files import recorded_path, sha256_of, source_sha256
+from utils.campaign.messages import listening
+from utils.campaign.words import outside_text
+from utils.files import ChangedError, read_record, recorded_path, sha256_of, source_sha256
 from utils.jets import (
     FEATURES,
     Decided,
@@ -50,7 +49,7 @@ class Task:
 def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     """One task of a campaign, unless its output is there already."""
     start = time.perf_counter()
-    identity = {
+    identity: dict[str, Any] = {
         "operation": operation,
         "settings": _identify(settings),
         "source": _identity_of(task.source),
@@ -61,13 +60,16 @@ def work(operation: str, task: Task, settings: dict[str, Any]) -> dict[str, Any]
     if (report := _finished(task, identity)) is not None:
         return report | {"state": "kept"}
     if task.output is None:
-        return _report(operation, task, settings, start)
+        report = _report(operation, task, settings, start)
+        _require_unchanged(task.source, identity["source"])
+        return report
     about: dict[str, Any] = {"identity": identity}
     with recorded_path(task.output, about, task.record) as partial:
         try:
             report = _report(operation, replace(task, output=partial), settings, start)
         except ValueError as error:
             raise ValueError(str(error).replace(str(partial), str(task.output))) from error
+        _require_unchanged(task.source, identity["source"])
         about["report"] = report = report | {"output": str(task.output)}
     return report
 
@@ -100,12 +102,16 @@ def _report(operation: str, task: Task, settings: dict[str, Any], start: float) 
 def _finished(task: Task, identity: dict[str, Any]) -> dict[str, Any] | None:
     if task.record is None or task.output is None:
         return None
-    try:
-        record = json.loads(task.record.read_text(encoding="utf-8"))
-        whole = record["identity"] == identity and record["output_sha256"] == sha256_of(task.output)
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    record = read_record(task.record)
+    if record is None or record.get("identity") != identity or not task.output.is_file():
         return None
-    return record["report"] if whole else None
+    return record["report"] if record["output_sha256"] == sha256_of(task.output) else None
+
+
+def _require_unchanged(source: str, told: dict[str, Any]) -> None:
+    """Raise ChangedError where a source is not what it was when it was `told` from others."""
+    if "unknown" not in told and _identity_of(source) != told:
+        raise ChangedError(f"{source}: it was written to, or replaced, while it was read; do this again")
 
 
 def _identity_of(source: str) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""The kernels that notebooks run in: of the running interpreter, and for nobody else to talk to."""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import weakref
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+
+KERNEL_ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONWARNINGS": "ignore::FutureWarning,ignore:IProgress not found",  # of libraries that are imported
+}
+"""Figures show below the cell that made them, though batch systems set MPLBACKEND=Agg, which shows none; and pages are
+free of what libraries tell programmers."""
+
+
+class OwnKernelManager(AsyncKernelManager):
+    """Starts kernels in the running interpreter, whatever kernels are registered on the machine, and in
+    `KERNEL_ENVIRONMENT`; talks to them by sockets in a folder of its own, not by ports."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        folder = tempfile.mkdtemp(prefix="kernel-")  # short, on a local disk, and its owner's alone
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.transport, self.ip = "ipc", os.path.join(folder, "socket")
+        self.connection_file = os.path.join(folder, "connection.json")
+        self._signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def _kernel_spec_manager_default(self) -> KernelSpecManager:
+        return KernelSpecManager(kernel_dirs=[])
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        """Start the kernel, and have signals do what they did before: nbclient would have them end this kernel alone,
+        and the next notebook begin."""
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self._signals.items():
+                asyncio.get_running_loop().remove_signal_handler(number)
+                signal.signal(number, handler)
+        await super().start_kernel(**options | {"env": dict(os.environ) | KERNEL_ENVIRONMENT})
