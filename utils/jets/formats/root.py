@@ -178,7 +178,7 @@ def write_root(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) ->
     branches = {name: "int64" for name in note.columns if name not in FEATURES}
     with (
         _reproducible(),
-        path.open("rb+") as opened,
+        path.open("wb+") as opened,
         uproot.recreate(opened, compression=uproot.ZLIB(4), uuid_function=lambda: uuid.UUID(int=0)) as file,
     ):
         tree = file.mktree("Events", {**branches, "Jet": jets}, title="Jets, in GeV and rad")
