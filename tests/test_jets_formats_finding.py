@@ -160,7 +160,6 @@ LAYOUTS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "number apart": (".parquet", lambda: named("jet_{i}_{r}", pt=PT, eta=ETA, phi=PHI, mass=M)),
     "number behind": (".h5", lambda: named("jet_{r}_{i}", pt=PT, eta=ETA, phi=PHI, e=E)),
     "number and capital": (".ttree", lambda: named("Jet{i}{r}", Pt=PT, Eta=ETA, Phi=PHI, M=M)),
-    "number alone": (".npz", lambda: named("{r}{i}", pt=PT, eta=ETA, phi=PHI, m=M)),
     "p_T": (".csv", lambda: {"event": ROWS, "p_T [GeV/c]": PT, "eta": ETA, "phi": PHI, "m [GeV/c2]": M}),
     "number and unit": (".csv", lambda: named("jet{i}_{r} [GeV/c2]", pt=PT, eta=ETA, phi=PHI, m=M)),
     "j1": (".csv", lambda: named("j{i}{r}", pt=PT, eta=ETA, phi=PHI, m=M)),
@@ -260,7 +259,7 @@ FIELDS = {"pt": PT, "eta": ETA, "phi": PHI}
         (
             {f"Jet_{role}": x for role, x in FIELDS.items()},
             ["--collection", "Muon"],
-            r"no collection 'Muon'; those there are: Jet \(incomplete\)",
+            r"no collection 'Muon'; those there are: Jet .incomplete.",
         ),
         (
             named("jet{i}_{r}", pt=PT, eta=ETA, phi=PHI, m=M) | {"jet5_pt": slots(PT)[:, 0]},
@@ -282,6 +281,14 @@ def test_what_cannot_be_found_is_one_line_that_says_what_is_there(
     assert lines[0].startswith("compressionhep: error: ")
     assert re.search(message, lines[0]), lines[0]
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_numbered_columns_without_a_name_are_jets_only_when_it_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", named("{r}{i}", pt=PT, eta=ETA, phi=PHI, m=M))  # as two muons may be
+    with pytest.raises(JetError, match=r"no collection is called jets; choose one .*: {i}"):
+        read_jets(path)
+    assert_jets(convert(path, "--columns", "pt=pt{i},eta=eta{i},phi=phi{i},m=m{i},event=event"))
+    assert_jets(convert(path, "--collection", "{i}"))
 
 
 def test_jets_that_are_not_the_only_ones_are_told_apart(tmp_path: Path) -> None:

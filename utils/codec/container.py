@@ -4,6 +4,7 @@
     decoder/...           weights of the decoder, where the codec has one
     chunk_000000/         jets of the first events; attributes: how many, and a checksum of what they decode to
         event, jets_per_event, m, pt, ...   one array each, in a single Zarr chunk of exactly its length
+        run, luminosityBlock    beside event, where the jets had them
     chunk_000001/ ...
     summary/zarr.json     attributes: those of the root, the counts, the measured errors, and a digest of all members
 

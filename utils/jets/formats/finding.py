@@ -42,8 +42,6 @@ LONGEST_NAME = 512
 _REPEATED = re.compile(r"([^/]+?)\.?/(?:.*/)?(?=\1\.)")
 """The branch in front of its own name, as in `Jet/Jet.PT`."""
 
-_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
-
 _XAOD = re.compile(r"(.*)Aux(?:Dyn)?[.:]+(.*)")
 
 _EVENT = {
@@ -197,7 +195,7 @@ def _choose_collection(names: list[str], wanted: str | None, source: str) -> Jet
             raise JetError(f"{source}: no collection {wanted!r}; those there are: {_collection_list(found, names)}")
         return _require_complete(matching[0], found, names, source)
     jets = [columns for columns in found.values() if columns.roles or (columns.name and columns.looks_like_jets)]
-    for usual in (*USUAL_NAMES, *(f"{name}{{i}}" for name in USUAL_NAMES)):
+    for usual in (*USUAL_NAMES, *(f"{name}{{i}}" for name in USUAL_NAMES if name)):
         for columns in jets:
             if columns.name.lower() == usual:
                 return _require_complete(columns, found, names, source)
@@ -244,7 +242,5 @@ def _lacking(columns: JetColumns) -> str:
 def _collection_list(collections: Mapping[str, JetColumns], names: list[str]) -> str:
     if not collections:
         return f"none; columns: {listing(names)}"
-    whole = (
-        f"{name or '(bare columns)'}{'' if columns.roles else ' (incomplete)'}" for name, columns in collections.items()
-    )
-    return listing(whole)
+    complete = [name or "(bare columns)" for name, columns in collections.items() if columns.roles]
+    return listing([*complete, *(f"{name} (incomplete)" for name, columns in collections.items() if not columns.roles)])

@@ -111,7 +111,7 @@ class JetColumns:
     @property
     def is_jet(self) -> bool:
         """Whether the name says that these are jets, or says nothing."""
-        return self.name in ("", "{i}", "j{i}") or "jet" in self.name.lower()
+        return self.name in ("", "j{i}") or "jet" in self.name.lower()
 
     @property
     def looks_like_jets(self) -> bool:
