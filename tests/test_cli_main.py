@@ -204,7 +204,7 @@ INPUTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "events without jets.root": (lambda path: write_lists(path, 5), ""),
     "header alone.csv": (lambda path: path.write_text("m,pt,phi,eta\n"), ""),
     "carriage returns.csv": (lambda path: path.write_bytes(TABLE.replace("\n", "\r").encode()), ""),
-    "no number.csv": (lambda path: path.write_text(TABLE + "N/A,1,2,3\n-,1,2,3\n"), "line 4: m: expected a number"),
+    "no number.csv": (lambda path: path.write_text(TABLE + "N/A,1,2,3\n-,1,2,3\n"), "line 5: m: expected a number"),
     "too few fields.csv": (lambda path: path.write_text(TABLE + "1,2\n"), "line 4: 2 fields, expected 4"),
     "no end of a quote.csv": (lambda path: path.write_text('"m,pt' + 200_000 * "x"), "expected a header"),
     "a zero byte.csv": (lambda path: path.write_bytes(TABLE.encode() + b"1,\0,3,4\n"), "its suffix says text"),

@@ -82,6 +82,8 @@ def find_dialect(text: str, read: Mapping[str, str], name: str) -> Dialect:
         raise JetError(f"{name}: line {number}: columns named twice: {listing(twice)}")
     skipped = below[0][0] - (not headed) if below else lines[-1][0]
     decimal = decimal or _decimal(rows, separator)
+    if decimal == separator:
+        raise JetError(f"{name}: fields are separated by {separator!r}, which is no decimal sign then")
     return Dialect(separator, decimal, mark, comment is not None, names, header.strip(), skipped)
 
 
@@ -102,8 +104,7 @@ def _choose_header(
     """The line with as many names as the first row has fields, or the one that is no comment: number, line, names, and
     the separator of the rows."""
     for number, header in headers:
-        own = max("\t;|,", key=header.count)
-        own = own if own in header else " "
+        own = next((sign for sign in (separator, max("\t;|,", key=header.count)) if sign and sign in header), " ")
         try:
             names = _fields(_without_blanks(_UNIT_APART.sub("", header) if own == " " else header, own), own)
             for candidate in [separator] if separator else [own, *SEPARATORS]:
@@ -130,7 +131,7 @@ def _names_columns(line: str) -> bool:
 def is_number(field: str) -> bool:
     """Whether a field is a number with a decimal point."""
     try:
-        float(field)
+        float(field[:100])
     except ValueError:
         return False
     return True
