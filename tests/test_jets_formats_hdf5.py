@@ -92,7 +92,9 @@ TABLES: dict[str, Callable[[Path], object]] = {
     "pandas, table": write_records,
     "pandas, table with an index": lambda path: write_records(path, index="event"),
     "pandas, table with data columns": lambda path: write_records(path, data_columns=("event", "pt")),
-    "records": lambda path: h5py.File(path, "w").create_dataset("table", data=pd.DataFrame(JETS).to_records(index=False)),
+    "records": lambda path: h5py.File(path, "w").create_dataset(
+        "table", data=pd.DataFrame(JETS).to_records(index=False)
+    ),
     "names in an attribute": lambda path: write_table(path, beside=name_in_attribute("columns", NAMES)),
     "names as bytes": lambda path: write_table(path, beside=name_in_attribute("FEATURES", np.array(NAMES, "S5"))),
     "names with commas": lambda path: write_table(path, beside=name_in_attribute("labels", ", ".join(NAMES))),
