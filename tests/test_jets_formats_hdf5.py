@@ -134,7 +134,7 @@ def test_of_several_tables_one_is_named(tmp_path: Path) -> None:
         for factor, key in ((1, "train"), (2, "test")):
             for name in NAMES:
                 file[f"{key}/{name}"] = JETS[name].to_numpy() * (factor if name == "pt" else 1)
-    with pytest.raises(JetError, match="choose one with --collection .*: test, train"):
+    with pytest.raises(JetError, match=r"choose one with --collection .*: test, train"):
         read_jets(tmp_path / "jets.h5", unit="GeV")
     assert read_jets(tmp_path / "jets.h5", unit="GeV", collection="test")["pt"].tolist() == [101, 60, 80]
     pd.testing.assert_frame_equal(read_jets(tmp_path / "jets.h5", unit="GeV", read={"key": "/train"}), JETS)
