@@ -61,7 +61,7 @@ def test_of_several_tables_the_key_picks_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stem", ["plain", "compressed"])
 def test_an_array_that_is_not_needed_does_no_harm(stem: str, tmp_path: Path) -> None:
     path = tmp_path / f"{stem}.npz"
-    columns = {name: JETS[name].to_numpy() for name in JETS}
+    columns: dict[str, Any] = {str(name): JETS[name].to_numpy() for name in JETS}
     save(path, **columns, objects=np.array([{}, []], object), scalar=3, cube=np.zeros((2, 2, 2)), text=np.array("a"))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("damaged.npy", b"\x93NUMPY\x01\x00 no header")

@@ -74,14 +74,13 @@ def write_repeated(path: Path) -> None:
     pq.write_table(table, path, use_dictionary=True)
 
 
-def pickled(change: Callable[[pd.DataFrame], object], *replaced: bytes) -> Callable[[Path], object]:
+def pickled(change: Callable[[pd.DataFrame], object], old: bytes = b"", new: bytes = b"") -> Callable[[Path], object]:
     table = pd.DataFrame({i: [20.0 + i] for i in range(4)})
     table.columns = pd.RangeIndex(4)
     change(table)
     content = pickle.dumps(table, protocol=4)
-    if replaced:
-        assert content.count(replaced[0]) == 1
-        content = content.replace(*replaced)
+    assert not old or content.count(old) == 1
+    content = content.replace(old, new) if old else content
     return lambda path: path.write_bytes(content)
 
 
@@ -209,7 +208,8 @@ def write_good(path: Path, rows: int = 150_000) -> None:
         case ".parquet":
             table.to_parquet(path)
         case ".npz":
-            np.savez(path, **{name: table[name].to_numpy() for name in table})
+            columns: dict[str, Any] = {str(name): table[name].to_numpy() for name in table}
+            np.savez(path, **columns)
         case _:
             with h5py.File(path, "w") as file:
                 for name in table:
