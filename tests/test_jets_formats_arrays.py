@@ -35,7 +35,7 @@ def test_records_are_a_table_whatever_they_are_called(tmp_path: Path) -> None:
 def test_the_columns_of_two_dimensions_are_named_by_options(suffix: str, order: Any, tmp_path: Path) -> None:
     path, rows = tmp_path / f"jets.{suffix}", np.asarray(JETS.to_numpy(np.float64), order=order)
     np.save(path, rows) if suffix == "npy" else save(path, data=rows)
-    with pytest.raises(JetError, match="missing columns .*those there are: .*0, 1, 2, 3, 4"):
+    with pytest.raises(JetError, match=r"missing columns .*those there are: .*0, 1, 2, 3, 4"):
         read_jets(path, unit="GeV")
     for options in (["--read", f"names={NAMES}"], ["--columns", "event=0,m=1,pt=2,phi=3,eta=4"]):
         arguments = ["convert", str(path), str(tmp_path / "jets.root"), "--unit", "GeV", "--force"]
@@ -61,7 +61,7 @@ def test_of_several_tables_the_key_picks_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stem", ["plain", "compressed"])
 def test_an_array_that_is_not_needed_does_no_harm(stem: str, tmp_path: Path) -> None:
     path = tmp_path / f"{stem}.npz"
-    columns = {name: JETS[name].to_numpy() for name in JETS}
+    columns: dict[str, Any] = {str(name): JETS[name].to_numpy() for name in JETS}
     save(path, **columns, objects=np.array([{}, []], object), scalar=3, cube=np.zeros((2, 2, 2)), text=np.array("a"))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("damaged.npy", b"\x93NUMPY\x01\x00 no header")

@@ -92,7 +92,9 @@ TABLES: dict[str, Callable[[Path], object]] = {
     "pandas, table": write_records,
     "pandas, table with an index": lambda path: write_records(path, index="event"),
     "pandas, table with data columns": lambda path: write_records(path, data_columns=("event", "pt")),
-    "records": lambda path: h5py.File(path, "w").create_dataset("table", data=pd.DataFrame(JETS).to_records(index=False)),
+    "records": lambda path: h5py.File(path, "w").create_dataset(
+        "table", data=pd.DataFrame(JETS).to_records(index=False)
+    ),
     "names in an attribute": lambda path: write_table(path, beside=name_in_attribute("columns", NAMES)),
     "names as bytes": lambda path: write_table(path, beside=name_in_attribute("FEATURES", np.array(NAMES, "S5"))),
     "names with commas": lambda path: write_table(path, beside=name_in_attribute("labels", ", ".join(NAMES))),
@@ -132,7 +134,7 @@ def test_of_several_tables_one_is_named(tmp_path: Path) -> None:
         for factor, key in ((1, "train"), (2, "test")):
             for name in NAMES:
                 file[f"{key}/{name}"] = JETS[name].to_numpy() * (factor if name == "pt" else 1)
-    with pytest.raises(JetError, match="choose one with --collection .*: test, train"):
+    with pytest.raises(JetError, match=r"choose one with --collection .*: test, train"):
         read_jets(tmp_path / "jets.h5", unit="GeV")
     assert read_jets(tmp_path / "jets.h5", unit="GeV", collection="test")["pt"].tolist() == [101, 60, 80]
     pd.testing.assert_frame_equal(read_jets(tmp_path / "jets.h5", unit="GeV", read={"key": "/train"}), JETS)

@@ -116,14 +116,16 @@ OPTIONS: dict[str, tuple[bytes, list[str], str]] = {
     "no header": ("\n".join([*ROWS, ""]).encode(), [f"names={HEADER}"], "line 1: expected a header .*--read names="),
     "lines above": (f"written by me\non, a Monday, I think\n{PLAIN}".encode(), ["skiprows=2"], "missing columns"),
     "an encoding without a mark": (PLAIN.encode("utf-16-le"), ["encoding=utf-16-le"], "its suffix says text"),
-    "an old encoding": (PLAIN.replace("m,", "é,m,").replace("\n1", "\n7,1").encode("latin-1"), ["encoding=latin-1"], ""),
+    "an old encoding": (
+        PLAIN.replace("m,", "é,m,").replace("\n1", "\n7,1").encode("latin-1"),
+        ["encoding=latin-1"],
+        "",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_what_a_table_does_not_say_is_an_option(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_table_does_not_say_is_an_option(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content, options, error = OPTIONS[name]
     (tmp_path / "jets.csv").write_bytes(content)
     read = [word for option in options for word in ("--read", option)]
@@ -175,7 +177,9 @@ def test_an_option_that_says_nothing_is_refused(
 def test_a_value_that_is_missing_is_called_so_with_its_line(missing: str, sign: str, tmp_path: Path) -> None:
     text = PLAIN.replace("1001,4,30", f"1001,4,{missing}").replace(",", sign)
     (tmp_path / "jets.csv").write_text(f"# a comment\n{text}")
-    expected = rf"masked \(no value in the file\) in 1 jets, rows 1 \(line 4: pt has no value, found '{missing.strip()}'\)"
+    expected = (
+        rf"masked \(no value in the file\) in 1 jets, rows 1 \(line 4: pt has no value, found '{missing.strip()}'\)"
+    )
     with pytest.raises(JetError, match=f"of 3 jets: {expected}; --bad-jets drop"):
         read_jets(tmp_path / "jets.csv", unit="GeV")
     with pytest.warns(JetWarning, match="1 of 3 jets dropped: masked"):
