@@ -3,7 +3,7 @@ from .calorimeter import CalorimeterRegion as CalorimeterRegion, SimulationSetti
 from .checks import find_problems as find_problems, validate_jets as validate_jets
 from .detect import open_source as open_source
 from .formats.pickles import read_pickled_table as read_pickled_table
-from .formats.source import Source as Source, is_remote as is_remote
+from .formats.source import Source as Source, is_remote as is_remote, reading as reading
 from .published import (
     COMMIT as COMMIT,
     FILES as FILES,
@@ -26,7 +26,7 @@ from .read import (
     read_jets as read_jets,
     sample_files as sample_files,
 )
-from .sample_units import decide_units as decide_units
+from .sample_units import decide_units as decide_units, settle_units as settle_units
 from .samples import (
     EMBEDDED_FILES as EMBEDDED_FILES,
     Sample as Sample,

@@ -1,0 +1,199 @@
+"""Commands on whole trees of ROOT files: slim, audit."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from utils import trees
+from utils.cli.options import FILE, Function, json_option
+from utils.text import Table, bytes_text, listing
+
+SHOWN = 25
+"""Rows of a table in the terminal, unless more are asked for."""
+
+
+def _policy_options(function: Function) -> Function:
+    for decorate in (
+        click.option("--tree", metavar="NAME", help="one tree of the file (default: all)"),
+        click.option("--drop", multiple=True, metavar="PATTERN", help="leave these branches out"),
+        click.option("--keep", multiple=True, metavar="PATTERN", help="carry no other branches than these"),
+        click.option(
+            "--bound",
+            "bounds",
+            multiple=True,
+            metavar="PATTERN=BOUND",
+            help="a rule before those of the policy: exact, stored, drop, bits=10, or an error such as 1%,10MeV",
+        ),
+        click.option(
+            "--policy",
+            default="stored",
+            metavar="NAME",
+            help=f"rules of which the first that matches holds: {', '.join(trees.PRESETS)}, or a TOML file",
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
+@click.command(short_help="a whole ROOT file, each branch within its bound, to a smaller one")
+@click.argument("source", type=FILE, metavar="IN.root")
+@click.argument("output", type=FILE, metavar="OUT.root")
+@_policy_options
+@click.option("--to", type=click.Choice(tuple(trees.KINDS)), help="kind of the trees (default: what they are)")
+@click.option("--compression", type=click.Choice(tuple(trees.COMPRESSIONS)), default=next(iter(trees.COMPRESSIONS)))
+@json_option("the report")
+def slim(
+    source: str,
+    output: str,
+    policy: str,
+    bounds: tuple[str, ...],
+    keep: tuple[str, ...],
+    drop: tuple[str, ...],
+    tree: str | None,
+    to: str | None,
+    compression: str,
+    json_path: str | None,
+    force: bool,
+) -> None:
+    """Write all trees of a ROOT file to another that every program reads as it read the first: the same names, types,
+    titles and counters. Without a bound every bit of a branch comes back; with one, its values are rounded so that
+    ROOT's own compression gains. Every value is read back and compared before the file gets its name."""
+    from utils.cli.writing import refuse_outputs
+    from utils.files import write_json
+
+    inputs = [source, policy if os.path.isfile(policy) else None]
+    refuse_outputs(inputs, output, ".root", json_path=json_path, force=force)
+    rules = trees.load_policy(policy, bounds, keep, drop)
+    report = trees.slim(source, output, rules, tree=tree, to=to, compression=compression, progress=sys.stderr.isatty())
+    for line in _slim_lines(report):
+        click.echo(line)
+    left_out = list(trees.iter_left_out(report))
+    if left_out:
+        click.echo(f"compressionhep: note: cannot be carried, {len(left_out):,}: {listing(left_out, 5)}", err=True)
+    if json_path is not None:
+        write_json(json_path, report)
+
+
+def _slim_lines(report: dict[str, Any]) -> list[str]:
+    before, after = report["source_bytes"], report["output_bytes"]
+    lines = [f"{report['output']}: {bytes_text(before)} -> {bytes_text(after)} ({after / before:.0%})"]
+    for name, tree in report["trees"].items():
+        sizes = [tree["source_bytes"], tree["output_bytes"]]
+        known = f", {bytes_text(sizes[0])} -> {bytes_text(sizes[1])} compressed" if all(sizes) else ""
+        lines.append(f"{name}: {tree['entries']:,} entries of {tree['branches']:,} branches{known}, {_kept(tree)}")
+        if tree["dropped"]:
+            lines.append(f"  dropped: {listing(tree['dropped'], 5)}")
+    if after >= before:
+        lines.append("there is little to gain in a file this small: most of it describes the branches")
+    return lines
+
+
+def _kept(tree: dict[str, Any]) -> str:
+    """What of a tree is bit for bit, and how near to their bounds the others come."""
+    bounded = tree["bounded"]
+    if not bounded:
+        return "bit for bit"
+    name, worst = max(bounded.items(), key=lambda item: item[1][-1])
+    objects = ", ".join(f"{count:,} of {collection}" for collection, count in tree["objects"].items() if collection)
+    return (
+        f"{tree['branches'] - len(bounded):,} of them bit for bit, {len(bounded):,} within their bounds"
+        f"{f' ({objects})' if objects else ''}; largest error {worst[-1]:.2f} of its bound ({name})"
+    )
+
+
+@click.command(short_help="what the branches of a ROOT file cost, hold, and would lose under a policy")
+@click.argument("source", type=FILE, metavar="FILE.root")
+@_policy_options
+@click.option("--rows", type=click.IntRange(min=1), default=SHOWN, metavar="N", help="branches in the table")
+@json_option("all branches and numbers")
+def audit(
+    source: str,
+    policy: str,
+    bounds: tuple[str, ...],
+    keep: tuple[str, ...],
+    drop: tuple[str, ...],
+    tree: str | None,
+    rows: int,
+    json_path: str | None,
+    force: bool,
+) -> None:
+    """Show which branches of a ROOT file cost what, how many bits each really holds, and what is constant, a copy of
+    another or noise; under a policy, bytes before and after, largest errors, and what a jet analysis would see:
+    dijet mass, HT, multiplicities and b tags."""
+    from utils.cli.writing import refuse_outputs
+    from utils.files import write_json
+
+    refuse_outputs([source, policy if os.path.isfile(policy) else None], json_path=json_path, force=force)
+    rules = trees.load_policy(policy, bounds, keep, drop)
+    report = trees.audit(source, rules, tree=tree, progress=sys.stderr.isatty())
+    click.echo("\n\n".join(table.text() for table in _audit_tables(report, rows)))
+    if json_path is not None:
+        write_json(json_path, report)
+
+
+def _audit_tables(report: dict[str, Any], rows: int) -> list[Table]:
+    tables = [_branch_table(tree, rows) for tree in report["trees"]]
+    return [*tables, *([_observable_table(report["observables"])] if report["observables"] else [])]
+
+
+def _branch_table(tree: dict[str, Any], rows: int) -> Table:
+    branches = tree["branches"]
+    total = sum(branch["lzma_bytes"] for branch in branches)
+    after = sum(branch["lzma_bytes_after"] for branch in branches)
+    costliest = sorted(branches, key=lambda branch: -branch["lzma_bytes"])[:rows]
+    header = ["branch", "type", "remark", "bits", "share", "bytes a value", "after", "bound", "largest error"]
+    cells = [
+        [
+            branch["name"],
+            branch["type"],
+            _remark(branch),
+            "-" if branch["bits"] is None else str(branch["bits"]),
+            f"{branch['lzma_bytes'] / max(total, 1):.1%}",
+            f"{branch['bytes_per_value']:.2f}",
+            f"{branch['bytes_per_value_after']:.2f}",
+            branch["bound"],
+            f"{branch['largest_error']:.2g}" if branch["largest_error"] else "-",
+        ]
+        for branch in costliest
+    ]
+    constants = sum(branch["constant"] for branch in branches)
+    copies = sum(branch["copy_of"] is not None for branch in branches)
+    noise = sum(branch["noise"] > 0.5 for branch in branches)
+    return Table(
+        f"{tree['name']}: {tree['entries']:,} entries, {len(branches):,} branches",
+        header,
+        cells,
+        f"The {len(cells)} costliest branches. All: {bytes_text(total)} under LZMA-9, {bytes_text(after)} under the "
+        f"policy ({after / max(total, 1):.0%}); {constants:,} constant, {copies:,} copies of another, {noise:,} mostly "
+        f"noise. Bytes are those of the first {tree['measured_entries']:,} entries.",
+        labels=3,
+    )
+
+
+def _remark(branch: dict[str, Any]) -> str:
+    if branch["constant"]:
+        return "constant"
+    if branch["copy_of"]:
+        return f"copy of {branch['copy_of']}"
+    return f"{branch['noise']:.0%} noise" if branch["noise"] > 0.5 else ""
+
+
+def _observable_table(observables: dict[str, Any]) -> Table:
+    cells = []
+    for name, value in observables.items():
+        if "mean_before" in value:
+            means = (f"{value[mean]:.4f}" for mean in ("mean_before", "mean_after"))
+            numbers = [*means, f"by {value['largest_change']:.3g} GeV at most"]
+        else:
+            changed = f"{value['events_changed']:,} of {value['events']:,} events"
+            unexplained = value["events_unexplained"]
+            extra = f", {unexplained:,} not near the cut" if unexplained else ""
+            numbers = [f"{value['before']:,}", f"{value['after']:,}", changed + extra]
+        cells.append([name, *numbers])
+    caption = (
+        "Means over events in GeV, and numbers of jets. Each event in which a number changed has a jet within its "
+        "bound of the cut, unless said."
+    )
+    return Table("What a jet analysis sees", ["", "before", "after", "changed"], cells, caption)
