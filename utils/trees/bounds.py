@@ -12,6 +12,9 @@ KINDS = ("exact", "stored", "bound", "bits", "drop")
 SENTINELS = (-1, -2, -5, -9, -10, -20, -99, -100, -999, -1000, -9999, -10000, -99999, 999, 9999, 99999, 1e9)
 """Values that stand for none in columns of experiments; they come back as they are, as do zero, NaN and infinity."""
 
+PI = float(np.float32(np.pi))
+"""Where angles end in files, slightly beyond pi."""
+
 _PART = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%|[A-Za-z]*)")
 
 _PLAIN = {"": 1.0, "rad": 1.0, "mrad": 1e-3}
@@ -112,7 +115,7 @@ def rounded(values: np.ndarray, bound: Bound) -> np.ndarray:
                 np.maximum(step, _mantissa_step(wide, math.ceil(-math.log2(bound.relative)) - 1), out=step)
         near = (np.rint(wide / step) * step).astype(values.dtype)
         keep = ~(np.abs(near.astype(np.float64) - wide) <= bound.at(wide))
-        keep |= (np.abs(near) > np.float64(np.pi)) & (np.abs(wide) <= np.float64(np.pi))
+        keep |= (np.abs(near) > PI) & (np.abs(wide) <= PI)
         keep |= np.isin(wide, SENTINELS)
     return np.where(keep, values, near)
 

@@ -20,7 +20,7 @@ PRESET_FOLDER = Path(__file__).with_name("presets")
 BOOKKEEPING = ("Runs", "LuminosityBlocks", "MetaData", "ParameterSets", "POOLContainer", "POOLCollectionTree")
 """Trees that are not of events: sums of weights and the like, kept whole and exact whatever the policy says."""
 
-STORED = Bound("stored", text="stored")
+STORED, EXACT = Bound("stored", text="stored"), Bound("exact", text="exact")
 
 
 @dataclass(frozen=True)
@@ -155,18 +155,19 @@ def _require_matches(policy: Policy, names: list[str]) -> None:
 
 
 def _plan(tree: Tree, policy: Policy, unit: Callable[[], str] | None) -> Plan:
+    default = EXACT if tree.name in BOOKKEEPING else STORED
     rules = {column.name: policy.first(column.name) for column in tree.columns}
     parsed = {text: Bound.parse(text, unit) for text in {rule.bound for rule in rules.values() if rule is not None}}
     bounds, dropped = {}, []
     for column in tree.columns:
         rule = rules[column.name]
-        bound = parsed[rule.bound] if rule is not None else STORED
+        bound = parsed[rule.bound] if rule is not None else default
         kept = not policy.keep or any(fnmatchcase(column.name, pattern) for pattern in policy.keep)
         if bound.kind == "drop" or not kept or any(fnmatchcase(column.name, pattern) for pattern in policy.drop):
             dropped.append(column.name)
         else:
-            bounds[column.name] = bound if column.floats else Bound("exact", text="exact")
+            bounds[column.name] = bound if column.floats else EXACT
     counters = {column.counter for column in tree.columns if column.name in bounds and column.counter}
-    bounds |= {name: Bound("exact", text="exact") for name in counters}
+    bounds |= dict.fromkeys(counters, EXACT)
     columns = tuple(column for column in tree.columns if column.name in bounds)
     return Plan(tree, columns, bounds, tuple(name for name in dropped if name not in bounds))

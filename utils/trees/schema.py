@@ -117,13 +117,18 @@ def open_trees(path: str | Path, tree: str | None = None) -> Iterator[TreeFile]:
     with reading(str(path), "ROOT"):
         file = uproot.open(path, object_cache=None, array_cache=None)
     with file:
+        if path.stat().st_size < file.file.fEND:
+            raise TreeError(
+                f"{path}: truncated: {path.stat().st_size} bytes of {file.file.fEND} that its header promises"
+            )
         with reading(str(path), "ROOT"):
             kinds = file.classnames(recursive=True, cycle=False)
-            names = [name for name, kind in kinds.items() if kind in (*TREES, RNTUPLE)]
-            if not names:
-                raise TreeError(f"{path}: no TTree or RNTuple in this ROOT file")
-            if tree is not None and tree not in names:
-                raise TreeError(f"{path}: no tree {tree!r}; those there are: {', '.join(names)}")
+        names = [name for name, kind in kinds.items() if kind in (*TREES, RNTUPLE)]
+        if not names:
+            raise TreeError(f"{path}: no TTree or RNTuple in this ROOT file")
+        if tree is not None and tree not in names:
+            raise TreeError(f"{path}: no tree {tree!r}; those there are: {', '.join(names)}")
+        with reading(str(path), "ROOT"):
             wanted = names if tree is None else [tree]
             trees = tuple(_describe(name, kinds[name], file[name]) for name in wanted)
         others = tuple(
@@ -201,14 +206,29 @@ def _short_name(path: str) -> str:
 
 def _fields(ntuple: Any) -> Iterator[Column | Lost]:
     """The fields of an RNTuple, those of its records and of its collections of records one by one."""
-    for name in ntuple.keys(recursive=False):
-        try:
-            form = canonical_form(ntuple[name].to_akform()[0]).content(name)
-        except Exception as error:
-            yield Lost(name, ntuple[name].typename, _first_line(error))
+    forms = {name: _field_form(ntuple, name) for name in ntuple.keys(recursive=False)}
+    counters = {name for name, form in forms.items() if _is_integer(form)}
+    for name, form in forms.items():
+        if isinstance(form, Exception):
+            yield Lost(name, ntuple[name].typename, _first_line(form))
             continue
         for key, leaf in _leaves(name, form, inside=False):
-            yield Column(key, key, ntuple[key].typename, str(ntuple[key].description or ""), leaf)
+            field, counter = ntuple[key], _counter_by_name(key, counters) if depth_of(leaf) == 1 else None
+            yield Column(key, key, field.typename, str(field.description or ""), leaf, counter)
+
+
+def _field_form(ntuple: Any, name: str) -> Form | Exception:
+    try:
+        return canonical_form(ntuple[name].to_akform()[0]).content(name)
+    except Exception as error:
+        return error
+
+
+def _counter_by_name(name: str, counters: set[str]) -> str | None:
+    """The field that counts a list by its name, as in NanoAOD: nJet, or else nJet_pt, of Jet_pt."""
+    parts = name.split("_")
+    names = (f"n{'_'.join(parts[:length])}" for length in range(1, len(parts) + 1))
+    return next((counter for counter in names if counter in counters), None)
 
 
 def _leaves(key: str, form: Form, inside: bool) -> Iterator[tuple[str, Form]]:

@@ -104,7 +104,7 @@ def _misfits(plan: Plan, to: str | None) -> list[Column]:
 
 
 def _sort_out(plans: list[Plan], to: str | None) -> tuple[list[Plan], list[tuple[str | None, Lost]]]:
-    """The plans that are carried out, and what is left out: what is not readable, or bookkeeping that no TTree holds."""
+    """The plans that are carried out, and what is left out: not readable, or bookkeeping that no TTree holds."""
     carried: list[Plan] = []
     left_out: list[tuple[str | None, Lost]] = []
     for plan in plans:

@@ -7,6 +7,7 @@ holds all of it in `_branch_data` until it serializes it. So it is set there, an
 the baskets. This is the only file of the project that leans on what uproot does not document.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,6 +101,11 @@ class _Tree(_cascadetree.Tree):
                 counter = data[column.counter]
                 counter["kind"] = "counter"
                 data[column.name] |= {"counter": counter, "fEntryOffsetLen": 1000}
+
+    def write_jagged_basket(self, sink: Any, branch_name: str, compression: Any, array: Any, offsets: Any) -> Any:
+        """A basket of lists; uproot 5.7 leaves out how many numbers one of their values has, where it is an array."""
+        offsets *= math.prod(self._branch_data[self._branch_lookup[branch_name]]["shape"])
+        return super().write_jagged_basket(sink, branch_name, compression, array, offsets)
 
     def write_updates(self, sink: Any) -> None:
         """Nothing: the metadata are not in the file yet."""
