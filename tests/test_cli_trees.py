@@ -66,11 +66,17 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(
 
 
 def test_audit_shows_branches_and_observables(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["audit", "in.root", "--policy", "nanoaod", "--rows", "5", "--json", "audit.json"]) == 0
+    assert (
+        main(["audit", "in.root", "--policy", "nanoaod", "--rows", "5", "--json", "audit.json", "--page", "audit.html"])
+        == 0
+    )
     out = capsys.readouterr().out
     assert "Events: 6 entries, 31 branches" in out
     assert "The 5 costliest branches" in out
     assert "leading dijet mass" in out
     assert "Jet_btagDeepFlavB above 0.2783" in out
+    page = (folder / "audit.html").read_text()
+    assert page.count("data:image/png") == 4  # bytes of all trees but the empty one, errors of one
+    assert "Jet_btagDeepFlavB above 0.2783" in page
     report = json.loads((folder / "audit.json").read_text())
     assert len(report["trees"][0]["branches"]) == 31

@@ -154,7 +154,7 @@ def write_plain_ntuple(path: Path, columns: dict[str, object]) -> None:
         *parents, own = name.split(".")
         place = fields
         for parent in parents:
-            place = place.setdefault(parent, {})  # type: ignore[assignment]
+            place = place.setdefault(parent, {})
         place[own] = ak.Array(value)
 
     def layout(part: dict | ak.Array) -> ak.contents.Content:

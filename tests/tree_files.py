@@ -1,6 +1,7 @@
 """Small ROOT files with trees of all kinds, for the tests of trees."""
 
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -14,14 +15,14 @@ def jagged(values: np.ndarray) -> ak.Array:
     return ak.unflatten(values, COUNTS)
 
 
-def nano_columns(seed: int = 0) -> dict[str, object]:
+def nano_columns(seed: int = 0) -> dict[str, Any]:
     """Columns like those of NanoAOD: all widths, flags, fixed shapes, strings, NaN, infinities, sentinels."""
     rng = np.random.default_rng(seed)
     pt = rng.exponential(60, OBJECTS).astype(np.float32) + 20
     score = rng.uniform(0, 1, OBJECTS).astype(np.float32)
     score[:3] = [-1, -10, np.nan]
     odd = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 3.4e38, 1e-44, -999, np.pi, 1e-30], np.float32)
-    columns: dict[str, object] = {
+    columns: dict[str, Any] = {
         "run": np.full(ENTRIES, 1, np.uint32),
         "event": np.arange(ENTRIES, dtype=np.uint64) + 2**63,
         "HLT_any": rng.uniform(size=ENTRIES) > 0.5,
@@ -78,7 +79,7 @@ def write_trees(path: Path) -> None:
         file["histogram"] = np.histogram([1.0, 2.0])
 
 
-def _type(value: object) -> object:
+def _type(value: Any) -> object:
     return ak.type(value).content if isinstance(value, ak.Array) else np.dtype((value.dtype, value.shape[1:]))
 
 

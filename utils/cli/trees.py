@@ -8,7 +8,7 @@ import click
 
 from utils import trees
 from utils.cli.options import FILE, Function, json_option
-from utils.text import Table, bytes_text, listing
+from utils.text import bytes_text, listing
 
 SHOWN = 25
 """Rows of a table in the terminal, unless more are asked for."""
@@ -107,6 +107,7 @@ def _kept(tree: dict[str, Any]) -> str:
 @click.argument("source", type=FILE, metavar="FILE.root")
 @_policy_options
 @click.option("--rows", type=click.IntRange(min=1), default=SHOWN, metavar="N", help="branches in the table")
+@click.option("--page", type=FILE, metavar="FILE.html", help="write a page with plots as well")
 @json_option("all branches and numbers")
 def audit(
     source: str,
@@ -116,6 +117,7 @@ def audit(
     drop: tuple[str, ...],
     tree: str | None,
     rows: int,
+    page: str | None,
     json_path: str | None,
     force: bool,
 ) -> None:
@@ -125,75 +127,14 @@ def audit(
     from utils.cli.writing import refuse_outputs
     from utils.files import write_json
 
-    refuse_outputs([source, policy if os.path.isfile(policy) else None], json_path=json_path, force=force)
+    inputs = [source, policy if os.path.isfile(policy) else None]
+    refuse_outputs(inputs, page, ".html", json_path=json_path, force=force)
     rules = trees.load_policy(policy, bounds, keep, drop)
     report = trees.audit(source, rules, tree=tree, progress=sys.stderr.isatty())
-    click.echo("\n\n".join(table.text() for table in _audit_tables(report, rows)))
+    click.echo("\n\n".join(table.text() for table in trees.audit_tables(report, rows)))
     if json_path is not None:
         write_json(json_path, report)
+    if page is not None:
+        from utils.report import write_audit_page
 
-
-def _audit_tables(report: dict[str, Any], rows: int) -> list[Table]:
-    tables = [_branch_table(tree, rows) for tree in report["trees"]]
-    return [*tables, *([_observable_table(report["observables"])] if report["observables"] else [])]
-
-
-def _branch_table(tree: dict[str, Any], rows: int) -> Table:
-    branches = tree["branches"]
-    total = sum(branch["lzma_bytes"] for branch in branches)
-    after = sum(branch["lzma_bytes_after"] for branch in branches)
-    costliest = sorted(branches, key=lambda branch: -branch["lzma_bytes"])[:rows]
-    header = ["branch", "type", "remark", "bits", "share", "bytes a value", "after", "bound", "largest error"]
-    cells = [
-        [
-            branch["name"],
-            branch["type"],
-            _remark(branch),
-            "-" if branch["bits"] is None else str(branch["bits"]),
-            f"{branch['lzma_bytes'] / max(total, 1):.1%}",
-            f"{branch['bytes_per_value']:.2f}",
-            f"{branch['bytes_per_value_after']:.2f}",
-            branch["bound"],
-            f"{branch['largest_error']:.2g}" if branch["largest_error"] else "-",
-        ]
-        for branch in costliest
-    ]
-    constants = sum(branch["constant"] for branch in branches)
-    copies = sum(branch["copy_of"] is not None for branch in branches)
-    noise = sum(branch["noise"] > 0.5 for branch in branches)
-    return Table(
-        f"{tree['name']}: {tree['entries']:,} entries, {len(branches):,} branches",
-        header,
-        cells,
-        f"The {len(cells)} costliest branches. All: {bytes_text(total)} under LZMA-9, {bytes_text(after)} under the "
-        f"policy ({after / max(total, 1):.0%}); {constants:,} constant, {copies:,} copies of another, {noise:,} mostly "
-        f"noise. Bytes are those of the first {tree['measured_entries']:,} entries.",
-        labels=3,
-    )
-
-
-def _remark(branch: dict[str, Any]) -> str:
-    if branch["constant"]:
-        return "constant"
-    if branch["copy_of"]:
-        return f"copy of {branch['copy_of']}"
-    return f"{branch['noise']:.0%} noise" if branch["noise"] > 0.5 else ""
-
-
-def _observable_table(observables: dict[str, Any]) -> Table:
-    cells = []
-    for name, value in observables.items():
-        if "mean_before" in value:
-            means = (f"{value[mean]:.4f}" for mean in ("mean_before", "mean_after"))
-            numbers = [*means, f"by {value['largest_change']:.3g} GeV at most"]
-        else:
-            changed = f"{value['events_changed']:,} of {value['events']:,} events"
-            unexplained = value["events_unexplained"]
-            extra = f", {unexplained:,} not near the cut" if unexplained else ""
-            numbers = [f"{value['before']:,}", f"{value['after']:,}", changed + extra]
-        cells.append([name, *numbers])
-    caption = (
-        "Means over events in GeV, and numbers of jets. Each event in which a number changed has a jet within its "
-        "bound of the cut, unless said."
-    )
-    return Table("What a jet analysis sees", ["", "before", "after", "changed"], cells, caption)
+        write_audit_page(page, report)

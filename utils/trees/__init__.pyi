@@ -26,3 +26,4 @@ from .slim import (
     read_record as read_record,
     slim as slim,
 )
+from .tables import audit_tables as audit_tables

@@ -25,7 +25,7 @@ LZMA_9 = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 1 << 20}]
 NOISE_BITS = 20
 """A value below the largest by more than these bits is noise of the arithmetic, where most values are."""
 
-RESIDUAL_BINS = 40
+RESIDUAL_BINS = 41
 """Of errors in units of the bound, from -1 to 1."""
 
 

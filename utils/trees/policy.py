@@ -33,8 +33,8 @@ class Rule:
     required: bool = True
 
     def matches(self, name: str) -> bool:
-        """Whether a branch is meant."""
-        return fnmatchcase(name, self.pattern)
+        """Whether a branch is meant; ATLAS writes the dots of its names as colons in an RNTuple."""
+        return fnmatchcase(name, self.pattern) or fnmatchcase(name.replace(":", "."), self.pattern)
 
 
 @dataclass(frozen=True)

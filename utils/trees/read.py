@@ -20,17 +20,16 @@ Chunk = dict[str, Content]
 """The values of successive entries, canonical, by the name of the column."""
 
 
-def spans(tree: Tree, columns: Sequence[Column], name: str) -> list[tuple[int, int]]:
-    """The chunks of a tree, as first and last entry, such that the columns of one take some `CHUNK_BYTES`."""
+def chunk_entries(tree: Tree, columns: Sequence[Column], name: str) -> int:
+    """The entries of a chunk, so that its columns take some `CHUNK_BYTES`."""
     if not columns or not tree.entries:
-        return []
+        return 1
     probe = min(PROBE_ENTRIES, tree.entries)
     each = getattr(tree.source, "uncompressed_bytes", 0) / tree.entries or (
         sum(piece.nbytes for layout in read_chunk(tree, columns, 0, probe, name).values() for piece in pieces(layout))
         / probe
     )
-    step = int(np.clip(CHUNK_BYTES / max(each, 1), 1, 2**22))
-    return [(start, min(start + step, tree.entries)) for start in range(0, tree.entries, step)]
+    return int(np.clip(CHUNK_BYTES / max(each, 1), 1, 2**22))
 
 
 def read_chunk(tree: Tree, columns: Sequence[Column], start: int, stop: int, name: str) -> Chunk:
@@ -54,5 +53,7 @@ def read_column(source: Any, column: Column, start: int, stop: int) -> Content:
 
 def iter_chunks(tree: Tree, columns: Sequence[Column], name: str) -> Iterator[tuple[int, int, Chunk]]:
     """The chunks of a tree: first entry, last entry, values."""
-    for start, stop in spans(tree, columns, name):
+    step = chunk_entries(tree, columns, name)
+    for start in range(0, tree.entries, step):
+        stop = min(start + step, tree.entries)
         yield start, stop, read_chunk(tree, columns, start, stop, name)

@@ -145,20 +145,25 @@ RECORD_KEY = "compression_hep_slim"
 
 def _describe(name: str, kind: str, source: Any) -> Tree:
     find = _fields if kind == RNTUPLE else _branches
-    columns: list[Column] = []
-    lost: list[Lost] = []
+    columns: dict[str, Column] = {}
+    lost = [Lost(alias, "alias", "not a branch") for alias in getattr(source, "aliases", None) or {}]
     for found in find(source):
-        (columns if isinstance(found, Column) else lost).append(found)  # type: ignore[arg-type]
+        if isinstance(found, Lost):
+            lost.append(found)
+        elif found.name in columns:
+            lost.append(Lost(found.name, found.typename, "another branch has this name"))
+        else:
+            columns[found.name] = found
     title = str(getattr(source, "title", None) or getattr(source, "description", None) or "")
     kind = "RNTuple" if kind == RNTUPLE else "TTree"
-    return Tree(name, title, kind, source.num_entries, tuple(columns), tuple(lost), source)
+    return Tree(name, title, kind, source.num_entries, tuple(columns.values()), tuple(lost), source)
 
 
 def _branches(tree: Any) -> Iterator[Column | Lost]:
     """The branches of a TTree that hold values, under the name that each has alone."""
     leaves = [(path, branch) for path, branch in tree.iteritems(recursive=True) if not branch.branches]
     short = Counter(_short_name(path) for path, _ in leaves)
-    forms = {path: _branch_form(branch) for path, branch in leaves}
+    forms = {path: _branch_form(branch, tree.num_entries) for path, branch in leaves}
     counters = {path for path, form in forms.items() if _is_integer(form)}
     for path, branch in leaves:
         form, name = forms[path], _short_name(path)
@@ -172,9 +177,11 @@ def _branches(tree: Any) -> Iterator[Column | Lost]:
         yield Column(name, path, branch.typename, branch.title, form, counter, size)
 
 
-def _branch_form(branch: Any) -> Form | Exception:
+def _branch_form(branch: Any, entries: int) -> Form | Exception:
     """The form of the arrays of a branch, or what uproot says where it has none or cannot read the first entry."""
     try:
+        if not branch.num_entries == branch.entry_offsets[-1] == entries:
+            return ValueError(f"{branch.num_entries} entries, expected {entries}")
         form = canonical_form(branch.interpretation.awkward_form(branch.file))
         if type(branch.interpretation) not in (uproot.AsDtype, uproot.AsJagged) and branch.num_entries:
             first = branch.array(entry_start=0, entry_stop=1, library="ak")

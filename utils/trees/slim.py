@@ -1,6 +1,7 @@
 """A ROOT file with every branch within the bound that a policy gives it, read back before it gets its name."""
 
 import json
+import math
 import os
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from utils.trees.arrays import floats_of, with_floats
 from utils.trees.bounds import Errors, rounded
 from utils.trees.ntuple import NTupleWriter, UnsharedError, candidates
 from utils.trees.policy import BOOKKEEPING, Plan, Policy, load_policy, make_plans
-from utils.trees.read import Chunk, iter_chunks, spans
+from utils.trees.read import Chunk, chunk_entries, iter_chunks
 from utils.trees.record import Outcome, make_record, make_report
 from utils.trees.schema import RECORD_KEY, Column, Lost, Tree, TreeError, open_trees
 from utils.trees.ttree import TTreeWriter
@@ -156,7 +157,8 @@ def _writer(
     tree = plan.tree
     if _kind(tree, to) == "RNTuple":
         return NTupleWriter(file, tree.name, tree.title, plan.columns, shared)
-    return TTreeWriter(file, tree.name, tree.title, plan.columns, len(spans(tree, plan.columns, name)))
+    chunks = math.ceil(tree.entries / chunk_entries(tree, plan.columns, name))
+    return TTreeWriter(file, tree.name, tree.title, plan.columns, chunks)
 
 
 def _fill(writer: TTreeWriter | NTupleWriter, plan: Plan, outcome: Outcome, bar: tqdm) -> str | None:
