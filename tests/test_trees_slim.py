@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import awkward as ak
@@ -112,6 +113,16 @@ def test_the_file_tells_its_source_its_policy_and_its_errors(source: Path, tmp_p
     assert read_record(source) is None
     with open_trees(tmp_path / "out.root") as again:
         assert again.others == ()
+
+
+@pytest.mark.parametrize("to", ["ttree", "rntuple"])
+def test_the_same_input_makes_the_same_bytes(source: Path, tmp_path: Path, to: str) -> None:
+    digests = set()
+    for name in ("one", "other"):
+        slim(source, tmp_path / f"{name}.root", "nanoaod", to=to)
+        digests.add(sha256_of(tmp_path / f"{name}.root"))
+        time.sleep(1.1)  # times in ROOT files are in seconds
+    assert len(digests) == 1
 
 
 def test_a_tree_can_be_chosen(source: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from . import formats as formats
 from .calorimeter import CalorimeterRegion as CalorimeterRegion, SimulationSettings as SimulationSettings
 from .checks import find_problems as find_problems, validate_jets as validate_jets
 from .detect import open_source as open_source
+from .formats.newroot import new_root_file as new_root_file
 from .formats.pickles import read_pickled_table as read_pickled_table
 from .formats.source import Source as Source, is_remote as is_remote, reading as reading
 from .published import (

@@ -10,7 +10,7 @@ import uproot
 from tqdm import tqdm
 
 from utils.files import Json, atomic_path, refuse_output
-from utils.jets import open_source, settle_units
+from utils.jets import new_root_file, open_source, settle_units
 from utils.text import listing
 from utils.trees.arrays import floats_of, with_floats
 from utils.trees.bounds import Errors, rounded
@@ -137,7 +137,7 @@ def _write(path: Path, outcome: Outcome, to: str | None, compression: str, bar: 
     shared = {plan.tree.name: candidates(plan.columns) for plan in outcome.plans}
     while True:
         apart = None
-        with uproot.recreate(path, compression=COMPRESSIONS[compression]) as file:
+        with new_root_file(path, COMPRESSIONS[compression]) as file:
             for plan in outcome.plans:
                 writer = _writer(file, plan, to, shared[plan.tree.name], str(outcome.source))
                 outcome.begin(plan, _kind(plan.tree, to))
