@@ -5,7 +5,7 @@ PYTHON ?= python3
 EXTRAS ?= dev,codecs,simulation
 
 .DELETE_ON_ERROR:
-.PHONY: help run test reference notebook lint constraints clean
+.PHONY: help run test test-root reference notebook lint constraints clean
 
 VENV := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -13,16 +13,22 @@ INSTALLED := .venv/.installed
 help:
 	@echo "make run        run every notebook in the quick profile, into runs/quick"
 	@echo "make test       run the test suite"
+	@echo "make test-root  compare slimmed files with their sources in ROOT, an alpha wheel of 250 MB, in .venv-root"
 	@echo "make reference  run every notebook in the reference profile: refill models/ and plots/, its tables"
 	@echo "make notebook   open the notebooks in JupyterLab"
 	@echo "make lint       ruff, mypy, the arrows between packages, dependencies, notebooks without outputs"
-	@echo "make clean      remove .venv and runs"
+	@echo "make clean      remove .venv, .venv-root and runs"
 
 run: $(INSTALLED)
 	@$(VENV) -m compressionhep run --profile quick
 
 test: $(INSTALLED)
 	@$(VENV) -m pytest -n logical --maxprocesses 4 --dist worksteal
+
+test-root: $(INSTALLED)
+	@test -x .venv-root/bin/python || $(VENV) -m venv .venv-root
+	@.venv-root/bin/python -m pip install --quiet --disable-pip-version-check root
+	@COMPRESSIONHEP_ROOT=$(CURDIR)/.venv-root/bin/python $(VENV) -m pytest tests/test_trees_slim.py -k in_root
 
 reference: $(INSTALLED)
 	@$(VENV) -m compressionhep run --profile reference
@@ -70,4 +76,4 @@ constraints:
 	@mv .venv/constraints.txt constraints.txt
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-root runs

@@ -2,7 +2,9 @@
 
 import json
 import os
+import subprocess
 import time
+import warnings
 from pathlib import Path
 
 import awkward as ak
@@ -346,3 +348,45 @@ def test_public_files_come_back(
 
 def test_jagged_lists_of_the_helpers_are_as_counted() -> None:
     assert len(ak.flatten(jagged(np.arange(10)))) == 10
+
+
+@real
+def test_a_selection_in_coffea_counts_the_same_in_the_source_and_the_output(tmp_path: Path) -> None:
+    nanoevents = pytest.importorskip("coffea.nanoevents")
+    path = Path(INPUTS or "") / "nanoAOD_2015_CMS_Open_Data_ttbar.root"
+    keep = ["Jet_*", "Muon_*", "run", "event", "luminosityBlock"]
+    slim(path, tmp_path / "out.root", load_policy(keep=keep))
+
+    def select(name: Path) -> tuple[ak.Array, ...]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            factory = nanoevents.NanoEventsFactory.from_root({str(name): "Events"}, mode="virtual")
+            events = factory.events()
+            jets = events.Jet[(events.Jet.pt > 30) & (abs(events.Jet.eta) < 2.4)]
+            return ak.num(jets), ak.sum(jets.pt, axis=1), ak.fill_none(jets.nearest(events.Muon).pt, -1)
+
+    before, after = select(path), select(tmp_path / "out.root")
+    assert ak.sum(before[0]) > 0
+    assert all(ak.array_equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+ROOT_PYTHON = os.environ.get("COMPRESSIONHEP_ROOT")
+
+
+@real
+@pytest.mark.skipif(ROOT_PYTHON is None, reason="COMPRESSIONHEP_ROOT names no Python with ROOT (make test-root)")
+@pytest.mark.parametrize(
+    ("name", "to"), [("nanoAOD_2015_CMS_Open_Data_ttbar.root", None), ("PHYSLITE_example.root", "rntuple")]
+)
+def test_a_selection_in_root_counts_the_same_in_the_source_and_the_output(
+    tmp_path: Path, name: str, to: str | None
+) -> None:
+    assert ROOT_PYTHON is not None
+    path, output = Path(INPUTS or "") / name, tmp_path / "out.root"
+    slim(path, output, load_policy(keep=["*Jet*"]), to=to)
+    script = Path(__file__).with_name("root_selection.py")
+    done = subprocess.run([ROOT_PYTHON, script, path, output], capture_output=True, text=True, check=True)
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("counts:"))
+    before, after = json.loads(line.removeprefix("counts:")).values()
+    assert before == after
+    assert before["jets"] > 100
