@@ -23,9 +23,9 @@ def test_slim_says_what_is_within_bounds_and_what_is_not_carried(
     command = "slim in.root out.root --policy nanoaod --bound Jet_pt=2%,10MeV --drop HLT_* --json report.json"
     assert main(command.split()) == 0
     out, err = capsys.readouterr()
-    assert "Events: 6 entries of 30 branches" in out
-    assert "within their bounds (10 of Jet)" in out
-    assert "Runs: 1 entries of 2 branches" in out
+    assert "Events: 30 branches of 6 entries" in out
+    assert "within their bounds for all 10 of Jet; largest error" in out
+    assert "Runs: 2 branches of 1 entries" in out
     assert "HLT_any" in out
     assert "histogram (TH1D)" in err
     report = json.loads((folder / "report.json").read_text())

@@ -78,29 +78,31 @@ def slim(
 
 def _slim_lines(report: dict[str, Any]) -> list[str]:
     before, after = report["source_bytes"], report["output_bytes"]
-    lines = [f"{report['output']}: {bytes_text(before)} -> {bytes_text(after)} ({after / before:.0%})"]
+    size = f"{bytes_text(before)} -> {bytes_text(after)} ({after / before:.0%})"
+    lines = [f"{report['output']}: {size}, every value read back and compared"]
     for name, tree in report["trees"].items():
-        sizes = [tree["source_bytes"], tree["output_bytes"]]
-        known = f", {bytes_text(sizes[0])} -> {bytes_text(sizes[1])} compressed" if all(sizes) else ""
-        lines.append(f"{name}: {tree['entries']:,} entries of {tree['branches']:,} branches{known}, {_kept(tree)}")
-        if tree["dropped"]:
-            lines.append(f"  dropped: {listing(tree['dropped'], 5)}")
+        lines += _tree_lines(name, tree)
     if after >= before:
         lines.append("there is little to gain in a file this small: most of it describes the branches")
     return lines
 
 
-def _kept(tree: dict[str, Any]) -> str:
-    """What of a tree is bit for bit, and how near to their bounds the others come."""
-    bounded = tree["bounded"]
-    if not bounded:
-        return "bit for bit"
-    name, worst = max(bounded.items(), key=lambda item: item[1][-1])
-    objects = ", ".join(f"{count:,} of {collection}" for collection, count in tree["objects"].items() if collection)
-    return (
-        f"{tree['branches'] - len(bounded):,} of them bit for bit, {len(bounded):,} within their bounds"
-        f"{f' ({objects})' if objects else ''}; largest error {worst[-1]:.2f} of its bound ({name})"
-    )
+def _tree_lines(name: str, tree: dict[str, Any]) -> list[str]:
+    """What of a tree is carried and what it takes, how near to their bounds its values come, what was dropped."""
+    bounded, sizes = tree["bounded"], [tree["source_bytes"], tree["output_bytes"]]
+    taken = f", {bytes_text(sizes[0])} -> {bytes_text(sizes[1])} compressed" if all(sizes) else ""
+    exact = f"{tree['branches'] - len(bounded):,} of them" if bounded else "all"
+    lines = [f"{name}: {tree['branches']:,} branches of {tree['entries']:,} entries{taken}; {exact} bit for bit"]
+    if bounded:
+        worst, numbers = max(bounded.items(), key=lambda item: item[1][-1])
+        counted = [f"all {count:,} of {what}" for what, count in tree["objects"].items() if what] or ["all values"]
+        lines.append(
+            f"  {len(bounded):,} within their bounds for {listing(counted)}; "
+            f"largest error {numbers[-1]:.2f} of its bound ({worst})"
+        )
+    if tree["dropped"]:
+        lines.append(f"  dropped: {listing(tree['dropped'], 5)}")
+    return lines
 
 
 @click.command(short_help="what the branches of a ROOT file cost, hold, and would lose under a policy")
