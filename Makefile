@@ -5,7 +5,7 @@ PYTHON ?= python3
 EXTRAS ?= dev,codecs,hdf5,simulation
 
 .DELETE_ON_ERROR:
-.PHONY: help run test fuzz reference notebook lint constraints clean
+.PHONY: help run test test-root fuzz reference notebook lint constraints clean
 
 VENV := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -14,10 +14,11 @@ help:
 	@echo "make run        run every notebook in the quick profile, into runs/quick"
 	@echo "make test       run the test suite"
 	@echo "make fuzz       damage files and kill commands at random for some minutes, and count what comes of it"
+	@echo "make test-root  compare slimmed files with their sources in ROOT, an alpha wheel of 250 MB, in .venv-root"
 	@echo "make reference  run every notebook in the reference profile: refill models/ and plots/, its tables"
 	@echo "make notebook   open the notebooks in JupyterLab"
 	@echo "make lint       ruff, mypy, the arrows between packages, dependencies, notebooks without outputs"
-	@echo "make clean      remove .venv and runs"
+	@echo "make clean      remove .venv, .venv-root and runs"
 
 run: $(INSTALLED)
 	@$(VENV) -m compressionhep run --profile quick
@@ -28,6 +29,11 @@ test: $(INSTALLED)
 # FUZZ holds names of fuzzers and options, such as FUZZ="signals --seed 1"
 fuzz: $(INSTALLED)
 	@$(VENV) -m tests.fuzz $(FUZZ)
+
+test-root: $(INSTALLED)
+	@test -x .venv-root/bin/python || $(VENV) -m venv .venv-root
+	@.venv-root/bin/python -m pip install --quiet --disable-pip-version-check root
+	@COMPRESSIONHEP_ROOT=$(CURDIR)/.venv-root/bin/python $(VENV) -m pytest tests/test_trees_slim.py -k in_root
 
 reference: $(INSTALLED)
 	@$(VENV) -m compressionhep run --profile reference
@@ -75,4 +81,4 @@ constraints:
 	@mv .venv/constraints.txt constraints.txt
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-root runs

@@ -29,6 +29,7 @@ LOCAL_IMPORTS = {
     "utils/cli/jets.py": {"utils"},
     "utils/cli/models.py": {"fastai", "utils"},
     "utils/cli/study.py": {"utils"},
+    "utils/cli/trees.py": {"utils"},
     "utils/jets/calorimeter.py": {"fastjet", "pythia8mc"},
     "utils/jets/formats/hdf5.py": {"hdf5plugin"},
     "utils/study/methods.py": {"pysz", "zfpy"},
@@ -109,7 +110,7 @@ HEAVY = ("torch", "fastai", "sklearn", "scipy", "matplotlib", "papermill", "dist
 
 
 def test_the_faces_cost_nothing_that_is_not_used() -> None:
-    faces = "from utils import cli, codec, jets, metrics, networks, plotting, report, study, training"
+    faces = "from utils import cli, codec, jets, metrics, networks, plotting, report, study, training, trees"
     assert loaded(faces, *HEAVY, "numpy", "pandas", "uproot") == []
     assert loaded("from utils.jets import read_jets", *HEAVY, "uproot", "h5py") == []
 

@@ -214,3 +214,21 @@ def test_lines_of_a_training_are_named_in_legends_and_on_axes() -> None:
     plotting.plot_activations(axes, pd.DataFrame({"step": [0, 0], "layer": [0, 1], "mean": 0.1, "std": 1.0}))
     assert legend(axes[1]) == ["1", "2"]
     assert [ax.get_xlabel() for ax in axes] == ["training step"] * 2
+
+
+def test_bytes_of_branches_are_bars_and_errors_fill_their_bounds() -> None:
+    branches = [
+        {"name": "Jet_pt", "lzma_bytes": 3000, "lzma_bytes_after": 2000, "residuals": [1, 2, 1]},
+        {"name": "nJet", "lzma_bytes": 500, "lzma_bytes_after": 500, "residuals": None},
+        {"name": "Jet_eta", "lzma_bytes": 4000, "lzma_bytes_after": 1000, "residuals": [0, 4, 0]},
+    ]
+    ax = Figure().subplots()
+    before, after = plotting.plot_branch_bytes(ax, branches, limit=2)
+    assert [bar.get_width() for bar in before] == [3.0, 4.0]
+    assert [bar.get_width() for bar in after] == [2.0, 1.0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["Jet_pt", "Jet_eta"]
+    assert ax.get_xlabel() == "size under LZMA-9 [kB]"
+    ax = Figure().subplots()
+    mesh = plotting.plot_bound_residuals(ax, branches)
+    np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(2, 3), [[0.25, 0.5, 0.25], [0.0, 1.0, 0.0]])
+    assert (ax.get_xlabel(), ax.get_xlim()) == ("error / bound", (-1, 1))

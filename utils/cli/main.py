@@ -14,6 +14,7 @@ from utils.cli.jets import convert, fetch, info, simulate
 from utils.cli.messages import PROGRAM, note, say
 from utils.cli.models import benchmark, evaluate, export, sweep, train
 from utils.cli.study import reproduce, run, tables
+from utils.cli.trees import audit, slim
 from utils.text import in_line
 
 TRACEBACK_VARIABLE = "COMPRESSIONHEP_TRACEBACK"
@@ -22,6 +23,7 @@ TRACEBACK_VARIABLE = "COMPRESSIONHEP_TRACEBACK"
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Files of jets": (info, convert, simulate, fetch),
     "Compression": (compress, decompress),
+    "Whole ROOT files": (slim, audit),
     "Models": (train, evaluate, export, benchmark, sweep),
     "The study": (run, tables, reproduce),
 }

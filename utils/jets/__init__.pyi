@@ -4,8 +4,9 @@ from .checks import find_problems as find_problems, validate_jets as validate_je
 from .detect import open_source as open_source, read_options as read_options
 from .events import EVENT_COLUMNS as EVENT_COLUMNS, event_columns as event_columns, event_ids as event_ids
 from .formats.layouts import parse_columns as parse_columns, parse_padding as parse_padding
+from .formats.newroot import new_root_file as new_root_file
 from .formats.pickles import read_pickled_table as read_pickled_table
-from .formats.source import Source as Source, is_remote as is_remote
+from .formats.source import Source as Source, is_remote as is_remote, reading as reading
 from .paths import (
     local_path as local_path,
     pattern_root as pattern_root,
@@ -32,7 +33,7 @@ from .read import (
     iter_jets as iter_jets,
     read_jets as read_jets,
 )
-from .sample_units import decide_units as decide_units
+from .sample_units import decide_units as decide_units, settle_units as settle_units
 from .samples import (
     EMBEDDED_FILES as EMBEDDED_FILES,
     Dataset as Dataset,

@@ -33,3 +33,4 @@ from .training import (
     plot_training_time as plot_training_time,
     plot_transfer as plot_transfer,
 )
+from .trees import plot_bound_residuals as plot_bound_residuals, plot_branch_bytes as plot_branch_bytes

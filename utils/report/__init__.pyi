@@ -1,3 +1,4 @@
+from .audit import write_audit_page as write_audit_page
 from .notebooks import (
     NOTEBOOKS as NOTEBOOKS,
     Outcome as Outcome,

@@ -1,13 +1,9 @@
 """ROOT files through uproot: TTree and RNTuple."""
 
-import contextlib
-import datetime
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -19,6 +15,7 @@ from utils.jets.events import event_columns
 from utils.jets.formats.assembly import Array, check_lengths
 from utils.jets.formats.finding import choose_columns, find_collections, find_counter
 from utils.jets.formats.layouts import JetColumns, Options
+from utils.jets.formats.newroot import new_root_file
 from utils.jets.formats.note import NOTE_KEY, NoteBuilder, find_note
 from utils.jets.formats.source import ROWS, Source, file_size, is_jagged, is_remote, reading
 from utils.jets.formats.streams import require_proportion
@@ -150,37 +147,13 @@ class _RootPieces:
 BASKET_EVENTS = 2**15
 
 
-class _FirstDay(datetime.datetime):
-    """The first day that ROOT can write, at any time."""
-
-    @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> Self:
-        """1995-01-01, 00:00."""
-        return cls(1995, 1, 1, tzinfo=tz)
-
-
-@contextlib.contextmanager
-def _reproducible() -> Iterator[None]:
-    """While it lasts, uproot writes one and the same time into files, so that the same jets make the same bytes."""
-    writing = uproot.writing._cascade
-    module, writing.datetime = writing.datetime, SimpleNamespace(datetime=_FirstDay)
-    try:
-        yield
-    finally:
-        writing.datetime = module
-
-
 def write_root(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) -> None:
     """NanoAOD-like: a TTree `Events` with `event`, `nJet` and jagged `Jet_pt, Jet_eta, Jet_phi, Jet_mass`, and with
     `run` and `luminosityBlock` where there are any."""
     names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "m"}
     jets = ak.types.ListType(ak.types.RecordType([ak.types.NumpyType("float32")] * 4, list(names)))
     branches = {name: "int64" for name in note.columns if name not in FEATURES}
-    with (
-        _reproducible(),
-        path.open("wb+") as opened,
-        uproot.recreate(opened, compression=uproot.ZLIB(4), uuid_function=lambda: uuid.UUID(int=0)) as file,
-    ):
+    with new_root_file(path, uproot.ZLIB(4)) as file:
         tree = file.mktree("Events", {**branches, "Jet": jets}, title="Jets, in GeV and rad")
         for table in tables:
             ids, counts = event_counts(table)

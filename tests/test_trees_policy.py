@@ -1,0 +1,110 @@
+"""Policies: the first rule that matches holds, files of rules, presets, what is kept and dropped."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tree_files import write_trees
+
+from utils.trees import PRESETS, Tree, TreeError, load_policy, make_plans, open_trees
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> Iterator[tuple[Tree, ...]]:
+    write_trees(tmp_path / "in.root")
+    with open_trees(tmp_path / "in.root") as file:
+        yield file.trees
+
+
+def bounds_of(trees: tuple[Tree, ...], *rules: str, policy: str | Path = "stored", **more: list[str]) -> dict[str, str]:
+    plans = make_plans(trees, load_policy(policy, rules, **more), lambda: "GeV")
+    (plan,) = (plan for plan in plans if plan.tree.name == "Events")
+    return {name: bound.text for name, bound in plan.bounds.items()}
+
+
+def test_the_first_rule_that_matches_holds(trees: tuple[Tree, ...]) -> None:
+    bounds = bounds_of(trees, "Jet_pt=1%", "Jet_*=0.005", policy="nanoaod")
+    assert (bounds["Jet_pt"], bounds["Jet_mass"], bounds["weights"]) == ("1%", "0.005", "exact")
+    bounds = bounds_of(trees, policy="nanoaod")
+    assert (bounds["Jet_mass"], bounds["Jet_btagDeepFlavB"], bounds["Jet_wide"]) == ("1%,0.01", "0.001", "stored")
+
+
+def test_a_bound_changes_no_integers_flags_or_text(trees: tuple[Tree, ...]) -> None:
+    bounds = bounds_of(trees, "*=10%")
+    assert {bounds[name] for name in ("nJet", "Jet_int8", "HLT_any", "label", "event")} == {"exact"}
+    assert bounds["Jet_wide"] == "10%"
+
+
+def test_bookkeeping_is_exact_whatever_the_rules_say(trees: tuple[Tree, ...]) -> None:
+    plans = make_plans(trees, load_policy("stored", ["*=10%"], keep=["Jet_pt"]))
+    runs = next(plan for plan in plans if plan.tree.name == "Runs")
+    assert len(runs.columns) == 2
+    assert runs.bounded == []
+
+
+def test_what_is_kept_brings_its_counter_along(trees: tuple[Tree, ...]) -> None:
+    assert set(bounds_of(trees, keep=["Jet_pt"])) == {"nJet", "Jet_pt"}
+    assert set(bounds_of(trees, keep=["Jet_pt"], drop=["nJet"])) == {"nJet", "Jet_pt"}
+    assert set(bounds_of(trees, keep=["Jet_*"], drop=["Jet_*t*"])) >= {"nJet", "Jet_mass", "Jet_phi"}
+    assert "Jet_pt" not in bounds_of(trees, "Jet_p*=drop")
+
+
+@pytest.mark.parametrize("more", [{"keep": ["Jat_pt"]}, {"drop": ["Jat_pt"]}, {"rules": ["Jat_p*=1%"]}])
+def test_a_pattern_without_a_branch_is_an_error_that_names_the_nearest(trees: tuple[Tree, ...], more: dict) -> None:
+    with pytest.raises(TreeError, match=r"Jat_p.*nearest is Jet_p"):
+        bounds_of(trees, *more.pop("rules", []), **more)
+
+
+def test_nothing_left_is_an_error(trees: tuple[Tree, ...]) -> None:
+    with pytest.raises(TreeError, match="no branch is left"):
+        bounds_of(trees, drop=["*"])
+
+
+def test_a_file_of_rules_is_read(trees: tuple[Tree, ...], tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'drop = ["HLT_*"]\n[[rules]]\nbranches = ["Jet_pt", "Jet_mass"]\nbound = "1%,10MeV"\nwhy = "fine enough"\n'
+        '[[rules]]\nbranches = "Jet_*"\nbound = "bits=8"\n'
+    )
+    bounds = bounds_of(trees, "Jet_mass=exact", policy=file)
+    assert (bounds["Jet_pt"], bounds["Jet_mass"], bounds["Jet_eta"]) == ("1%,10MeV", "exact", "bits=8")
+    assert "HLT_any" not in bounds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rules = 3",
+        "keep = 'x'",
+        "[[rules]]\nbranches = 'x'",
+        "[[rules]]\nbranches = 'x'\nbound = 1",
+        "[[rules]]\nbranches = 'x'\nbound = 'much'",
+        "[[rules]]\nbranches = [1]\nbound = '1%'",
+        "[[rules]]\nbranches = 'x'\nbound = '1%'\nbecause = 'y'",
+        "other = 1",
+        "no toml",
+    ],
+)
+def test_a_file_that_is_no_policy_is_an_error_that_names_it(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=r"bad\.toml"):
+        load_policy(file)
+
+
+def test_an_unknown_policy_is_an_error_that_names_those_there_are() -> None:
+    with pytest.raises(ValueError, match="stored, nanoaod, physlite"):
+        load_policy("nanoad")
+
+
+@pytest.mark.parametrize("rule", ["Jet_pt", "=1%", "Jet_pt=", "Jet_pt=soon"])
+def test_a_rule_that_is_none_is_an_error(rule: str) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        load_policy("stored", [rule])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_gives_a_reason_for_each_rule_and_asks_for_no_branch(trees: tuple[Tree, ...], preset: str) -> None:
+    policy = load_policy(preset)
+    assert all(rule.why.endswith(".") for rule in policy.rules)
+    make_plans(trees, policy)

@@ -1,0 +1,143 @@
+"""Commands on whole trees of ROOT files: slim, audit."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from utils import trees
+from utils.cli.messages import note, say
+from utils.cli.options import FILE, Function, json_option
+from utils.text import bytes_text, listing
+
+SHOWN = 25
+"""Rows of a table in the terminal, unless more are asked for."""
+
+
+def _policy_options(function: Function) -> Function:
+    for decorate in (
+        click.option("--tree", metavar="NAME", help="one tree of the file (default: all)"),
+        click.option("--drop", multiple=True, metavar="PATTERN", help="leave these branches out"),
+        click.option("--keep", multiple=True, metavar="PATTERN", help="carry no other branches than these"),
+        click.option(
+            "--bound",
+            "bounds",
+            multiple=True,
+            metavar="PATTERN=BOUND",
+            help="a rule before those of the policy: exact, stored, drop, bits=10, or an error such as 1%,10MeV",
+        ),
+        click.option(
+            "--policy",
+            default="stored",
+            metavar="NAME",
+            help=f"rules of which the first that matches holds: {', '.join(trees.PRESETS)}, or a TOML file",
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
+@click.command(short_help="a whole ROOT file, each branch within its bound, to a smaller one")
+@click.argument("source", type=FILE, metavar="IN.root")
+@click.argument("output", type=FILE, metavar="OUT.root")
+@_policy_options
+@click.option("--to", type=click.Choice(tuple(trees.KINDS)), help="kind of the trees (default: what they are)")
+@click.option("--compression", type=click.Choice(tuple(trees.COMPRESSIONS)), default=next(iter(trees.COMPRESSIONS)))
+@json_option("the report")
+def slim(
+    source: str,
+    output: str,
+    policy: str,
+    bounds: tuple[str, ...],
+    keep: tuple[str, ...],
+    drop: tuple[str, ...],
+    tree: str | None,
+    to: str | None,
+    compression: str,
+    json_path: str | None,
+    force: bool,
+) -> None:
+    """Write all trees of a ROOT file to another that every program reads as it read the first: the same names, types,
+    titles and counters. Without a bound every bit of a branch comes back; with one, its values are rounded so that
+    ROOT's own compression gains. Every value is read back and compared before the file gets its name."""
+    from utils.cli.writing import refuse_outputs
+    from utils.files import write_json
+
+    inputs = [source, policy if os.path.isfile(policy) else None]
+    refuse_outputs(inputs, output, ".root", json_path=json_path, force=force)
+    rules = trees.load_policy(policy, bounds, keep, drop)
+    report = trees.slim(source, output, rules, tree=tree, to=to, compression=compression, progress=sys.stderr.isatty())
+    for line in _slim_lines(report):
+        say(line)
+    left_out = list(trees.iter_left_out(report))
+    if left_out:
+        note(f"cannot be carried, {len(left_out):,}: {listing(left_out, 5)}")
+    if json_path is not None:
+        write_json(json_path, report)
+
+
+def _slim_lines(report: dict[str, Any]) -> list[str]:
+    before, after = report["source_bytes"], report["output_bytes"]
+    size = f"{bytes_text(before)} -> {bytes_text(after)} ({after / before:.0%})"
+    lines = [f"{report['output']}: {size}, every value read back and compared"]
+    for name, tree in report["trees"].items():
+        lines += _tree_lines(name, tree)
+    if after >= before:
+        lines.append("there is little to gain in a file this small: most of it describes the branches")
+    return lines
+
+
+def _tree_lines(name: str, tree: dict[str, Any]) -> list[str]:
+    """What of a tree is carried and what it takes, how near to their bounds its values come, what was dropped."""
+    bounded, sizes = tree["bounded"], [tree["source_bytes"], tree["output_bytes"]]
+    taken = f", {bytes_text(sizes[0])} -> {bytes_text(sizes[1])} compressed" if all(sizes) else ""
+    exact = f"{tree['branches'] - len(bounded):,} of them" if bounded else "all"
+    lines = [f"{name}: {tree['branches']:,} branches of {tree['entries']:,} entries{taken}; {exact} bit for bit"]
+    if bounded:
+        worst, numbers = max(bounded.items(), key=lambda item: item[1][-1])
+        counted = [f"all {count:,} of {what}" for what, count in tree["objects"].items() if what] or ["all values"]
+        lines.append(
+            f"  {len(bounded):,} within their bounds for {listing(counted)}; "
+            f"largest error {numbers[-1]:.2f} of its bound ({worst})"
+        )
+    if tree["dropped"]:
+        lines.append(f"  dropped: {listing(tree['dropped'], 5)}")
+    return lines
+
+
+@click.command(short_help="what the branches of a ROOT file cost, hold, and would lose under a policy")
+@click.argument("source", type=FILE, metavar="FILE.root")
+@_policy_options
+@click.option("--rows", type=click.IntRange(min=1), default=SHOWN, metavar="N", help="branches in the table")
+@click.option("--page", type=FILE, metavar="FILE.html", help="write a page with plots as well")
+@json_option("all branches and numbers")
+def audit(
+    source: str,
+    policy: str,
+    bounds: tuple[str, ...],
+    keep: tuple[str, ...],
+    drop: tuple[str, ...],
+    tree: str | None,
+    rows: int,
+    page: str | None,
+    json_path: str | None,
+    force: bool,
+) -> None:
+    """Show which branches of a ROOT file cost what, how many bits each really holds, and what is constant, a copy of
+    another or noise; under a policy, bytes before and after, largest errors, and what a jet analysis would see:
+    dijet mass, HT, multiplicities and b tags."""
+    from utils.cli.writing import refuse_outputs
+    from utils.files import write_json
+
+    inputs = [source, policy if os.path.isfile(policy) else None]
+    refuse_outputs(inputs, page, ".html", json_path=json_path, force=force)
+    rules = trees.load_policy(policy, bounds, keep, drop)
+    report = trees.audit(source, rules, tree=tree, progress=sys.stderr.isatty())
+    say("\n\n".join(table.text() for table in trees.audit_tables(report, rows)))
+    if json_path is not None:
+        write_json(json_path, report)
+    if page is not None:
+        from utils.report import write_audit_page
+
+        write_audit_page(page, report)
