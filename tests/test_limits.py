@@ -21,6 +21,7 @@ from utils.limits import JSON_DEPTH, parse_json, read_json, require_form
         (b"", "Expecting value"),
         (b" " * 101, "JSON of 101 bytes; at most 100 are read"),
     ],
+    ids=lambda value: repr(value)[:30],
 )
 def test_what_is_no_json_within_the_limits_is_a_value_error(content: str | bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -8,23 +8,23 @@ import numpy as np
 import pandas as pd
 
 from utils import networks
+from utils.codec.archive import ContainerError, blaming
 from utils.codec.bounded import Columns, errors_of_bound
-from utils.codec.container import (
-    PLAIN,
-    ContainerError,
-    Member,
-    Reader,
-    array_members,
-    chunk_name,
-    decode_array,
-    group_member,
-)
+from utils.codec.container import PLAIN, Member, array_members, chunk_name, group_member
 from utils.codec.latents import Scheme
+from utils.codec.reader import Reader
+from utils.codec.streams import decode_stream
 from utils.files import Json
 from utils.jets import FEATURES, JetError, event_counts
+from utils.limits import require_form
 from utils.metrics import StreamingResolution
 
 _EVENTS = PLAIN | {"delta_spec": "auto"}
+
+MOST_JETS = 2**22
+"""Most jets, and most events, of a chunk: what reading one takes is bounded by it, whatever the file says."""
+
+_CHUNK = {"jets": int, "events": int, "checksum?": str}
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,7 @@ def encode_chunk(
     for array, (values, settings) in arrays.items():
         written = array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)
         members += written
-        coded = written[1].content if len(written) > 1 else None
-        metadata = {"shape": values.shape, "data_type": str(values.dtype)}
-        stored[array] = decode_array(metadata, coded, f"{name}/{array}")
+        stored[array] = decode_stream(written[1].content[:-4], len(values), values.dtype) if len(values) else values
     decoded = scheme.decode(stored, stored["jets_per_event"].astype(np.int64))
     _check_chunk(scheme, name, expected, decoded)
     attributes: Json = {"jets": len(table), "events": len(numbers), "arrays": list(arrays)}
@@ -112,23 +110,29 @@ def _check_chunk(scheme: Scheme, name: str, expected: Columns, decoded: Columns)
 
 def decode_chunk(reader: Reader, scheme: Scheme, name: str) -> pd.DataFrame:
     """The jet table of a chunk; ContainerError naming the member that is damaged, or jets that are not those stored."""
-    attributes, arrays = reader.group(name)
-    counts = arrays["jets_per_event"].astype(np.int64)
     where = f"{reader.path}: {name}"
-    try:
+    with blaming(where):
+        attributes = reader.group(name)
+        require_form(attributes, _CHUNK, "its attributes")
+        jets, events = attributes["jets"], attributes["events"]
+        if not (0 <= jets <= MOST_JETS and 0 <= events <= MOST_JETS):
+            raise ContainerError(f"{where}: {jets} jets in {events} events; a chunk holds at most {MOST_JETS}")
+        arrays = {array: reader.array(f"{name}/{array}", max(jets, events)) for array in attributes["arrays"]}
+        numbers, counts = arrays["event"], arrays["jets_per_event"].astype(np.int64)
+        if (numbers.shape, numbers.dtype, counts.shape) != ((events,), np.int64, (events,)):
+            raise ContainerError(f"{where}: its event numbers are not {events} integers")
+        if counts.min(initial=0) < 0 or counts.sum() != jets:
+            raise ContainerError(f"{where}: holds {counts.sum()} jets by its events, expected {jets}")
         columns = scheme.decode(arrays, counts)
-    except (KeyError, IndexError, ValueError) as error:
-        raise ContainerError(f"{where}: its arrays do not fit together ({error!r})") from error
-    lengths = {len(column) for column in columns.values()} | {int(counts.sum()), attributes["jets"]}
-    if len(lengths) > 1 or len(counts) != attributes["events"]:
-        raise ContainerError(f"{where}: holds columns of {lengths} jets in {len(counts)} events, expected {attributes}")
+        if {(column.shape, column.dtype.name) for column in columns.values()} != {((jets,), "float32")}:
+            raise ContainerError(f"{where}: its columns do not hold {jets} jets each")
     if scheme.guaranteed and _checksum(columns) != attributes.get("checksum"):
         raise ContainerError(
             f"{where}: decodes to other jets than when it was written; damaged, or this machine computes the decoder "
             "differently"
         )
-    table = pd.DataFrame({"event": np.repeat(arrays["event"], counts)} | columns)
-    empty = arrays["event"][counts == 0]
+    table = pd.DataFrame({"event": np.repeat(numbers, counts)} | columns)
+    empty = numbers[counts == 0]
     if len(empty):
         table.attrs["empty_events"] = empty.tolist()
     return table

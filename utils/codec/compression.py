@@ -17,9 +17,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from utils import __version__
+from utils.codec.archive import ContainerError
 from utils.codec.bounds import Bounds
 from utils.codec.chunks import EncodedChunk, array_group, decode_chunk, encode_chunk
-from utils.codec.container import PLAIN, ContainerError, Reader, Writer
+from utils.codec.container import PLAIN, Writer
+from utils.codec.reader import Reader
 from utils.codec.schemes import read_scheme, scheme_maker
 from utils.codec.settings import SUFFIX
 from utils.files import Json, atomic_path, refuse_output, source_sha256
@@ -196,8 +198,7 @@ def iter_compressed(
     """Decode a container as a stream of jet tables, one a chunk; `lost` gathers what `recover` skips."""
     lost = [] if lost is None else lost
     with Reader(path, recover=recover) as reader:
-        if reader.damage:
-            lost.append(reader.damage)
+        lost += filter(None, [reader.damage, reader.missing_chunks()])
         scheme = read_scheme(reader)
 
         def decode(name: str) -> pd.DataFrame | ContainerError:
