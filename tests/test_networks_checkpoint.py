@@ -142,7 +142,7 @@ def test_what_is_no_safetensors_file_is_named(content: bytes, tmp_path: Path) ->
         ("normalization", '{"kind": "magic"}', "unknown normalization 'magic'"),
         ("features", '["pt", "eta", "phi", "m"]', "gives the features .*'pt', .*expected .*'m'"),
         ("units", '{"m": "MeV", "pt": "MeV", "phi": "rad", "eta": ""}', "gives the units .*MeV.* expected .*GeV"),
-        ("metadata", "[1]", r"gives the metadata \[1\], expected a dict"),
+        ("metadata", "[1]", "describes no model .*metadata is a list of 1, expected an object"),
     ],
 )
 def test_a_header_that_describes_something_else_is_refused(
