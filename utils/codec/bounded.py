@@ -24,6 +24,7 @@ from utils.codec.grids import (
 )
 from utils.files import Json
 from utils.jets import FEATURES, MASS_LIMIT
+from utils.limits import require_form
 from utils.metrics import absolute_error
 
 Columns = dict[str, np.ndarray]
@@ -43,6 +44,16 @@ RELATIONS = {
 
 _LOWEST = {"pt": 0.0, "m": MASS_LIMIT}
 """Jets at or below these, in GeV, are refused by the project."""
+
+STEEPEST = 64
+"""Largest `mass_slope` in sixteenths."""
+
+_FORM = {
+    "bounds": dict,
+    "grids": dict.fromkeys(FEATURES, dict),
+    "mass_slope_sixteenths": int,
+    "pt_drops": bool,
+}
 
 _AMBIGUOUS = 1e-9
 """Predictions this close to the border of a cell, relative and absolute, are not trusted to round alike everywhere."""
@@ -84,7 +95,7 @@ class BoundedScheme:
                 inside = (m > 0) & (np.maximum(pt, m) < GRID_LIMIT)
                 covariance = np.cov(pt[inside], m[inside]) if inside.sum() > 2 else np.zeros((2, 2))
                 if covariance[0, 0] > 0:
-                    slope = int(np.clip(np.rint(16 * covariance[0, 1] / covariance[0, 0]), 0, 64))
+                    slope = int(np.clip(np.rint(16 * covariance[0, 1] / covariance[0, 0]), 0, STEEPEST))
         return replace(self, mass_slope=slope, pt_drops=drops)
 
     def encode(self, columns: Columns, counts: np.ndarray, predicted: Columns | None = None) -> tuple[Arrays, Columns]:
@@ -125,7 +136,9 @@ class BoundedScheme:
         return arrays, decoded
 
     def decode(self, arrays: Columns, counts: np.ndarray, predicted: Columns | None = None) -> Columns:
-        """The columns of a chunk from its arrays."""
+        """The columns of a chunk from its arrays; ValueError where they have other types than `encode` gives them."""
+        if wrong := [name for name, values in arrays.items() if values.dtype != self._type_of(name)]:
+            raise ValueError(f"array {wrong[0]} holds {arrays[wrong[0]].dtype}")
         columns: Columns = {}
         integers = {name: arrays[name] for name, grid in self.grids.items() if grid is not None}
         if predicted is None and "pt" in integers:
@@ -145,6 +158,13 @@ class BoundedScheme:
                 columns[name][arrays[f"{name}_exact_index"]] = arrays[f"{name}_exact"]
         return columns
 
+    def _type_of(self, array: str) -> str:
+        if array in ("event", "jets_per_event"):
+            return "int64" if array == "event" else "int32"
+        if array.endswith("_exact_index"):
+            return "uint32"
+        return "float32" if array.endswith("_exact") or self.grids.get(array, ...) is None else "int32"
+
     def to_dict(self) -> Json:
         """JSON-safe description."""
         return {
@@ -161,10 +181,13 @@ class BoundedScheme:
 
     @staticmethod
     def from_dict(description: Json) -> "BoundedScheme":
-        """Rebuild from `to_dict`."""
+        """Rebuild from `to_dict`; ValueError where it describes none."""
+        require_form(description, _FORM, "codec")
+        if not 0 <= description["mass_slope_sixteenths"] <= STEEPEST:
+            raise ValueError(f"mass_slope_sixteenths outside of 0..{STEEPEST}")
         return BoundedScheme(
             Bounds.from_dict(description["bounds"]),
-            {name: grid_from_dict(grid) for name, grid in description["grids"].items()},
+            {name: grid_from_dict(description["grids"][name]) for name in FEATURES},
             description["mass_slope_sixteenths"],
             description["pt_drops"],
         )

@@ -13,6 +13,7 @@ from utils.codec.container import PLAIN
 from utils.codec.grids import GRID_LIMIT
 from utils.files import Json
 from utils.jets import FEATURES
+from utils.limits import require_form
 
 if TYPE_CHECKING:
     from utils.networks import Checkpoint
@@ -22,6 +23,16 @@ FINE_STEP = 2.0**-16
 
 MSE_GROWTH = 0.01
 """By how much of itself the quantization of the latents may raise the mean squared error, by default."""
+
+
+_FORM = {
+    "architecture": dict,
+    "normalization": dict,
+    "model": dict,
+    "latents": {"offset": [float], "matrix": [[float]]},
+    "refine?": int,
+    "corrections": (dict, None),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +75,8 @@ class AutoencoderScheme:
     def decode(self, arrays: Columns, counts: np.ndarray) -> Columns:
         """See `BoundedScheme`."""
         integers = np.stack([arrays[f"latent_{i}"] for i in range(len(self.matrix))], axis=1)
+        if integers.dtype != np.int32:
+            raise ValueError(f"latents of {integers.dtype}")
         if self.corrections is None:
             return self._outputs(integers)
         return self.corrections.decode(arrays, counts, self._predict(integers))
@@ -89,15 +102,20 @@ class AutoencoderScheme:
 
     @staticmethod
     def from_dict(description: Json, weights: dict[str, np.ndarray]) -> "AutoencoderScheme":
-        """Rebuild from `to_dict` and `weights`; what encodes stays untrained."""
+        """Rebuild from `to_dict` and `weights`, ValueError where they describe none; what encodes stays untrained."""
+        require_form(description, _FORM, "codec")
         checkpoint = networks.load_decoder(
             description["architecture"], description["normalization"], weights, description["model"]
         )
+        offset, matrix = (np.array(description["latents"][name], np.float64) for name in ("offset", "matrix"))
+        width = networks.latent_width(checkpoint)
+        if (offset.shape, matrix.shape) != ((width,), (width, width)):
+            raise ValueError(f"latents: expected an offset and a matrix for {width}")
         corrections = description["corrections"]
         return AutoencoderScheme(
             checkpoint,
-            np.array(description["latents"]["offset"], np.float64),
-            np.array(description["latents"]["matrix"], np.float64),
+            offset,
+            matrix,
             BoundedScheme.from_dict(corrections) if corrections else None,
             description.get("refine", 0),
         )

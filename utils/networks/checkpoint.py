@@ -96,9 +96,13 @@ def build_model(architecture: Json) -> Model:
 
 
 def blank_model(architecture: Json) -> Model:
-    """`build_model` without memory for its weights, to compare shapes with."""
+    """`build_model` without memory for its weights, to compare shapes with; ValueError too for no network of jets."""
     with torch.device("meta"):
-        return build_model(architecture)
+        model = build_model(architecture)
+    inputs = model.components.shape[1] if isinstance(model, PCABaseline) else model.config.nodes[0]
+    if inputs != len(FEATURES):
+        raise ValueError(f"a network of {inputs} values, expected {len(FEATURES)}: {', '.join(FEATURES)}")
+    return model
 
 
 def check_metadata(metadata: object) -> Json:

@@ -43,8 +43,9 @@ def load_decoder(
 
     ValueError where they do not fit together, and for an encoder that is out of proportion.
     """
-    found = {name: values.shape for name, values in weights.items()}
     shapes = tensor_shapes(blank_model(architecture).state_dict())
+    weights = {name: values.reshape(()) if shapes.get(name) == () else values for name, values in weights.items()}
+    found = {name: values.shape for name, values in weights.items()}
     encoder = {name: shape for name, shape in shapes.items() if name.startswith("encoder.")}
     require_fit({name: shapes[name] for name in shapes.keys() - encoder.keys()}, found, "decoder")
     sizes = [sum(math.prod(shape) for shape in part.values()) for part in (encoder, found)]

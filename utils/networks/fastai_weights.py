@@ -114,14 +114,17 @@ def _filled_model(
     batch_norm = any(name.endswith("running_mean") for name in state)
     try:
         config = AutoencoderConfig(nodes, None if activation == "linear" else activation, batch_norm)
-        blank = blank_model({"class": "Autoencoder"} | config.to_dict())
     except ValueError as error:
         raise CheckpointError(f"{path}: layers of the widths {listing(nodes)}: {error}") from error
     if config.nodes[0] != len(FEATURES) or config.bottleneck != len(nodes) // 2:
         raise CheckpointError(
-            f"{path}: layers of the widths {nodes}; expected {len(FEATURES)} values a jet, {', '.join(FEATURES)}, and "
-            "the narrowest layer in the middle"
+            f"{path}: layers of the widths ({listing(nodes)}); expected {len(FEATURES)} values a jet, "
+            f"{', '.join(FEATURES)}, and the narrowest layer in the middle"
         )
+    try:
+        blank = blank_model({"class": "Autoencoder"} | config.to_dict())
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     own_names = _own_names(blank, layers)
     shapes = tensor_shapes(blank.state_dict())
     require_fit({name: shapes[own] for name, own in own_names.items()}, tensor_shapes(state), path)
