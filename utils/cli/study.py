@@ -1,6 +1,5 @@
 """Commands of the study: run, tables, reproduce."""
 
-import json
 from pathlib import Path
 
 import click
@@ -90,7 +89,7 @@ def _parameter_value(text: str) -> object:
     if text in words:
         return words[text]
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text
 
