@@ -6,6 +6,7 @@ import click
 
 from utils import jets, report, study, training
 from utils.cli.options import FILE, FOLDER, absolute_dataset, json_option
+from utils.limits import parse_json
 
 
 @click.command(short_help="run the notebooks, and gather what they made")

@@ -98,11 +98,19 @@ class BoundedScheme:
                     slope = int(np.clip(np.rint(16 * covariance[0, 1] / covariance[0, 0]), 0, STEEPEST))
         return replace(self, mass_slope=slope, pt_drops=drops)
 
-    def encode(self, columns: Columns, counts: np.ndarray, predicted: Columns | None = None) -> tuple[Arrays, Columns]:
+    def encode(
+        self,
+        columns: Columns,
+        counts: np.ndarray,
+        predicted: Columns | None = None,
+        sources: Columns | None = None,
+    ) -> tuple[Arrays, Columns]:
         """The arrays to store for a chunk with `counts` jets in its events, and the columns that they decode to.
 
-        With `predicted` columns (float64), integers are stored as differences from theirs.
+        Jets are within the bounds of `sources`, the columns before they were rounded to float32. With `predicted`
+        columns (float64), integers are stored as differences from theirs.
         """
+        sources = sources or columns
         arrays: Arrays = {}
         decoded: Columns = {}
         integers: Columns = {}
@@ -114,7 +122,7 @@ class BoundedScheme:
                 continue
             integers[name] = to_integers(grid, _finite(true))
             decoded[name] = to_values(grid, integers[name])
-            exact = find_violations(name, true, decoded[name], getattr(self.bounds, name))
+            exact = find_violations(name, sources[name], decoded[name], getattr(self.bounds, name))
             if predicted is not None:
                 base, ambiguous = _predicted_integers(grid, predicted[name])
                 integers[name] = _difference(grid, integers[name], base)
@@ -196,12 +204,12 @@ class BoundedScheme:
 def find_violations(quantity: str, true: np.ndarray, reconstructed: np.ndarray, bound: ErrorBound) -> np.ndarray:
     """Positions where `reconstructed` is not within `bound` of `true`, or is no jet that the project can use.
 
-    Both float32; differences are exact in float64, and taken around the circle for phi. Values that are not finite
+    Differences are exact in float64, and taken around the circle for phi. Values that are not finite
     never pass; neither does a pt that vanishes or a mass that falls to the limit below which jets are refused.
     """
     found = []
     for start in range(0, len(true), BLOCK):
-        x = true[start : start + BLOCK].astype(np.float64)
+        x = np.asarray(true[start : start + BLOCK], np.float64)
         y = reconstructed[start : start + BLOCK]
         error = absolute_error(quantity, x, y)
         good = (error <= bound.at(x)) & (error < np.inf)
@@ -228,7 +236,7 @@ def errors_of_bound(bounds: Bounds, true: Columns, decoded: Columns) -> dict[str
             continue
         share = 0.0
         for start in range(0, len(true[name]), BLOCK):
-            x = true[name][start : start + BLOCK].astype(np.float64)
+            x = np.asarray(true[name][start : start + BLOCK], np.float64)
             error = absolute_error(name, x, decoded[name][start : start + BLOCK])
             allowed = bound.at(x) if bound.relative else bound.absolute
             parts = np.divide(error, allowed, out=np.zeros_like(error), where=error > 0)  # NaN is kept exactly

@@ -11,6 +11,7 @@ from utils import networks
 from utils.codec.archive import ContainerError, blaming
 from utils.codec.bounded import Columns, errors_of_bound
 from utils.codec.container import PLAIN, Member, array_members, chunk_name, group_member
+from utils.codec.incoming import MOST_JETS, jet_columns, source_columns
 from utils.codec.latents import Scheme
 from utils.codec.reader import Reader
 from utils.codec.streams import decode_stream
@@ -21,9 +22,6 @@ from utils.metrics import StreamingResolution
 
 _EVENTS = PLAIN | {"delta_spec": "auto"}
 
-MOST_JETS = 2**22
-"""Most jets, and most events, of a chunk: what reading one takes is bounded by it, whatever the file says."""
-
 _CHUNK = {"jets": int, "events": int, "checksum?": str}
 
 
@@ -31,29 +29,15 @@ _CHUNK = {"jets": int, "events": int, "checksum?": str}
 class EncodedChunk:
     """What `encode_chunk` made of a chunk: members for the container, counts to add up, errors to merge.
 
-    `errors_of_bound` are the largest errors in units of the bound, None where there are no bounds.
+    `errors_of_bound` are the largest errors in units of the bound, None where there are no bounds; `rounding` is by how
+    much float32 differs from the source at most, where it does.
     """
 
     members: list[Member]
     counts: dict[str, int]
     errors: list[StreamingResolution]
     errors_of_bound: dict[str, float] | None
-
-
-def jet_columns(table: pd.DataFrame) -> Columns:
-    """The columns m, pt, phi, eta of a jet table as contiguous float32 arrays, in GeV and rad."""
-    return {name: np.ascontiguousarray(table[name].to_numpy(), np.float32) for name in FEATURES}
-
-
-def refuse_nonfinite(table: pd.DataFrame, index: int) -> None:
-    """Raise JetError where a value of chunk number `index` is NaN or infinite."""
-    for name in FEATURES:
-        bad = np.flatnonzero(~np.isfinite(table[name].to_numpy()))
-        if len(bad):
-            raise JetError(
-                f"chunk {index}: NaN or infinite {name} in {len(bad)} of {len(table)} jets, first at row {bad[0]} "
-                "of the chunk; keep_nonfinite (--keep-nonfinite) stores such values exactly"
-            )
+    rounding: dict[str, float]
 
 
 def encode_chunk(
@@ -63,12 +47,14 @@ def encode_chunk(
     keep_nonfinite: bool,
     training_range: Mapping[str, Sequence[float]] | None,
 ) -> EncodedChunk:
-    """Encode a chunk, decode what was encoded, and check it; RuntimeError if the codec broke its promise."""
-    if not keep_nonfinite:
-        refuse_nonfinite(table, index)
-    columns = jet_columns(table)
+    """Encode a chunk, decode what was encoded, and check it; errors are those against the source's own digits.
+
+    JetError where float32, in which jets are stored, cannot hold the source's digits within the bounds; RuntimeError if
+    the codec broke its promise.
+    """
+    columns, sources = jet_columns(table), source_columns(table)
     numbers, counts = event_counts(table)
-    arrays, expected = scheme.encode(columns, counts)
+    arrays, expected = scheme.encode(columns, counts, sources=sources)
     arrays = {"event": (numbers, _EVENTS), "jets_per_event": (counts.astype(np.int32), _EVENTS)} | arrays
     name = chunk_name(index)
     members: list[Member] = []
@@ -85,7 +71,7 @@ def encode_chunk(
     members.insert(0, group_member(name, attributes))
     errors = [StreamingResolution(quantity) for quantity in FEATURES]
     for summary in errors:
-        true, reconstructed = columns[summary.quantity], decoded[summary.quantity]
+        true, reconstructed = sources[summary.quantity], decoded[summary.quantity]
         finite = np.isfinite(true) if keep_nonfinite else None
         summary.add(*(c if finite is None else c[finite] for c in (true, reconstructed)))
     counted = {
@@ -96,8 +82,24 @@ def encode_chunk(
     }
     if training_range is not None:
         counted["outside_training_range"] = networks.count_outside(training_range, columns)
-    shares = None if scheme.bounds is None else errors_of_bound(scheme.bounds, columns, decoded)
-    return EncodedChunk(members, counted, errors, shares)
+    shares = None if scheme.bounds is None else errors_of_bound(scheme.bounds, sources, decoded)
+    for quantity, share in (shares or {}).items():
+        if share > 1:
+            raise JetError(
+                f"{name}: {quantity} of its source has digits that float32, in which jets are stored, has not: its "
+                f"rounding alone is {share:.3g} of the bound; give a larger one, or 0 for every bit of float32"
+            )
+    return EncodedChunk(members, counted, errors, shares, _rounding(sources, columns))
+
+
+def _rounding(sources: Columns, columns: Columns) -> dict[str, float]:
+    """The largest difference (GeV, rad) of float32 columns from those of their source, where there is one."""
+    largest = {}
+    for quantity in FEATURES:
+        if sources[quantity].dtype != np.float32:
+            error = np.abs(sources[quantity] - columns[quantity])
+            largest[quantity] = float(error.max(initial=0.0, where=np.isfinite(error)))
+    return {quantity: error for quantity, error in largest.items() if error}
 
 
 def _check_chunk(scheme: Scheme, name: str, expected: Columns, decoded: Columns) -> None:

@@ -61,7 +61,7 @@ class AutoencoderScheme:
         """Whether decoded jets are the same everywhere, and within bounds."""
         return self.corrections is not None
 
-    def encode(self, columns: Columns, counts: np.ndarray) -> tuple[Arrays, Columns]:
+    def encode(self, columns: Columns, counts: np.ndarray, sources: Columns | None = None) -> tuple[Arrays, Columns]:
         """See `BoundedScheme`."""
         jets = np.stack([columns[name] for name in FEATURES], axis=1)
         latents = networks.encode_jets(self.checkpoint, jets, refine=self.refine)
@@ -69,7 +69,7 @@ class AutoencoderScheme:
         arrays: Arrays = {f"latent_{i}": (np.ascontiguousarray(column), PLAIN) for i, column in enumerate(integers.T)}
         if self.corrections is None:
             return arrays, self._outputs(integers)
-        corrections, decoded = self.corrections.encode(columns, counts, self._predict(integers))
+        corrections, decoded = self.corrections.encode(columns, counts, self._predict(integers), sources)
         return arrays | corrections, decoded
 
     def decode(self, arrays: Columns, counts: np.ndarray) -> Columns:

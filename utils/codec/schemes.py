@@ -11,7 +11,7 @@ from utils import networks
 from utils.codec.archive import ContainerError, blaming
 from utils.codec.bounded import BoundedScheme
 from utils.codec.bounds import EXACT, Bounds
-from utils.codec.chunks import jet_columns, refuse_nonfinite
+from utils.codec.incoming import jet_columns
 from utils.codec.latents import AutoencoderScheme, Scheme, fit_latent_steps
 from utils.codec.reader import Reader
 from utils.codec.settings import CODECS, check_settings
@@ -46,7 +46,6 @@ def scheme_maker(
 
     def fitted(table: pd.DataFrame | None) -> tuple[Scheme, Json]:
         table = make_table([], [], [], []) if table is None else table
-        refuse_nonfinite(table, 0)
         jets = np.stack(list(jet_columns(table).values()), axis=1)
         offset, matrix, growth = fit_latent_steps(checkpoint, jets, latent_bits, refine=refine)
         corrections = None if bounds is None else BoundedScheme.of(bounds)

@@ -1,9 +1,14 @@
 from . import formats as formats
 from .calorimeter import CalorimeterRegion as CalorimeterRegion, SimulationSettings as SimulationSettings
-from .checks import find_problems as find_problems, validate_jets as validate_jets
+from .checks import (
+    EventNumbers as EventNumbers,
+    find_problems as find_problems,
+    require_usable as require_usable,
+    validate_jets as validate_jets,
+)
 from .detect import open_source as open_source
 from .formats.pickles import read_pickled_table as read_pickled_table
-from .formats.source import Source as Source, is_remote as is_remote
+from .formats.source import Source as Source, event_numbers as event_numbers, is_remote as is_remote
 from .published import (
     COMMIT as COMMIT,
     FILES as FILES,

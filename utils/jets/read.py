@@ -56,6 +56,7 @@ def iter_jets(
     entries: tuple[int, int] | None = None,
     progress: bool = False,
     tally: Counter[str] | None = None,
+    unrounded: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
 
@@ -73,7 +74,7 @@ def iter_jets(
 
     What needs the whole file (an event number that turns up again) is raised at the end of the stream.
     `entries` (first, last + 1) limits one ROOT file with an entry an event to those. `tally`, where it is given, counts
-    what was `read`, `cut` and `dropped`.
+    what was `read`, `cut` and `dropped`. With `unrounded`, columns are float64 where a file's numbers have more digits.
     """
     if bad_jets not in BAD_JETS:
         raise JetError(f"bad_jets: unknown choice {bad_jets!r}; known: {', '.join(BAD_JETS)}")
@@ -98,7 +99,7 @@ def iter_jets(
             for source in sources:
                 seen = EventNumbers()
                 screen = Screen(source, keep_nonfinite, bad_jets == "drop", {"pt_min": pt_min, "eta_max": eta_max})
-                for block in screen.passing(read_blocks(source, bar.update), tally):
+                for block in screen.passing(read_blocks(source, bar.update, unrounded), tally):
                     seen.add(block.numbers if keep_numbers else block.numbers[:0])
                     counted = np.arange(events, events + len(block.numbers))
                     events += len(block.numbers)

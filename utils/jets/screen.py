@@ -12,7 +12,7 @@ import pandas as pd
 from utils.jets.blocks import MASKED, EventBlock
 from utils.jets.checks import find_problems, refuse_jets
 from utils.jets.formats.source import Source
-from utils.jets.table import JetWarning, make_table, within_cuts
+from utils.jets.table import FEATURES, JetWarning, make_table, within_cuts
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,11 @@ def block_problems(block: EventBlock, source: Source, keep_nonfinite: bool = Fal
 
 
 def table_of(block: EventBlock) -> pd.DataFrame:
-    """The jet table of a block."""
+    """The jet table of a block, with as many digits as it has."""
     empty = block.numbers[block.counts == 0]
     m, pt, phi, eta = block.features
-    return make_table(m, pt, phi, eta, np.repeat(block.numbers, block.counts), empty)
+    table = make_table(m, pt, phi, eta, np.repeat(block.numbers, block.counts), empty)
+    for name, column in zip(FEATURES, block.features, strict=True):
+        if column.dtype == np.float64:
+            table[name] = column
+    return table
