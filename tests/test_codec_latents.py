@@ -55,6 +55,7 @@ def test_the_widest_step_is_taken_that_raises_the_error_by_no_more_than_asked(ch
         offset, matrix, found = fit_latent_steps(checkpoint, jets, growth=growth)
         rounded = restore_latents(round_latents(latents, offset, matrix), offset, matrix)
         assert mse(rounded) / mse(latents) - 1 == pytest.approx(found, rel=1e-3, abs=1e-6)
+        assert found is not None
         assert 0.75 * growth < found <= 0.9 * growth
 
 

@@ -127,11 +127,8 @@ class BoundedScheme:
                 base, ambiguous = _predicted_integers(grid, predicted[name])
                 integers[name] = _difference(grid, integers[name], base)
                 exact = np.union1d(exact, ambiguous)
-            if len(exact):
-                decoded[name][exact] = true[exact]
-                integers[name][exact] = 0
-                arrays[f"{name}_exact_index"] = (exact.astype(np.uint32), PLAIN | {"delta_spec": "auto"})
-                arrays[f"{name}_exact"] = (true[exact], SEARCHING)
+            integers[name][exact] = 0
+            arrays |= keep_exactly(columns, decoded, {name: exact})
         if predicted is None and "pt" in integers:
             if self.mass_slope and "m" in integers:
                 integers["m"] = integers["m"] - _scaled(integers["pt"], self.mass_slope)
@@ -162,9 +159,7 @@ class BoundedScheme:
                 base, _ = _predicted_integers(grid, predicted[name])
                 integers[name] = _sum(grid, integers[name], base)
             columns[name] = to_values(grid, integers[name])
-            if f"{name}_exact" in arrays:
-                columns[name][arrays[f"{name}_exact_index"]] = arrays[f"{name}_exact"]
-        return columns
+        return restore_exactly(columns, arrays)
 
     def _type_of(self, array: str) -> str:
         if array in ("event", "jets_per_event"):
@@ -199,6 +194,25 @@ class BoundedScheme:
             description["mass_slope_sixteenths"],
             description["pt_drops"],
         )
+
+
+def keep_exactly(columns: Columns, decoded: Columns, positions: dict[str, np.ndarray]) -> Arrays:
+    """Put the true values of some positions into the decoded columns; returns the arrays for `restore_exactly`."""
+    arrays: Arrays = {}
+    for name, exact in positions.items():
+        if len(exact):
+            decoded[name][exact] = columns[name][exact]
+            arrays[f"{name}_exact_index"] = (exact.astype(np.uint32), PLAIN | {"delta_spec": "auto"})
+            arrays[f"{name}_exact"] = (columns[name][exact], SEARCHING)
+    return arrays
+
+
+def restore_exactly(columns: Columns, arrays: Columns) -> Columns:
+    """The columns with the values that were kept exactly in their places."""
+    for name in columns:
+        if f"{name}_exact" in arrays:
+            columns[name][arrays[f"{name}_exact_index"]] = arrays[f"{name}_exact"]
+    return columns
 
 
 def find_violations(quantity: str, true: np.ndarray, reconstructed: np.ndarray, bound: ErrorBound) -> np.ndarray:
