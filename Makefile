@@ -5,7 +5,7 @@ PYTHON ?= python3
 EXTRAS ?= dev,codecs,simulation
 
 .DELETE_ON_ERROR:
-.PHONY: help run test reference notebook lint constraints clean
+.PHONY: help run test fuzz reference notebook lint constraints clean
 
 VENV := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -13,6 +13,7 @@ INSTALLED := .venv/.installed
 help:
 	@echo "make run        run every notebook in the quick profile, into runs/quick"
 	@echo "make test       run the test suite"
+	@echo "make fuzz       damage files and kill commands at random for some minutes, and count what comes of it"
 	@echo "make reference  run every notebook in the reference profile: refill models/ and plots/, its tables"
 	@echo "make notebook   open the notebooks in JupyterLab"
 	@echo "make lint       ruff, mypy, the arrows between packages, dependencies, notebooks without outputs"
@@ -23,6 +24,10 @@ run: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(VENV) -m pytest -n logical --maxprocesses 4 --dist worksteal
+
+# FUZZ holds names of fuzzers and options, such as FUZZ="signals --seed 1"
+fuzz: $(INSTALLED)
+	@$(VENV) -m tests.fuzz $(FUZZ)
 
 reference: $(INSTALLED)
 	@$(VENV) -m compressionhep run --profile reference

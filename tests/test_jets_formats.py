@@ -18,7 +18,7 @@ import pytest
 import uproot
 from fsspec.implementations.memory import MemoryFile
 
-from tests.fuzz_inputs import FORMATS, damage, example_table, outcome_of, write_event_lines, write_rntuple, write_ttree
+from tests.fuzz.inputs import FORMATS, damage, example_table, outcome_of, write_event_lines, write_rntuple, write_ttree
 from utils.cli import main
 from utils.jets import (
     COLUMNS,
