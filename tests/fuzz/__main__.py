@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.fuzz import inputs
+from tests.fuzz import containers, inputs, weights
 from tests.fuzz.child import OUTCOMES
 
-FUZZERS = {"inputs": inputs}
+FUZZERS = {"inputs": inputs, "containers": containers, "weights": weights}
 """Modules with `CASES`, how many there are by default, and `fuzz(cases, seed, folder)`, a Tally for each kind."""
 
 

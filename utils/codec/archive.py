@@ -27,6 +27,8 @@ _WINDOW = 2**20
 _LARGEST = 2**28
 """Bytes of the largest member that is read."""
 
+_LONGEST_NAME = 1000
+
 _SCANS, _SPARE = 16, 2**26
 """How often each byte may be looked at in the search for members of a damaged file, on average; and bytes more."""
 
@@ -120,7 +122,7 @@ class Archive:
         return members
 
     def _from_scan(self) -> dict[str, Member]:
-        """Members found by the signature of their local headers, those with a right CRC-32 alone; the first of a name.
+        """Members found by the signature of their local headers, those with a right CRC-32 alone.
 
         A member that is right is passed over; those that are not may claim any number of bytes, and only so many in all
         are looked at.
@@ -140,7 +142,10 @@ class Archive:
                 if left < 0:
                     break
                 continue
-            members.setdefault(name, member)
+            if members.setdefault(name, member).crc != member.crc:
+                raise ContainerError(
+                    f"{self.path}: holds member {name} twice: two containers in one file; cut them apart"
+                )
             end = member.start + member.size
         return members
 
@@ -159,14 +164,12 @@ class Archive:
             return None
         _, _, _, compression, _, _, crc, size, _, name_size, extra_size = _HEADER.unpack(header)
         start = at + _HEADER.size + name_size + extra_size
-        name = self._read(at + _HEADER.size, name_size)
-        if (
-            compression not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-            or start + size > self._size
-            or size > _LARGEST
-        ):
+        if compression not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or name_size > _LONGEST_NAME:
             return None
-        return name.decode("ascii", "replace"), Member(start, size, crc, compression == zipfile.ZIP_DEFLATED)
+        if start + size > self._size or size > _LARGEST:
+            return None
+        name = self._read(at + _HEADER.size, name_size).decode("ascii", "replace")
+        return name, Member(start, size, crc, compression == zipfile.ZIP_DEFLATED)
 
     def _content(self, name: str, member: Member, most: int) -> bytes:
         too_large = ContainerError(f"{self.path}: member {name} holds more than the {most} bytes that are read of it")

@@ -143,6 +143,8 @@ def _look_over(pickle: IO[bytes], path: Path) -> None:
                 f"{path}: refused, and nothing in it was run: it asks for {asked}, which weights do not need. A whole "
                 "model or an exported Learner is not loaded; save the weights alone, with `Learner.save`"
             )
+        if code.name == "PROTO" and argument != 2:
+            raise CheckpointError(f"{path}: a pickle of protocol {argument}, and torch.save writes 2; damaged?")
         if code.name.endswith("PUT"):
             memo[argument] = stack[-1]
             continue
