@@ -223,7 +223,8 @@ def find_violations(quantity: str, true: np.ndarray, reconstructed: np.ndarray, 
     """
     found = []
     for start in range(0, len(true), BLOCK):
-        x = np.asarray(true[start : start + BLOCK], np.float64)
+        with np.errstate(invalid="ignore"):
+            x = np.asarray(true[start : start + BLOCK], np.float64)
         y = reconstructed[start : start + BLOCK]
         error = absolute_error(quantity, x, y)
         good = (error <= bound.at(x)) & (error < np.inf)
@@ -250,7 +251,8 @@ def errors_of_bound(bounds: Bounds, true: Columns, decoded: Columns) -> dict[str
             continue
         share = 0.0
         for start in range(0, len(true[name]), BLOCK):
-            x = np.asarray(true[name][start : start + BLOCK], np.float64)
+            with np.errstate(invalid="ignore"):
+                x = np.asarray(true[name][start : start + BLOCK], np.float64)
             error = absolute_error(name, x, decoded[name][start : start + BLOCK])
             allowed = bound.at(x) if bound.relative else bound.absolute
             parts = np.divide(error, allowed, out=np.zeros_like(error), where=error > 0)  # NaN is kept exactly
