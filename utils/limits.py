@@ -14,6 +14,8 @@ JSON_BYTES = 2**22
 JSON_DEPTH = 32
 """Most levels of lists and objects inside each other."""
 
+_TOO_DEEP = f"JSON of more than {JSON_DEPTH} levels"
+
 Form = Any
 """What JSON is expected to be: a type; a tuple of forms, one of which fits; a list of one form, for a list of any
 length; a dict of forms by key, where `key?` may be missing and further keys are allowed. float takes whole numbers."""
@@ -30,11 +32,13 @@ def parse_json(content: str | bytes, most: int = JSON_BYTES) -> Any:
     """
     if len(content) > most:
         raise ValueError(f"JSON of {len(content)} bytes; at most {most} are read")
+    text = content.decode() if isinstance(content, bytes) else content
     try:
-        value = json.loads(content, parse_constant=_refuse_constant)
-        _check_values(value)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
-        raise ValueError(f"JSON of more than {JSON_DEPTH} levels") from None
+        raise ValueError(_TOO_DEEP) from None
+    if text.count("[") + text.count("{") > JSON_DEPTH or "\\u" in text:
+        _check_values(value)
     return value
 
 
@@ -118,24 +122,27 @@ def _shown(value: object) -> str:
 
 
 def _check_values(value: object) -> None:
-    """Raise ValueError for what is nested too deeply, and for numbers and characters that are none."""
+    """Raise ValueError for what is nested too deeply, and for halves of a character, which no file takes."""
     level = [value]
     for depth in range(JSON_DEPTH + 1):
         below: list[object] = []
         for item in level:
             if isinstance(item, dict | list) and depth == JSON_DEPTH:
-                raise ValueError(f"JSON of more than {JSON_DEPTH} levels")
+                raise ValueError(_TOO_DEEP)
             if isinstance(item, dict):
                 below += item.keys()
                 below += item.values()
             elif isinstance(item, list):
                 below += item
-            elif isinstance(item, str):
-                if not item.isascii():
-                    item.encode()  # halves of a character, which no file and no terminal takes
-            elif isinstance(item, float) and math.isinf(item):
-                raise ValueError("a number beyond the range of float64")
+            elif isinstance(item, str) and not item.isascii():
+                item.encode()
         level = below
+
+
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError(f"{text[:20]}, a number beyond the range of float64")
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

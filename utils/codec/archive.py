@@ -27,7 +27,7 @@ _WINDOW = 2**20
 _LARGEST = 2**28
 """Bytes of the largest member that is read."""
 
-_LONGEST_NAME = 1000
+_LONGEST_NAME = 200
 
 _SCANS, _SPARE = 16, 2**26
 """How often each byte may be looked at in the search for members of a damaged file, on average; and bytes more."""
@@ -159,16 +159,16 @@ class Archive:
 
     def _local(self, at: int) -> tuple[str, Member] | None:
         """Name and place of the member whose local header is at a place of the file; None where there is none."""
-        header = self._read(at, _HEADER.size)
-        if len(header) < _HEADER.size or header[:4] != _SIGNATURE:
+        head = self._read(at, _HEADER.size + _LONGEST_NAME)
+        if len(head) < _HEADER.size or head[:4] != _SIGNATURE:
             return None
-        _, _, _, compression, _, _, crc, size, _, name_size, extra_size = _HEADER.unpack(header)
+        _, _, _, compression, _, _, crc, size, _, name_size, extra_size = _HEADER.unpack_from(head)
         start = at + _HEADER.size + name_size + extra_size
         if compression not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or name_size > _LONGEST_NAME:
             return None
         if start + size > self._size or size > _LARGEST:
             return None
-        name = self._read(at + _HEADER.size, name_size).decode("ascii", "replace")
+        name = head[_HEADER.size : _HEADER.size + name_size].decode("ascii", "replace")
         return name, Member(start, size, crc, compression == zipfile.ZIP_DEFLATED)
 
     def _content(self, name: str, member: Member, most: int) -> bytes:

@@ -1,6 +1,7 @@
 """What `torch.save` wrote, looked over before torch reads it: what its pickles ask for, and what they may cost."""
 
 import pickletools
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,7 +76,8 @@ def read_torch_file(path: Path) -> Any:
     with _damaged(path):
         for pickle in _pickles(path):
             _look_over(pickle, path)
-        with torch.serialization.safe_globals(_SAFE_GLOBALS):
+        with torch.serialization.safe_globals(_SAFE_GLOBALS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle that is no whole one, before its error
             return torch.load(path, map_location="cpu", weights_only=True)
 
 
