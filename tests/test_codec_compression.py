@@ -123,6 +123,7 @@ def test_relations_between_jets_are_found_and_save_space(tmp_path: Path) -> None
     unrelated = table.assign(
         event=np.arange(len(table)), pt=rng.permutation(table["pt"]), m=rng.permutation(table["m"])
     )
+    unrelated.attrs = {}
     alone = compress(unrelated, tmp_path / "alone.zarr.zip")
     assert (alone["mass_slope_sixteenths"], alone["pt_drops"]) == (0, False)
     together, apart = report["stream_bytes"], alone["stream_bytes"]

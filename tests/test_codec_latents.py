@@ -5,10 +5,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from codec_helpers import assert_within
 
-from utils.codec import check_settings, compress, fit_latent_steps, restore_latents, round_latents
-from utils.jets import FEATURES, make_table
-from utils.networks import Checkpoint, PCABaseline, StandardNormalization, decode_normalized, encode_jets
+from utils.codec import (
+    Bounds,
+    check_settings,
+    compress,
+    decompress,
+    fit_latent_steps,
+    read_compressed,
+    restore_latents,
+    round_latents,
+)
+from utils.jets import FEATURES, find_problems, make_table
+from utils.networks import (
+    Autoencoder,
+    AutoencoderConfig,
+    Checkpoint,
+    CustomNormalization,
+    NoNormalization,
+    PCABaseline,
+    StandardNormalization,
+    decode_normalized,
+    encode_jets,
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +75,7 @@ def test_the_widest_step_is_taken_that_raises_the_error_by_no_more_than_asked(ch
         offset, matrix, found = fit_latent_steps(checkpoint, jets, growth=growth)
         rounded = restore_latents(round_latents(latents, offset, matrix), offset, matrix)
         assert mse(rounded) / mse(latents) - 1 == pytest.approx(found, rel=1e-3, abs=1e-6)
+        assert found is not None
         assert 0.75 * growth < found <= 0.9 * growth
 
 
@@ -83,3 +104,55 @@ def test_latents_have_one_to_twenty_four_bits(checkpoint) -> None:
     for beyond in (0.5, 24.5):
         with pytest.raises(ValueError, match=f"latent bits must lie in 1..24, found {beyond}"):
             check_settings("autoencoder", model=checkpoint, latent_bits=beyond)
+
+
+# ---- jets without spread, and what a decoder gives that is no jet --------------------------------------------------
+
+
+def degenerate() -> dict[str, np.ndarray]:
+    """Jets, shape (jets, 4), of which columns, or all, are the same, that are few, or that are far from any."""
+    many = np.random.default_rng(0).uniform([0, 20, -3, -2], [30, 200, 3, 2], (40, 4))
+    found = {f"{count} jets": many[:count] for count in (0, 1, 2, 3)}
+    found |= {"all the same": np.repeat(many[:1], 40, axis=0), "massless": many * [0, 1, 1, 1]}
+    for name, columns in (("m", [0]), ("pt and eta", [1, 3]), ("all but phi", [0, 1, 3])):
+        found[f"constant {name}"] = np.where(np.isin(np.arange(4), columns), many[0], many)
+    found["one beyond all"] = np.concatenate([many, [[3e38, 3e38, 0, 0]]])
+    found["pt of nothing"] = np.where(np.arange(4) == 1, 1e-45, many)
+    return found
+
+
+@pytest.mark.parametrize("bits", [None, 6])
+@pytest.mark.parametrize("bounds", [None, Bounds()], ids=["plain", "bounded"])
+@pytest.mark.parametrize("few", degenerate().values(), ids=degenerate())
+def test_jets_without_spread_are_compressed_and_come_back(
+    checkpoint, tmp_path, few: np.ndarray, bounds: Bounds | None, bits: int | None
+) -> None:
+    table = make_table(*few.T)
+    flat = Autoencoder(AutoencoderConfig((4, 6, 3, 6, 4), "tanh"))
+    for parameter in flat.parameters():
+        torch.nn.init.zeros_(parameter)
+    for model in (
+        checkpoint,
+        Checkpoint(PCABaseline(4), CustomNormalization()),
+        Checkpoint(flat, CustomNormalization()),
+    ):
+        compress(table, tmp_path / "a.zarr.zip", codec="autoencoder", model=model, bounds=bounds, latent_bits=bits)
+        found = read_compressed(tmp_path / "a.zarr.zip")
+        assert find_problems(found) == {}
+        decompress(tmp_path / "a.zarr.zip", tmp_path / "a.parquet")
+        if bounds is not None:
+            assert_within(found, table, bounds)
+
+
+def test_what_a_decoder_gives_that_is_no_jet_is_kept_exactly_and_phi_comes_within_pi(checkpoint, tmp_path) -> None:
+    model = Autoencoder(AutoencoderConfig((4, 6, 3, 6, 4), "tanh"))
+    last = model.decoder[-1]
+    torch.nn.init.zeros_(last.weight)  # type: ignore[arg-type]
+    last.bias.data = torch.tensor([-1.5, 0.0, 3.5, 0.0])
+    table = make_table([5, 6, 7], [30, 20, 10], [0, 1, 2], [0, 1, 2])
+    compress(table, tmp_path / "a.zarr.zip", codec="autoencoder", model=Checkpoint(model, NoNormalization()))
+    found = read_compressed(tmp_path / "a.zarr.zip")
+    assert found["m"].tolist() == [5, 6, 7]
+    assert found["pt"].tolist() == [30, 20, 10]
+    np.testing.assert_allclose(found["phi"], 3.5 - 2 * np.pi, rtol=1e-6)
+    np.testing.assert_allclose(found["eta"], 0, atol=1e-6)

@@ -1,5 +1,6 @@
 """One file holds all that encoding and decoding need; no other file passes for one."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from tests.fuzz.weights import fuzz
 from utils.networks import (
     VARIANTS,
     Autoencoder,
+    AutoencoderConfig,
     Checkpoint,
     CheckpointError,
     CustomNormalization,
@@ -142,7 +145,7 @@ def test_what_is_no_safetensors_file_is_named(content: bytes, tmp_path: Path) ->
         ("normalization", '{"kind": "magic"}', "unknown normalization 'magic'"),
         ("features", '["pt", "eta", "phi", "m"]', "gives the features .*'pt', .*expected .*'m'"),
         ("units", '{"m": "MeV", "pt": "MeV", "phi": "rad", "eta": ""}', "gives the units .*MeV.* expected .*GeV"),
-        ("metadata", "[1]", r"gives the metadata \[1\], expected a dict"),
+        ("metadata", "[1]", "describes no model .*metadata is a list of 1, expected an object"),
     ],
 )
 def test_a_header_that_describes_something_else_is_refused(
@@ -155,3 +158,115 @@ def test_a_header_that_describes_something_else_is_refused(
     save_file(load_file(path), path, metadata=header)
     with pytest.raises(CheckpointError, match=rf"model\.safetensors: .*{message}"):
         load_checkpoint(path)
+
+
+# ---- files that are anybody's --------------------------------------------------------------------------------------
+
+
+def test_no_flipped_bit_of_a_checkpoint_loads_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    small = Checkpoint(Autoencoder(AutoencoderConfig((4, 6, 3, 6, 4), "elu", batch_norm=True)), CustomNormalization())
+    save_checkpoint(path, small)
+    whole = path.read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(whole), 300):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(place % 8)
+        path.write_bytes(damaged)
+        for read in (load_checkpoint, read_header):
+            with pytest.raises(CheckpointError, match=r"model\.safetensors: "):
+                read(path)
+
+
+def of_version_1(path: Path, change: dict[str, torch.Tensor] | None = None, **texts: str) -> None:
+    """Make a checkpoint one of the version that had no digest, with other tensors or texts in its header."""
+    with safe_open(path, framework="pt") as file:
+        header = {key: text for key, text in file.metadata().items() if key != "digest"}
+    save_file(
+        load_file(path) | (change or {}), path, metadata=header | {"format": "compression-hep checkpoint 1"} | texts
+    )
+
+
+def test_a_checkpoint_of_the_version_without_digests_loads(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "model.safetensors", checkpoint)
+    of_version_1(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(
+        reconstruct(load_checkpoint(tmp_path / "model.safetensors"), JETS), reconstruct(checkpoint, JETS)
+    )
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.full((4,), float("nan")), "decoder.9.bias holds NaN or infinite numbers"),
+        (torch.full((4,), float("inf")), "decoder.9.bias holds NaN or infinite numbers"),
+        (torch.zeros(4, dtype=torch.int8), r"decoder.9.bias holds torch.int8, expected torch.float32"),
+        (torch.zeros(4, dtype=torch.float64), r"decoder.9.bias holds torch.float64, expected torch.float32"),
+    ],
+)
+def test_weights_are_finite_numbers_of_the_types_of_the_model(
+    checkpoint: Checkpoint, tmp_path: Path, tensor: torch.Tensor, message: str
+) -> None:
+    save_checkpoint(tmp_path / "model.safetensors", checkpoint)
+    of_version_1(tmp_path / "model.safetensors", {"decoder.9.bias": tensor})
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(tmp_path / "model.safetensors")
+
+
+def test_weights_that_could_not_be_loaded_are_not_saved(tmp_path: Path) -> None:
+    model = Autoencoder(AutoencoderConfig((4, 6, 3, 6, 4)))
+    torch.nn.init.constant_(model.decoder[-1].bias, float("nan"))  # type: ignore[arg-type]
+    with pytest.raises(CheckpointError, match="holds NaN"):
+        save_checkpoint(tmp_path / "model.safetensors", Checkpoint(model, CustomNormalization()))
+    wide = Checkpoint(Autoencoder(AutoencoderConfig((4, 9000, 3, 4))), CustomNormalization())
+    with pytest.raises(ValueError, match="files hold those of at most 1000 layers and 8192 nodes"):
+        save_checkpoint(tmp_path / "model.safetensors", wide)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ({"nodes": [4, 8000, 8000, 3, 8000, 8000, 4]}, "the weights do not fit the architecture"),
+        ({"nodes": [4, *[9] * 20_000, 3, 4]}, "20003 layers .* at most 1000 layers"),
+        ({"nodes": [4, 10**12, 3, 4]}, "1000000000000 nodes; files hold"),
+        ({"nodes": [4, "9", 3, 4]}, "nodes is '9', expected an integer"),
+        ({"nodes": [5, 9, 3, 5]}, "a network of 5 values, expected 4"),
+        ({"nodes": [4, 9, 3, 4], "dropout": 1}, "unknown dropout"),
+        ({"class": "PCABaseline", "rank": 10**9, "inputs": 10**9}, "files hold those of at most"),
+    ],
+)
+def test_a_network_is_not_built_before_its_weights_are_seen_to_fit(
+    checkpoint: Checkpoint, tmp_path: Path, architecture: dict, message: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, checkpoint)
+    described = {"class": "Autoencoder"} | architecture
+    if described["class"] == "Autoencoder":
+        described["activation"] = "elu"
+    of_version_1(path, architecture=json.dumps(described))
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"data": {"range": {"m": [0], "pt": [1, 2], "phi": [1, 2], "eta": [1, 2]}}}, "two ends"),
+        ({"data": {"range": 3}}, "range is 3, expected an object"),
+        ({"training": []}, "training is a list of 0"),
+    ],
+)
+def test_metadata_of_another_form_are_refused(
+    checkpoint: Checkpoint, tmp_path: Path, metadata: dict, message: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, checkpoint)
+    of_version_1(path, metadata=json.dumps(metadata))
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
+
+
+def test_damaged_and_hostile_weights_come_to_an_error_or_to_what_they_hold(tmp_path: Path) -> None:
+    tallies = fuzz(25, 1, tmp_path)
+    assert [line for tally in tallies.values() for line in tally.bad] == []
+    assert all(tally.counts["error"] for tally in tallies.values())

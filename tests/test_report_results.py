@@ -21,6 +21,7 @@ from utils.report import (
     NO_NORMALIZATION,
     RESIDUAL_GELU,
     Outcome,
+    read_metrics,
     reference_metrics,
     result_tables,
     tables_in,
@@ -268,3 +269,15 @@ def test_index_shows_a_failed_notebooks_error_and_escapes_names(tmp_path: Path, 
     assert "a &lt;b&gt; &amp; c" in page
     assert "A &lt;fast&gt; CPU" in page
     assert "http" not in page
+
+
+def test_results_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / CUSTOM).mkdir()
+    path = tmp_path / CUSTOM / "metrics.json"
+    for content in ("{", "[]", "[" * 10**5, '{"loss": NaN}'):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"metrics\.json: cannot be read: "):
+            read_metrics(tmp_path)
+    path.write_text('{"models": [{"label": 3}], "dataset": 1}')
+    with pytest.raises(ValueError, match=r"metrics\.json of .*: not all are as this version writes them"):
+        result_tables(read_metrics(tmp_path))

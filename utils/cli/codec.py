@@ -129,7 +129,7 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
         report = codec.compress(files[0], output, progress=progress, **settings, **reading)
     else:
         keep = settings["keep_nonfinite"]
-        tables = jets.iter_jets(files, keep_nonfinite=keep, progress=progress, **reading)
+        tables = jets.iter_jets(files, keep_nonfinite=keep, progress=progress, unrounded=True, **reading)
         report = codec.compress(tables, output, progress=progress, **settings)
     number = report["jets"]
     each = f", {report['bytes_per_jet']:.3f} a jet" if number else ""

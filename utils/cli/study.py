@@ -1,6 +1,5 @@
 """Commands of the study: run, tables, reproduce."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import click
 from utils import jets, report, study, training
 from utils.cli.messages import say
 from utils.cli.options import FILE, FOLDER, chosen_dataset, json_option, reading_options
+from utils.limits import parse_json
 
 
 @click.command(short_help="run the notebooks, and gather what they made")
@@ -95,7 +95,7 @@ def _parameter_value(text: str) -> object:
     if text in words:
         return words[text]
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text
 

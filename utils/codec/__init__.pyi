@@ -1,3 +1,4 @@
+from .archive import ContainerError as ContainerError
 from .bounded import BoundedScheme as BoundedScheme
 from .bounds import Bounds as Bounds, ErrorBound as ErrorBound
 from .compression import (
@@ -8,7 +9,7 @@ from .compression import (
     iter_compressed as iter_compressed,
     read_compressed as read_compressed,
 )
-from .container import PLAIN as PLAIN, SEARCHING as SEARCHING, ContainerError as ContainerError
+from .container import PLAIN as PLAIN, SEARCHING as SEARCHING
 from .grids import (
     BLOCK as BLOCK,
     CircularGrid as CircularGrid,

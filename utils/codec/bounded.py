@@ -23,7 +23,8 @@ from utils.codec.grids import (
     to_values,
 )
 from utils.files import Json
-from utils.jets import FEATURES, MASS_LIMIT
+from utils.jets import EVENT_COLUMNS, FEATURES, MASS_LIMIT
+from utils.limits import require_form
 from utils.metrics import absolute_error
 
 Columns = dict[str, np.ndarray]
@@ -43,6 +44,16 @@ RELATIONS = {
 
 _LOWEST = {"pt": 0.0, "m": MASS_LIMIT}
 """Jets at or below these, in GeV, are refused by the project."""
+
+STEEPEST = 64
+"""Largest `mass_slope` in sixteenths."""
+
+_FORM = {
+    "bounds": dict,
+    "grids": dict.fromkeys(FEATURES, dict),
+    "mass_slope_sixteenths": int,
+    "pt_drops": bool,
+}
 
 _AMBIGUOUS = 1e-9
 """Predictions this close to the border of a cell, relative and absolute, are not trusted to round alike everywhere."""
@@ -84,14 +95,22 @@ class BoundedScheme:
                 inside = (m > 0) & (np.maximum(pt, m) < GRID_LIMIT)
                 covariance = np.cov(pt[inside], m[inside]) if inside.sum() > 2 else np.zeros((2, 2))
                 if covariance[0, 0] > 0:
-                    slope = int(np.clip(np.rint(16 * covariance[0, 1] / covariance[0, 0]), 0, 64))
+                    slope = int(np.clip(np.rint(16 * covariance[0, 1] / covariance[0, 0]), 0, STEEPEST))
         return replace(self, mass_slope=slope, pt_drops=drops)
 
-    def encode(self, columns: Columns, counts: np.ndarray, predicted: Columns | None = None) -> tuple[Arrays, Columns]:
+    def encode(
+        self,
+        columns: Columns,
+        counts: np.ndarray,
+        predicted: Columns | None = None,
+        sources: Columns | None = None,
+    ) -> tuple[Arrays, Columns]:
         """The arrays to store for a chunk with `counts` jets in its events, and the columns that they decode to.
 
-        With `predicted` columns (float64), integers are stored as differences from theirs.
+        Jets are within the bounds of `sources`, the columns before they were rounded to float32. With `predicted`
+        columns (float64), integers are stored as differences from theirs.
         """
+        sources = sources or columns
         arrays: Arrays = {}
         decoded: Columns = {}
         integers: Columns = {}
@@ -103,16 +122,13 @@ class BoundedScheme:
                 continue
             integers[name] = to_integers(grid, _finite(true))
             decoded[name] = to_values(grid, integers[name])
-            exact = find_violations(name, true, decoded[name], getattr(self.bounds, name))
+            exact = find_violations(name, sources[name], decoded[name], getattr(self.bounds, name))
             if predicted is not None:
                 base, ambiguous = _predicted_integers(grid, predicted[name])
                 integers[name] = _difference(grid, integers[name], base)
                 exact = np.union1d(exact, ambiguous)
-            if len(exact):
-                decoded[name][exact] = true[exact]
-                integers[name][exact] = 0
-                arrays[f"{name}_exact_index"] = (exact.astype(np.uint32), PLAIN | {"delta_spec": "auto"})
-                arrays[f"{name}_exact"] = (true[exact], SEARCHING)
+            integers[name][exact] = 0
+            arrays |= keep_exactly(columns, decoded, {name: exact})
         if predicted is None and "pt" in integers:
             if self.mass_slope and "m" in integers:
                 integers["m"] = integers["m"] - _scaled(integers["pt"], self.mass_slope)
@@ -125,7 +141,9 @@ class BoundedScheme:
         return arrays, decoded
 
     def decode(self, arrays: Columns, counts: np.ndarray, predicted: Columns | None = None) -> Columns:
-        """The columns of a chunk from its arrays."""
+        """The columns of a chunk from its arrays; ValueError where they have other types than `encode` gives them."""
+        if wrong := [name for name, values in arrays.items() if values.dtype != self._type_of(name)]:
+            raise ValueError(f"array {wrong[0]} holds {arrays[wrong[0]].dtype}")
         columns: Columns = {}
         integers = {name: arrays[name] for name, grid in self.grids.items() if grid is not None}
         if predicted is None and "pt" in integers:
@@ -141,9 +159,16 @@ class BoundedScheme:
                 base, _ = _predicted_integers(grid, predicted[name])
                 integers[name] = _sum(grid, integers[name], base)
             columns[name] = to_values(grid, integers[name])
-            if f"{name}_exact" in arrays:
-                columns[name][arrays[f"{name}_exact_index"]] = arrays[f"{name}_exact"]
-        return columns
+        return restore_exactly(columns, arrays)
+
+    def _type_of(self, array: str) -> str:
+        if array in EVENT_COLUMNS:
+            return "int64"
+        if array == "jets_per_event":
+            return "int32"
+        if array.endswith("_exact_index"):
+            return "uint32"
+        return "float32" if array.endswith("_exact") or self.grids.get(array, ...) is None else "int32"
 
     def to_dict(self) -> Json:
         """JSON-safe description."""
@@ -161,24 +186,47 @@ class BoundedScheme:
 
     @staticmethod
     def from_dict(description: Json) -> "BoundedScheme":
-        """Rebuild from `to_dict`."""
+        """Rebuild from `to_dict`; ValueError where it describes none."""
+        require_form(description, _FORM, "codec")
+        if not 0 <= description["mass_slope_sixteenths"] <= STEEPEST:
+            raise ValueError(f"mass_slope_sixteenths outside of 0..{STEEPEST}")
         return BoundedScheme(
             Bounds.from_dict(description["bounds"]),
-            {name: grid_from_dict(grid) for name, grid in description["grids"].items()},
+            {name: grid_from_dict(description["grids"][name]) for name in FEATURES},
             description["mass_slope_sixteenths"],
             description["pt_drops"],
         )
 
 
+def keep_exactly(columns: Columns, decoded: Columns, positions: dict[str, np.ndarray]) -> Arrays:
+    """Put the true values of some positions into the decoded columns; returns the arrays for `restore_exactly`."""
+    arrays: Arrays = {}
+    for name, exact in positions.items():
+        if len(exact):
+            decoded[name][exact] = columns[name][exact]
+            arrays[f"{name}_exact_index"] = (exact.astype(np.uint32), PLAIN | {"delta_spec": "auto"})
+            arrays[f"{name}_exact"] = (columns[name][exact], SEARCHING)
+    return arrays
+
+
+def restore_exactly(columns: Columns, arrays: Columns) -> Columns:
+    """The columns with the values that were kept exactly in their places."""
+    for name in columns:
+        if f"{name}_exact" in arrays:
+            columns[name][arrays[f"{name}_exact_index"]] = arrays[f"{name}_exact"]
+    return columns
+
+
 def find_violations(quantity: str, true: np.ndarray, reconstructed: np.ndarray, bound: ErrorBound) -> np.ndarray:
     """Positions where `reconstructed` is not within `bound` of `true`, or is no jet that the project can use.
 
-    Both float32; differences are exact in float64, and taken around the circle for phi. Values that are not finite
+    Differences are exact in float64, and taken around the circle for phi. Values that are not finite
     never pass; neither does a pt that vanishes or a mass that falls to the limit below which jets are refused.
     """
     found = []
     for start in range(0, len(true), BLOCK):
-        x = true[start : start + BLOCK].astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            x = np.asarray(true[start : start + BLOCK], np.float64)
         y = reconstructed[start : start + BLOCK]
         error = absolute_error(quantity, x, y)
         good = (error <= bound.at(x)) & (error < np.inf)
@@ -205,7 +253,8 @@ def errors_of_bound(bounds: Bounds, true: Columns, decoded: Columns) -> dict[str
             continue
         share = 0.0
         for start in range(0, len(true[name]), BLOCK):
-            x = true[name][start : start + BLOCK].astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                x = np.asarray(true[name][start : start + BLOCK], np.float64)
             error = absolute_error(name, x, decoded[name][start : start + BLOCK])
             allowed = bound.at(x) if bound.relative else bound.absolute
             parts = np.divide(error, allowed, out=np.zeros_like(error), where=error > 0)  # NaN is kept exactly

@@ -8,6 +8,7 @@ import numpy as np
 
 from utils.files import Json
 from utils.jets import FEATURES
+from utils.limits import require_form
 
 SMALLEST_BOUND = 1e-6
 """Relative bounds, and bounds in rad, below this come too near to the precision of float32 for a grid."""
@@ -100,8 +101,10 @@ class Bounds:
 
     @staticmethod
     def from_dict(description: Json) -> "Bounds":
-        """Rebuild bounds from `to_dict`."""
-        return Bounds(**{name: ErrorBound(**parts) for name, parts in description.items()})
+        """Rebuild bounds from `to_dict`; ValueError where it describes none."""
+        require_form(description, {name: {"relative": float, "absolute": float} for name in FEATURES}, "bounds")
+        parts = {name: description[name] for name in FEATURES}
+        return Bounds(**{name: ErrorBound(part["relative"], part["absolute"]) for name, part in parts.items()})
 
 
 EXACT = Bounds(*(ErrorBound() for _ in FEATURES))

@@ -8,52 +8,36 @@ import numpy as np
 import pandas as pd
 
 from utils import networks
+from utils.codec.archive import ContainerError, blaming
 from utils.codec.bounded import Columns, errors_of_bound
-from utils.codec.container import (
-    PLAIN,
-    ContainerError,
-    Member,
-    Reader,
-    array_members,
-    chunk_name,
-    decode_array,
-    group_member,
-)
+from utils.codec.container import PLAIN, Member, array_members, chunk_name, group_member
+from utils.codec.incoming import MOST_JETS, jet_columns, source_columns
 from utils.codec.latents import Scheme
+from utils.codec.reader import Reader
+from utils.codec.streams import decode_stream
 from utils.files import Json
-from utils.jets import FEATURES, JetError, event_columns, event_counts, event_ids, with_empty_events
+from utils.jets import EVENT_COLUMNS, FEATURES, JetError, event_columns, event_counts, event_ids, with_empty_events
+from utils.limits import require_form
 from utils.metrics import StreamingResolution
 
 _EVENTS = PLAIN | {"delta_spec": "auto"}
+
+_CHUNK = {"jets": int, "events": int, "checksum?": str}
 
 
 @dataclass(frozen=True)
 class EncodedChunk:
     """What `encode_chunk` made of a chunk: members for the container, counts to add up, errors to merge.
 
-    `errors_of_bound` are the largest errors in units of the bound, None where there are no bounds.
+    `errors_of_bound` are the largest errors in units of the bound, None where there are no bounds; `rounding` is by how
+    much float32 differs from the source at most, where it does.
     """
 
     members: list[Member]
     counts: dict[str, int]
     errors: list[StreamingResolution]
     errors_of_bound: dict[str, float] | None
-
-
-def jet_columns(table: pd.DataFrame) -> Columns:
-    """The columns m, pt, phi, eta of a jet table as contiguous float32 arrays, in GeV and rad."""
-    return {name: np.ascontiguousarray(table[name].to_numpy(), np.float32) for name in FEATURES}
-
-
-def refuse_nonfinite(table: pd.DataFrame, index: int) -> None:
-    """Raise JetError where a value of chunk number `index` is NaN or infinite."""
-    for name in FEATURES:
-        bad = np.flatnonzero(~np.isfinite(table[name].to_numpy()))
-        if len(bad):
-            raise JetError(
-                f"chunk {index}: NaN or infinite {name} in {len(bad)} of {len(table)} jets, first at row {bad[0]} "
-                "of the chunk; keep_nonfinite (--keep-nonfinite) stores such values exactly"
-            )
+    rounding: dict[str, float]
 
 
 def encode_chunk(
@@ -63,12 +47,14 @@ def encode_chunk(
     keep_nonfinite: bool,
     training_range: Mapping[str, Sequence[float]] | None,
 ) -> EncodedChunk:
-    """Encode a chunk, decode what was encoded, and check it; RuntimeError if the codec broke its promise."""
-    if not keep_nonfinite:
-        refuse_nonfinite(table, index)
-    columns = jet_columns(table)
+    """Encode a chunk, decode what was encoded, and check it; errors are those against the source's own digits.
+
+    JetError where float32, in which jets are stored, cannot hold the source's digits within the bounds; RuntimeError if
+    the codec broke its promise.
+    """
+    columns, sources = jet_columns(table), source_columns(table)
     ids, counts = event_counts(table)
-    arrays, expected = scheme.encode(columns, counts)
+    arrays, expected = scheme.encode(columns, counts, sources=sources)
     events = event_columns(ids) | {"jets_per_event": counts.astype(np.int32)}
     arrays = {array: (np.ascontiguousarray(values), _EVENTS) for array, values in events.items()} | arrays
     name = chunk_name(index)
@@ -77,9 +63,7 @@ def encode_chunk(
     for array, (values, settings) in arrays.items():
         written = array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)
         members += written
-        coded = written[1].content if len(written) > 1 else None
-        metadata = {"shape": values.shape, "data_type": str(values.dtype)}
-        stored[array] = decode_array(metadata, coded, f"{name}/{array}")
+        stored[array] = decode_stream(written[1].content[:-4], len(values), values.dtype) if len(values) else values
     decoded = scheme.decode(stored, stored["jets_per_event"].astype(np.int64))
     _check_chunk(scheme, name, expected, decoded)
     attributes: Json = {"jets": len(table), "events": len(ids), "arrays": list(arrays)}
@@ -88,7 +72,7 @@ def encode_chunk(
     members.insert(0, group_member(name, attributes))
     errors = [StreamingResolution(quantity) for quantity in FEATURES]
     for summary in errors:
-        true, reconstructed = columns[summary.quantity], decoded[summary.quantity]
+        true, reconstructed = sources[summary.quantity], decoded[summary.quantity]
         finite = np.isfinite(true) if keep_nonfinite else None
         summary.add(*(c if finite is None else c[finite] for c in (true, reconstructed)))
     counted = {
@@ -99,8 +83,24 @@ def encode_chunk(
     }
     if training_range is not None:
         counted["outside_training_range"] = networks.count_outside(training_range, columns)
-    shares = None if scheme.bounds is None else errors_of_bound(scheme.bounds, columns, decoded)
-    return EncodedChunk(members, counted, errors, shares)
+    shares = None if scheme.bounds is None else errors_of_bound(scheme.bounds, sources, decoded)
+    for quantity, share in (shares or {}).items():
+        if share > 1:
+            raise JetError(
+                f"{name}: {quantity} of its source has digits that float32, in which jets are stored, has not: its "
+                f"rounding alone is {share:.3g} of the bound; give a larger one, or 0 for every bit of float32"
+            )
+    return EncodedChunk(members, counted, errors, shares, _rounding(sources, columns))
+
+
+def _rounding(sources: Columns, columns: Columns) -> dict[str, float]:
+    """The largest difference (GeV, rad) of float32 columns from those of their source, where there is one."""
+    largest = {}
+    for quantity in FEATURES:
+        if sources[quantity].dtype != np.float32:
+            error = np.abs(sources[quantity] - columns[quantity])
+            largest[quantity] = float(error.max(initial=0.0, where=np.isfinite(error)))
+    return {quantity: error for quantity, error in largest.items() if error}
 
 
 def _check_chunk(scheme: Scheme, name: str, expected: Columns, decoded: Columns) -> None:
@@ -113,22 +113,29 @@ def _check_chunk(scheme: Scheme, name: str, expected: Columns, decoded: Columns)
 
 def decode_chunk(reader: Reader, scheme: Scheme, name: str) -> pd.DataFrame:
     """The jet table of a chunk; ContainerError naming the member that is damaged, or jets that are not those stored."""
-    attributes, arrays = reader.group(name)
-    counts = arrays["jets_per_event"].astype(np.int64)
     where = f"{reader.path}: {name}"
-    try:
+    with blaming(where):
+        attributes = reader.group(name)
+        require_form(attributes, _CHUNK, "its attributes")
+        jets, events = attributes["jets"], attributes["events"]
+        if not (0 <= jets <= MOST_JETS and 0 <= events <= MOST_JETS):
+            raise ContainerError(f"{where}: {jets} jets in {events} events; a chunk holds at most {MOST_JETS}")
+        arrays = {array: reader.array(f"{name}/{array}", max(jets, events)) for array in attributes["arrays"]}
+        counts = arrays["jets_per_event"].astype(np.int64)
+        found = {(arrays[name].shape, arrays[name].dtype.name) for name in EVENT_COLUMNS if name in arrays}
+        if (found, counts.shape) != ({((events,), "int64")}, (events,)):
+            raise ContainerError(f"{where}: its event numbers are not {events} integers")
+        ids = event_ids(arrays)
+        if counts.min(initial=0) < 0 or counts.sum() != jets:
+            raise ContainerError(f"{where}: holds {counts.sum()} jets by its events, expected {jets}")
         columns = scheme.decode(arrays, counts)
-    except (KeyError, IndexError, ValueError) as error:
-        raise ContainerError(f"{where}: its arrays do not fit together ({error!r})") from error
-    lengths = {len(column) for column in columns.values()} | {int(counts.sum()), attributes["jets"]}
-    if len(lengths) > 1 or len(counts) != attributes["events"]:
-        raise ContainerError(f"{where}: holds columns of {lengths} jets in {len(counts)} events, expected {attributes}")
+        if {(column.shape, column.dtype.name) for column in columns.values()} != {((jets,), "float32")}:
+            raise ContainerError(f"{where}: its columns do not hold {jets} jets each")
     if scheme.guaranteed and _checksum(columns) != attributes.get("checksum"):
         raise ContainerError(
             f"{where}: decodes to other jets than when it was written; damaged, or this machine computes the decoder "
             "differently"
         )
-    ids = event_ids(arrays)
     table = pd.DataFrame(event_columns(np.repeat(ids, counts)) | columns)
     return with_empty_events(table, ids[counts == 0])
 

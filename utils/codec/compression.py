@@ -6,6 +6,7 @@ threads run side by side.
 """
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,19 +18,22 @@ import pandas as pd
 from tqdm import tqdm
 
 from utils import __version__
+from utils.codec.archive import ContainerError
 from utils.codec.bounds import Bounds
 from utils.codec.chunks import EncodedChunk, array_group, decode_chunk, encode_chunk
-from utils.codec.container import PLAIN, ContainerError, Reader, Writer
+from utils.codec.container import PLAIN, Writer
+from utils.codec.incoming import Jets, checksum_of, open_jets
+from utils.codec.latents import Scheme
+from utils.codec.reader import Reader
 from utils.codec.schemes import read_scheme, scheme_maker
 from utils.codec.settings import SUFFIX
-from utils.files import Json, atomic_path, refuse_output, source_sha256, unchanging
+from utils.files import Json, atomic_path, refuse_output, unchanging
 from utils.jets import (
     CHUNK_JETS,
     FEATURES,
     UNITS,
+    JetWarning,
     concat_tables,
-    cut_table,
-    iter_jets,
     sample_files,
     write_jets,
 )
@@ -40,9 +44,6 @@ if TYPE_CHECKING:
 
 FLOAT32_BYTES = 4 * len(FEATURES)
 """Bytes of a jet before compression."""
-
-Jets = str | Path | pd.DataFrame | Iterable[pd.DataFrame]
-"""A file that can be read, a jet table, or a stream of tables."""
 
 Item = TypeVar("Item")
 
@@ -72,8 +73,11 @@ def compress(
     or so that the MSE grows by less than 1% - with `bounds`, also the corrections that bring every jet within them.
     `refine` steps of `refine_latents` come before the rounding.
 
-    `path` ends in .zarr.zip, and is neither the source nor the model (OutputError).
-    NaN and infinite values raise JetError; with `keep_nonfinite` they are kept bit for bit (not by "autoencoder").
+    `path` ends in .zarr.zip, and is neither the source nor the model (OutputError). Jets that `decompress` would refuse
+    raise JetError; so do NaN and infinite values, which `keep_nonfinite` keeps bit for bit (not with "autoencoder").
+    Jets are stored as float32. Bounds hold, and errors are measured, against the source's own digits; where a quantity
+    is to be kept exactly and float32 has fewer digits, a JetWarning says by how much it was rounded. A file's NaN comes
+    as reading gives it: a signalling one as a quiet one.
     The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
 
     >>> from tempfile import TemporaryDirectory
@@ -92,7 +96,7 @@ def compress(
     refuse_output(path, read, SUFFIX)
     _require_workers(workers)
     scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
-    name, tables = _open_source(source, chunk_jets, keep_nonfinite, progress, reading)
+    name, tables = open_jets(source, chunk_jets, keep_nonfinite, progress, reading)
     first = next(tables, None)
     scheme, fit = scheme_of(first)
     attributes = _attributes(codec, keep_nonfinite, scheme.to_dict() | fit)
@@ -108,9 +112,24 @@ def compress(
         for chunk in _ordered_map(encode, enumerate(_chain(first, tables)), workers):
             writer.add(chunk.members)
             totals.add(chunk)
-        errors = {"errors": totals.resolutions(), "errors_of_bound": totals.errors_of_bound}
-        writer.close(totals.counts | {"source": name | _checksums(source)} | errors)
+        errors = {
+            "errors": totals.resolutions(),
+            "errors_of_bound": totals.errors_of_bound,
+            "rounding": totals.rounding,
+        }
+        writer.close(totals.counts | {"source": name | checksum_of(source)} | errors)
+    _say_what_was_rounded(name["file"] or "jet table", scheme, totals.rounding)
     return inspect(path)
+
+
+def _say_what_was_rounded(source: str, scheme: Scheme, rounding: dict[str, float]) -> None:
+    """A JetWarning where a quantity was to be kept exactly, and its source has more digits than float32."""
+    kept = [name for name in rounding if scheme.bounds is not None and getattr(scheme.bounds, name).exact]
+    if kept:
+        units = {name: f" {unit}" if unit else "" for name, unit in UNITS.items()}
+        sizes = ", ".join(f"{name} by {rounding[name]:.1e}{units[name]}" for name in kept)
+        message = f"{source}: float32, of which every bit is kept, differs from the source: {sizes} at most"
+        warnings.warn(message, JetWarning, stacklevel=3)
 
 
 def _attributes(codec: str, keep_nonfinite: bool, scheme: Json) -> Json:
@@ -133,12 +152,15 @@ class _Totals:
         self.counts = {"chunks": 0, "jets": 0, "events": 0, "exact_values": 0}
         self.errors = [StreamingResolution(quantity) for quantity in FEATURES]
         self.errors_of_bound: dict[str, float] | None = {}
+        self.rounding: dict[str, float] = {}
 
     def add(self, chunk: EncodedChunk) -> None:
         for key, count in chunk.counts.items():
             self.counts[key] = self.counts.get(key, 0) + count
         for summary, more in zip(self.errors, chunk.errors, strict=True):
             summary.merge(more)
+        for name, size in chunk.rounding.items():
+            self.rounding[name] = max(self.rounding.get(name, 0.0), size)
         if chunk.errors_of_bound is None or self.errors_of_bound is None:
             self.errors_of_bound = None
         else:
@@ -196,8 +218,7 @@ def iter_compressed(
     """Decode a container as a stream of jet tables, one a chunk; `lost` gathers what `recover` skips."""
     lost = [] if lost is None else lost
     with unchanging([path]), Reader(path, recover=recover) as reader:
-        if reader.damage:
-            lost.append(reader.damage)
+        lost += filter(None, [reader.damage, reader.missing_chunks()])
         scheme = read_scheme(reader)
 
         def decode(name: str) -> pd.DataFrame | ContainerError:
@@ -226,7 +247,8 @@ def inspect(path: str | Path) -> Json:
     """What a container says of itself, and its size; JSON-safe.
 
     Keys: `codec`, its settings, `jets`, `events`, `chunks`, `source`, `errors` (measured when it was written),
-    `errors_of_bound` (the largest, in units of the bound; None without bounds, or of earlier versions), `bytes`,
+    `errors_of_bound` (the largest, in units of the bound; None without bounds, or of earlier versions), `rounding` (by
+    how much float32 differs from the source at most, in GeV and rad, by quantity; {} of earlier versions), `bytes`,
     `bytes_per_jet` (everything in the file), `ratio` to float32, and `stream_bytes` (coded arrays by name).
     """
     with Reader(path) as reader:
@@ -234,7 +256,7 @@ def inspect(path: str | Path) -> Json:
         summary, streams = dict(reader.summary), reader.sizes()
     size, jets = Path(path).stat().st_size, summary["jets"]
     return (
-        {"errors_of_bound": None}
+        {"errors_of_bound": None, "rounding": {}}
         | summary
         | {
             "bytes": size,
@@ -243,28 +265,6 @@ def inspect(path: str | Path) -> Json:
             "stream_bytes": streams,
         }
     )
-
-
-def _open_source(
-    source: Jets, chunk_jets: int, keep_nonfinite: bool, progress: bool, reading: Json
-) -> tuple[Json, Iterator[pd.DataFrame]]:
-    if isinstance(source, str | Path):
-        reading = reading | {"keep_nonfinite": keep_nonfinite, "progress": progress}
-        name: Json = {"file": Path(source).name}
-        if reading.get("entries") is not None:
-            name["entries"] = list(reading["entries"])
-        return name, iter_jets(source, chunk_jets=chunk_jets, **reading)
-    if reading:
-        raise ValueError(f"{', '.join(reading)} say how to read a file, and the jets come as a table")
-    tables = cut_table(source, chunk_jets) if isinstance(source, pd.DataFrame) else iter(source)
-    return {"file": None}, iter(tables)
-
-
-def _checksums(source: Jets) -> Json:
-    """SHA-256 of the file that was read, where it was one file."""
-    if isinstance(source, str | Path) and Path(source).is_file():
-        return {"sha256": source_sha256(source)}
-    return {}
 
 
 def _chain(first: pd.DataFrame | None, rest: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from utils.codec.bounds import ErrorBound
 from utils.files import Json
+from utils.limits import require_form
 
 GRID_LIMIT = 2**30
 """Integers stay below this in magnitude; values beyond are left to the exceptions."""
@@ -30,6 +31,10 @@ class UniformGrid:
 
     kind: ClassVar[str] = "uniform"
     formula: ClassVar[str] = "value = q * step"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.step < math.inf:
+            raise ValueError(f"a grid has steps above 0, found {self.step}")
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
         """The nearest level's integer for each finite value, float64 integers."""
@@ -48,6 +53,10 @@ class CircularGrid:
 
     kind: ClassVar[str] = "circular"
     formula: ClassVar[str] = "value = -pi + (q + 0.5) * 2 * pi / count"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= GRID_LIMIT:
+            raise ValueError(f"a circle has 1 to {GRID_LIMIT} levels, found {self.count}")
 
     def quantize(self, values: np.ndarray) -> np.ndarray:
         """The nearest level's integer, 0..count-1, for each finite angle in rad; float64 integers."""
@@ -83,6 +92,10 @@ class RelativeGrid:
     )
 
     def __post_init__(self) -> None:
+        if not (0 < self.relative < 1 and 0 < self.absolute < math.inf and self.absolute / self.relative < math.inf):
+            raise ValueError(
+                f"a grid has parts above 0, the relative one below 1, found {self.relative}, {self.absolute}"
+            )
         knee = self.absolute / self.relative - self.absolute
         object.__setattr__(self, "linear", max(1, math.ceil(knee / (2 * self.absolute) * (1 - 1e-9))))
         object.__setattr__(self, "ratio", (1 + self.relative) / (1 - self.relative))
@@ -123,6 +136,8 @@ Grid = UniformGrid | CircularGrid | RelativeGrid
 
 _PARAMETERS = {UniformGrid: ("step",), CircularGrid: ("count",), RelativeGrid: ("relative", "absolute")}
 
+_TYPES = {"step": float, "count": int, "relative": float, "absolute": float}
+
 
 def make_grid(quantity: str, bound: ErrorBound) -> Grid | None:
     """The coarsest grid that holds `bound` for a quantity; None where it must be kept exactly.
@@ -153,11 +168,15 @@ def grid_to_dict(grid: Grid | None) -> Json:
 
 
 def grid_from_dict(description: Json) -> Grid | None:
-    """Rebuild a grid from `grid_to_dict`."""
+    """Rebuild a grid from `grid_to_dict`; ValueError where it describes none."""
+    require_form(description, {"kind": str}, "grid")
     if description["kind"] == "exact":
         return None
     kinds: Json = {kind.kind: kind for kind in (UniformGrid, CircularGrid, RelativeGrid)}
+    if description["kind"] not in kinds:
+        raise ValueError(f"grid: unknown kind {description['kind']!r}; known: exact, {', '.join(kinds)}")
     kind = kinds[description["kind"]]
+    require_form(description, {name: _TYPES[name] for name in _PARAMETERS[kind]}, "grid")
     return kind(*(description[name] for name in _PARAMETERS[kind]))
 
 

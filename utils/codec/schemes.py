@@ -8,17 +8,21 @@ import numpy as np
 import pandas as pd
 
 from utils import networks
+from utils.codec.archive import ContainerError, blaming
 from utils.codec.bounded import BoundedScheme
 from utils.codec.bounds import EXACT, Bounds
-from utils.codec.chunks import jet_columns, refuse_nonfinite
-from utils.codec.container import ContainerError, Reader
+from utils.codec.incoming import jet_columns
 from utils.codec.latents import AutoencoderScheme, Scheme, fit_latent_steps
+from utils.codec.reader import Reader
 from utils.codec.settings import CODECS, check_settings
 from utils.files import Json
 from utils.jets import event_counts, make_table
 
 if TYPE_CHECKING:
     from utils.networks import Checkpoint
+
+_SMALL_DECODER, _VALUES_A_BYTE = 2**20, 8
+"""Values that an array of a decoder may hold, whatever the file's size, and how many more for each of its bytes."""
 
 
 def scheme_maker(
@@ -42,7 +46,6 @@ def scheme_maker(
 
     def fitted(table: pd.DataFrame | None) -> tuple[Scheme, Json]:
         table = make_table([], [], [], []) if table is None else table
-        refuse_nonfinite(table, 0)
         jets = np.stack(list(jet_columns(table).values()), axis=1)
         offset, matrix, growth = fit_latent_steps(checkpoint, jets, latent_bits, refine=refine)
         corrections = None if bounds is None else BoundedScheme.of(bounds)
@@ -56,10 +59,11 @@ def read_scheme(reader: Reader) -> Scheme:
     codec = reader.attributes.get("codec")
     if codec not in CODECS:
         raise ContainerError(f"{reader.path}: codec {codec!r}; this version knows {', '.join(CODECS)}")
-    weights = reader.group("decoder")[1] if codec == "autoencoder" else {}
-    try:
-        if codec == "autoencoder":
-            return AutoencoderScheme.from_dict(reader.attributes, weights)
-        return BoundedScheme.from_dict(reader.attributes)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ContainerError(f"{reader.path}: describes no codec that this version can use ({error})") from error
+    with blaming(f"{reader.path}: its codec {codec}"):
+        if codec != "autoencoder":
+            return BoundedScheme.from_dict(reader.attributes)
+        most = _SMALL_DECODER + _VALUES_A_BYTE * reader.path.stat().st_size
+        names = reader.group("decoder")["arrays"]
+        return AutoencoderScheme.from_dict(
+            reader.attributes, {name: reader.array(f"decoder/{name}", most) for name in names}
+        )

@@ -1,8 +1,19 @@
 from . import formats as formats
 from .calorimeter import CalorimeterRegion as CalorimeterRegion, SimulationSettings as SimulationSettings
-from .checks import find_problems as find_problems, validate_jets as validate_jets
+from .checks import (
+    find_problems as find_problems,
+    require_distinct_events as require_distinct_events,
+    require_usable as require_usable,
+    validate_jets as validate_jets,
+)
 from .detect import open_source as open_source, read_options as read_options
-from .events import EVENT_COLUMNS as EVENT_COLUMNS, event_columns as event_columns, event_ids as event_ids
+from .events import (
+    EVENT_COLUMNS as EVENT_COLUMNS,
+    EventIds as EventIds,
+    event_columns as event_columns,
+    event_ids as event_ids,
+)
+from .formats.assembly import event_numbers as event_numbers
 from .formats.layouts import parse_columns as parse_columns, parse_padding as parse_padding
 from .formats.newroot import new_root_file as new_root_file
 from .formats.pickles import read_pickled_table as read_pickled_table
@@ -65,6 +76,7 @@ from .table import (
     make_table as make_table,
     number_of_events as number_of_events,
     select_jets as select_jets,
+    table_ids as table_ids,
     with_empty_events as with_empty_events,
     wrap_angle as wrap_angle,
     wrap_phi as wrap_phi,

@@ -16,7 +16,7 @@ from utils.jets.table import FEATURES, PHI_TOLERANCE, JetWarning, wrap_phi
 
 @dataclass(frozen=True)
 class EventBlock:
-    """Jets of successive events of one file: m, pt, phi, eta in GeV and rad (float32), jets per event, ids.
+    """Jets of successive events of one file: m, pt, phi, eta in GeV and rad, jets per event, ids.
 
     `flaws` are what the file says is wrong with jets: description -> whether each has it.
     """
@@ -49,10 +49,13 @@ SAID = {
 """What is said of how many jets, when a file was read."""
 
 
-def read_blocks(source: Source, progress: Callable[[int], object] | None = None) -> Iterator[EventBlock]:
+def read_blocks(
+    source: Source, progress: Callable[[int], object] | None = None, unrounded: bool = False
+) -> Iterator[EventBlock]:
     """The jets of a file, converted but not checked; events are counted from 0 where the file names none.
 
-    What is decided on the way is said in JetWarnings.
+    Columns are float32, or with `unrounded` float64 where that has more digits (not of files with this project's note,
+    which were float32 when they were written). What is decided on the way is said in JetWarnings.
     """
     if source.units is None:
         raise ValueError(f"{source.name}: no unit was settled for this file")
@@ -69,13 +72,19 @@ def read_blocks(source: Source, progress: Callable[[int], object] | None = None)
         features[2] = wrap_phi(features[2])
         for name, column in zip(FEATURES, features, strict=True):
             _keep_payloads(column, values.get(name))
+        digits = jets.features if unrounded and not source.note else features
+        digits[2] = wrap_phi(digits[2])
         ids = np.arange(events, events + len(block.counts)) if block.event is None else block.event
         events += len(ids)
         digest.update(features, ids, block.counts)
         said.update(spacelike=jets.spacelike, restored=jets.restored, wrapped=wrapped)
         said.update(padding=block.padding, bare=block.bare)
         flaws = {MASKED: jets.masked, "less energy than momentum": jets.lacking}
-        yield EventBlock(features, block.counts, ids, {name: rows for name, rows in flaws.items() if rows.any()})
+        found = [
+            few if np.array_equal(few, more, equal_nan=True) else more
+            for few, more in zip(features, digits, strict=True)
+        ]
+        yield EventBlock(found, block.counts, ids, {name: rows for name, rows in flaws.items() if rows.any()})
     notices = [*source.notices]
     notices += [f"{source.name}: {number} {SAID[what]}" for what, number in said.items() if number]
     if source.note and (changed := check_note(source.note, digest, source.name)):

@@ -58,6 +58,7 @@ def iter_jets(
     entries: tuple[int, int] | None = None,
     progress: bool = False,
     tally: Counter[str] | None = None,
+    unrounded: bool = False,
 ) -> Iterator[pd.DataFrame]:
     """Read jets as a stream of jet tables of about `chunk_jets` jets, cut between events; memory stays bounded.
 
@@ -80,7 +81,7 @@ def iter_jets(
     What needs the whole file (an event number that turns up again) is raised at the end of the stream; so is
     `files.ChangedError` where a file was written to, or replaced, meanwhile.
     `entries` (first, last + 1) limits one ROOT file with an entry an event to those. `tally`, where it is given, counts
-    what was `read`, `cut` and `dropped`.
+    what was `read`, `cut` and `dropped`. With `unrounded`, columns are float64 where a file's numbers have more digits.
     """
     if bad_jets not in BAD_JETS:
         raise JetError(f"bad_jets: unknown choice {bad_jets!r}; known: {', '.join(BAD_JETS)}")
@@ -108,7 +109,7 @@ def iter_jets(
             for source in sources:
                 seen = EventIds()
                 screen = Screen(source, keep_nonfinite, bad_jets == "drop", {"pt_min": pt_min, "eta_max": eta_max})
-                for block in screen.passing(read_blocks(source, bar.update), tally):
+                for block in screen.passing(read_blocks(source, bar.update, unrounded), tally):
                     counted = np.arange(events, events + len(block.ids))
                     events += len(block.ids)
                     ids = _ids_named(block.ids, named) if named else counted

@@ -12,7 +12,7 @@ import pandas as pd
 from utils.jets.blocks import MASKED, EventBlock
 from utils.jets.checks import find_problems, refuse_jets
 from utils.jets.formats.source import Source
-from utils.jets.table import JetWarning, make_table, with_empty_events, within_cuts
+from utils.jets.table import FEATURES, JetWarning, make_table, with_empty_events, within_cuts
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,10 @@ def block_problems(block: EventBlock, source: Source, keep_nonfinite: bool = Fal
 
 
 def table_of(block: EventBlock) -> pd.DataFrame:
-    """The jet table of a block."""
+    """The jet table of a block, with as many digits as it has."""
     m, pt, phi, eta = block.features
     table = make_table(m, pt, phi, eta, np.repeat(block.ids, block.counts))
+    for name, column in zip(FEATURES, block.features, strict=True):
+        if column.dtype == np.float64:
+            table[name] = column
     return with_empty_events(table, block.ids[block.counts == 0])

@@ -21,7 +21,11 @@ from .fastai_weights import (
     load_model as load_model,
     load_published as load_published,
 )
-from .folding import decoder_steps as decoder_steps, encoder_steps as encoder_steps
+from .folding import (
+    decoder_steps as decoder_steps,
+    encoder_steps as encoder_steps,
+    latent_width as latent_width,
+)
 from .inference import (
     count_outside as count_outside,
     decode_latents as decode_latents,

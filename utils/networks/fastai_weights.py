@@ -1,20 +1,27 @@
 """Weights that fastai wrote, the published ones among them."""
 
-import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from utils.files import describe_content
 from utils.jets import COMMIT, FEATURES, FILES, REPOSITORY, git_blob_id
 from utils.networks.autoencoder import Autoencoder
-from utils.networks.checkpoint import Checkpoint, CheckpointError, load_checkpoint, require_fit, tensor_shapes
+from utils.networks.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    blank_model,
+    load_checkpoint,
+    load_state,
+    require_fit,
+    tensor_shapes,
+)
 from utils.networks.normalization import CustomNormalization, NoNormalization, Normalization, StandardNormalization
+from utils.networks.torch_files import read_torch_file, require_tensors
 from utils.networks.variants import ACTIVATIONS, AutoencoderConfig
+from utils.text import listing
 
 
 @dataclass(frozen=True)
@@ -46,27 +53,6 @@ PUBLISHED_MODELS: dict[str, PublishedModel] = {
 """The six published checkpoints by file name; the last is E. Wallin's pre-trained model."""
 
 
-class _ListOfFastai:
-    """Stands in for fastcore's list class, in which fastai 2 keeps the settings of its optimizer."""
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
-_NUMPY_SCALAR = np.float64(0).__reduce__()[0]
-"""What NumPy unpickles its numbers with."""
-
-_SAFE_GLOBALS: list[Any] = [
-    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
-    (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
-    np.dtype,
-    np.dtypes.Float32DType,
-    np.dtypes.Float64DType,
-    (_ListOfFastai, "fastcore.foundation.L"),
-]
-"""What fastai's optimizer states hold beyond tensors; nothing else is ever unpickled."""
-
-
 def load_published(
     path: str | Path,
     *,
@@ -77,8 +63,8 @@ def load_published(
     """Load weights that fastai 1 or 2 wrote with `Learner.save`, of the architectures of this study, of any widths.
 
     Understood are the layers `en1, ..., de1, ...` of the published tanh and linear models and `encoder.N`,
-    `decoder.N` of the others, bare or beside the state of the optimizer. The six published files, known by content or
-    else by name, need no more. Of other files the weights do not say `activation` ("tanh", "leaky_relu", "elu" or
+    `decoder.N` of the others, bare or beside the state of the optimizer. The six published files, known by
+    content, need no more. Of other files the weights do not say `activation` ("tanh", "leaky_relu", "elu" or
     "linear"), `normalization` and, where it is not m, pt, phi, eta, the order of the `features` that the network was
     trained on. The first and last layer are permuted, so that the loaded model takes and gives m, pt, phi, eta like
     all others.
@@ -90,7 +76,12 @@ def load_published(
     state = _read_fastai_state(path)
     blob = git_blob_id(path)
     published = next((name for name, file in FILES.items() if file.blob == blob), None)
-    known = PUBLISHED_MODELS.get(published or path.name)
+    if published is None and path.name in PUBLISHED_MODELS and (activation is None or normalization is None):
+        raise CheckpointError(
+            f"{path}: not the published file of that name, or damaged: its git blob id is {blob}, expected "
+            f"{FILES[path.name].blob}; for weights of your own pass activation= and normalization="
+        )
+    known = PUBLISHED_MODELS.get(published or "")
     if known is not None:
         activation = activation or known.activation
         normalization = normalization or known.normalization
@@ -126,59 +117,38 @@ def _filled_model(
     try:
         config = AutoencoderConfig(nodes, None if activation == "linear" else activation, batch_norm)
     except ValueError as error:
-        raise CheckpointError(f"{path}: layers of the widths {nodes}: {error}") from error
+        raise CheckpointError(f"{path}: layers of the widths {listing(nodes)}: {error}") from error
     if config.nodes[0] != len(FEATURES) or config.bottleneck != len(nodes) // 2:
         raise CheckpointError(
-            f"{path}: layers of the widths {nodes}; expected {len(FEATURES)} values a jet, {', '.join(FEATURES)}, and "
-            "the narrowest layer in the middle"
+            f"{path}: layers of the widths ({listing(nodes)}); expected {len(FEATURES)} values a jet, "
+            f"{', '.join(FEATURES)}, and the narrowest layer in the middle"
         )
+    try:
+        blank = blank_model({"class": "Autoencoder"} | config.to_dict())
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    own_names = _own_names(blank, layers)
+    shapes = tensor_shapes(blank.state_dict())
+    require_fit({name: shapes[own] for name, own in own_names.items()}, tensor_shapes(state), path)
     model = Autoencoder(config)
-    own_names = _own_names(model, layers)
-    expected = {name: tuple(model.state_dict()[own].shape) for name, own in own_names.items()}
-    require_fit(expected, tensor_shapes(state), path)
-    model.load_state_dict({own_names[name]: tensor for name, tensor in state.items()})
+    load_state(model, {own_names[name]: tensor for name, tensor in state.items()}, path)
     return model
 
 
 def _read_fastai_state(path: Path) -> dict[str, torch.Tensor]:
     """The state dict in a file of `Learner.save` or `torch.save`."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    other_kind = describe_content(path)
-    if other_kind is not None:
-        raise CheckpointError(f"{path}: expected weights that fastai wrote (.pth), found {other_kind}")
-    try:
-        with torch.serialization.safe_globals(_SAFE_GLOBALS):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if refused is None:
-            raise CheckpointError(
-                f"{path}: not weights that fastai wrote, or damaged ({_first_line(error)})"
-            ) from error
-        raise CheckpointError(
-            f"{path}: refused, and nothing in it was run: it asks for {refused[1]}, which weights do not need. A whole "
-            "model or an exported Learner is not loaded; save the weights alone, with `Learner.save`"
-        ) from None
-    except Exception as error:  # a damaged file fails in any way: as text, index, end of file, archive ...
-        raise CheckpointError(
-            f"{path}: not weights that fastai wrote, or cut short ({type(error).__name__}: {_first_line(error)})"
-        ) from error
+    content = read_torch_file(path)
     state = content["model"] if isinstance(content, dict) and isinstance(content.get("model"), dict) else content
     if not isinstance(state, dict) or not state:
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, expected the named tensors of a model")
-    return {str(name): value for name, value in state.items()}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    return require_tensors(state, path)
 
 
 def _fastai_layers(state: dict[str, torch.Tensor], path: Path) -> tuple[tuple[int, ...], list[str], str | None]:
     """The widths of a fastai model, the names of its Linear layers in order, and "linear" where the names show that."""
     seen = None
-    named = [re.fullmatch(r"(en|de)(\d+)\.(?:weight|bias)", name) for name in state]
-    stacked = [re.fullmatch(r"(encoder|decoder)\.(\d+)\.\w+", name) for name in state]
+    named = [re.fullmatch(r"(en|de)(\d{1,6})\.(?:weight|bias)", name) for name in state]
+    stacked = [re.fullmatch(r"(encoder|decoder)\.(\d{1,6})\.\w+", name) for name in state]
     if any(named):
         depth = max(int(match[2]) for match in named if match)
         layers = [f"{half}{i}" for half in ("en", "de") for i in range(1, depth + 1)]
@@ -194,6 +164,8 @@ def _fastai_layers(state: dict[str, torch.Tensor], path: Path) -> tuple[tuple[in
     else:
         depth = 4
         layers = [f"{half}{i}" for half in ("en", "de") for i in range(1, depth + 1)]
+    if depth > max(4, len(state)):
+        raise CheckpointError(f"{path}: layers numbered up to {depth}, and {len(state)} tensors")
     widths: list[int | None] = [None] * (len(layers) + 1)
     for i, layer in enumerate(layers):
         weight = state.get(f"{layer}.weight")
@@ -209,7 +181,7 @@ def _fastai_layers(state: dict[str, torch.Tensor], path: Path) -> tuple[tuple[in
     return found, layers, seen
 
 
-def _own_names(model: Autoencoder, layers: list[str]) -> dict[str, str]:
+def _own_names(model: torch.nn.Module, layers: list[str]) -> dict[str, str]:
     """Tensor name in the file -> tensor name in `model`, for the Linear layers called `layers` in the file."""
     linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     called = dict(zip(linear, layers, strict=True))

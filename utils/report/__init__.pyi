@@ -19,6 +19,7 @@ from .results import (
     NO_NORMALIZATION as NO_NORMALIZATION,
     RESIDUAL_GELU as RESIDUAL_GELU,
     execution as execution,
+    read_metrics as read_metrics,
     reference_metrics as reference_metrics,
     result_tables as result_tables,
     tables_in as tables_in,

@@ -4,11 +4,11 @@ The numbers come from the `metrics.json` that each notebook writes beside its pl
 function in `RESULT_TABLES`.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from utils.files import REPOSITORY, Json, atomic_path, require_clone
+from utils.limits import read_json
 from utils.machine import machine_line
 from utils.metrics import read_resolutions
 from utils.study import largest_sample
@@ -42,9 +42,8 @@ Metrics = Mapping[str, Json]
 
 
 def read_metrics(plots: Path) -> dict[str, Json]:
-    """Every plots/<notebook>/metrics.json, by notebook."""
-    found = {path.parent.name: path for path in sorted(plots.glob("*/metrics.json"))}
-    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items()}
+    """Every plots/<notebook>/metrics.json, by notebook; ValueError names the file that cannot be read."""
+    return {path.parent.name: read_json(path, dict) for path in sorted(plots.glob("*/metrics.json"))}
 
 
 def normalization_comparison(metrics: Metrics) -> Table | None:
@@ -165,8 +164,12 @@ RESULT_TABLES: tuple[Callable[[Metrics], Table | None], ...] = (normalization_co
 
 
 def result_tables(metrics: Metrics) -> list[Table]:
-    """The tables that these results fill."""
-    return [table for make in RESULT_TABLES if (table := make(metrics)) is not None]
+    """The tables that these results fill; ValueError where they are not as this version writes them."""
+    try:
+        return [table for make in RESULT_TABLES if (table := make(metrics)) is not None]
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        names = ", ".join(metrics)
+        raise ValueError(f"metrics.json of {names}: not all are as this version writes them ({error!r})") from error
 
 
 def _comparison(

@@ -1,6 +1,5 @@
 """What a run made: summary files and a page that links it all."""
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from utils.files import Json, recorded_path, write_json
+from utils.limits import read_json
 from utils.machine import MachineInfo, machine_line
 from utils.report.notebooks import Outcome
 from utils.report.results import result_tables
@@ -46,7 +46,7 @@ def write_report(
 def read_outcome_metrics(outcomes: Iterable[Outcome]) -> dict[str, Json]:
     """The metrics that the notebooks of a run wrote, by notebook."""
     found = {outcome.name: path for outcome in outcomes for path in outcome.files if path.name == "metrics.json"}
-    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items()}
+    return {name: read_json(path, dict) for name, path in found.items()}
 
 
 def summary_text(profile: str, outcomes: Sequence[Outcome]) -> str:
