@@ -35,7 +35,8 @@ def kinematics_of(values: Mapping[str, np.ndarray], units: Mapping[str, str]) ->
     per_gev = PER_GEV[next(iter(units.values()))]
     wide, masks = {}, {}
     for role, column in values.items():
-        wide[role] = np.ma.filled(np.ma.asarray(column, np.float64), np.nan)
+        with np.errstate(invalid="ignore"):  # of signalling NaNs
+            wide[role] = np.ma.filled(np.ma.asarray(column, np.float64), np.nan)
         masks[role] = np.ma.getmaskarray(column)
         if role in units and PER_GEV[units[role]] != per_gev:
             wide[role] = wide[role] * (per_gev / PER_GEV[units[role]])

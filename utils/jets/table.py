@@ -134,8 +134,8 @@ def wrap_angle(angle: Angles) -> Angles:
 
 def wrap_phi(phi: np.ndarray) -> np.ndarray:
     """phi with the values within `PHI_TOLERANCE` beyond +-pi wrapped to the other side; others unchanged."""
-    beyond = np.abs(phi) - np.float32(np.pi)
     with np.errstate(invalid="ignore"):
+        beyond = np.abs(phi) - np.float32(np.pi)
         wrap = (beyond > 0) & (np.abs(phi.astype(np.float64)) <= np.pi + PHI_TOLERANCE)
     if not wrap.any():
         return phi

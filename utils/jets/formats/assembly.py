@@ -185,7 +185,8 @@ def numeric(values: Any, source: str, column: str) -> np.ndarray:
 
 def filled(values: np.ndarray) -> np.ndarray:
     """Values as float64, NaN where they are masked."""
-    return np.ma.filled(np.ma.asarray(values, np.float64), np.nan)
+    with np.errstate(invalid="ignore"):  # of signalling NaNs
+        return np.ma.filled(np.ma.asarray(values, np.float64), np.nan)
 
 
 def _flattened(lists: Array) -> tuple[Array, np.ndarray]:
