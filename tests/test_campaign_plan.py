@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from utils.campaign import run_campaign
-from utils.jets import JetError, make_table, read_jets, write_jets
+from utils.files import OutputError
+from utils.jets import make_table, read_jets, write_jets
 
 
 def make_jets(n: int):
@@ -41,7 +42,7 @@ def test_outputs_that_links_make_one_are_refused(convert, tmp_path: Path) -> Non
         write_jets(make_jets(3), tmp_path / "data" / name / "a.csv")
     (tmp_path / "out" / "one").mkdir(parents=True)
     (tmp_path / "out" / "other").symlink_to("one")
-    with pytest.raises(JetError, match=r"one/a\.csv and .*other/a\.csv would both become"):
+    with pytest.raises(OutputError, match=r"one/a\.csv and .*other/a\.csv would both become"):
         convert(f"{tmp_path}/data/**/*.csv")
 
 

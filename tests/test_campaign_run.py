@@ -22,7 +22,7 @@ from utils.campaign import run_campaign
 from utils.cli import is_folder, main
 from utils.cluster import ClusterError, connect, run_tasks
 from utils.codec import compress, inspect, read_compressed
-from utils.files import PARTIAL, RECORDS, sha256_of
+from utils.files import PARTIAL, RECORDS, OutputError, sha256_of
 from utils.jets import FEATURES, JetError, event_counts, make_table, read_jets, write_jets
 from utils.metrics import StreamingResolution
 from utils.networks import VARIANTS, Autoencoder, Checkpoint, CustomNormalization, save_checkpoint
@@ -212,9 +212,9 @@ def test_evaluate_adds_up_the_errors_of_all_files(data, scheduler, tmp_path, cap
 def test_outputs_that_would_collide_are_refused(data, tmp_path):
     for suffix in (".csv", ".root"):
         write_jets(make_jets(1, 100), tmp_path / f"jets{suffix}")
-    with pytest.raises(JetError, match=r"jets.csv and .*jets.root would both become"):
+    with pytest.raises(OutputError, match=r"jets.csv and .*jets.root would both become"):
         run_campaign("compress", f"{tmp_path}/jets.*", tmp_path / "out", {}, suffix=".zarr.zip")
-    with pytest.raises(JetError, match=r"jets.csv: would be replaced by the output"):
+    with pytest.raises(OutputError, match=r"jets.csv: would be replaced by the output"):
         run_campaign("convert", f"{tmp_path}/jets.csv", tmp_path, {"pt_min": 60.0}, suffix=".csv")
     with pytest.raises(JetError, match="no file matches"):
         run_campaign("compress", f"{tmp_path}/nothing*", tmp_path / "out", {}, suffix=".zarr.zip")

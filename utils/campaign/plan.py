@@ -12,10 +12,9 @@ from typing import Any
 
 from utils.campaign.tasks import Task
 from utils.codec import SUFFIX
-from utils.files import RECORDS, file_key, read_record, record_of
+from utils.files import RECORDS, OutputError, file_key, read_record, record_of
 from utils.jets import (
     Decided,
-    JetError,
     Paths,
     Source,
     decide_units,
@@ -74,7 +73,7 @@ def plan(
 
 
 def _refuse_collisions(tasks: list[Task]) -> None:
-    """Raise JetError where an output is the file of any input, or of another output, links followed."""
+    """Raise OutputError where an output is the file of any input, or of another output, links followed."""
     read = {key: task.source for task in tasks if (key := file_key(task.source)) is not None}
     owners: dict[str, Task] = {}
     for task in tasks:
@@ -82,13 +81,13 @@ def _refuse_collisions(tasks: list[Task]) -> None:
             continue
         owner = owners.setdefault(os.path.realpath(task.output), task)
         if owner is not task:
-            raise JetError(
+            raise OutputError(
                 f"{owner.source} and {task.source} would both become {task.output}; give them in two runs with folders "
                 "of their own"
             )
         key = file_key(task.output)
         if key in read:
-            raise JetError(f"{read[key]}: would be replaced by the output {task.output}; choose another folder")
+            raise OutputError(f"{read[key]}: would be replaced by the output {task.output}; choose another folder")
 
 
 def _is_own_output(operation: str, source: str, folder: Path, suffix: str) -> bool:

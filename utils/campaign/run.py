@@ -46,7 +46,7 @@ def run_campaign(
     with `suffix` instead of its own; ROOT files above twice `part_bytes` give several, name.part-0-of-4 and so on.
     `settings` are the arguments of the operation. `workers`, `scheduler` and `dashboard` as in `cluster.connect`; files
     and folder must be where the workers see them. A file that fails is among the `failures`, and the others go on.
-    Raises JetError where no file matches, or two would have the same output.
+    Raises JetError where no file matches, and OutputError where two would have the same output.
     """
     start = time.perf_counter()
     if folder is not None:
