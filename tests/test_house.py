@@ -110,7 +110,7 @@ HEAVY = ("torch", "fastai", "sklearn", "scipy", "matplotlib", "papermill", "dist
 
 
 def test_the_faces_cost_nothing_that_is_not_used() -> None:
-    faces = "from utils import cli, codec, jets, metrics, networks, plotting, report, study, training, trees"
+    faces = "from utils import campaign, cli, codec, jets, metrics, networks, plotting, report, study, training, trees"
     assert loaded(faces, *HEAVY, "numpy", "pandas", "uproot") == []
     assert loaded("from utils.jets import read_jets", *HEAVY, "uproot", "h5py") == []
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -255,3 +256,12 @@ def test_third_table_takes_its_numbers_from_both_notebooks():
     assert len(table.header) == len(table.rows[0])
     assert "Weights are random" in table.caption
     assert "10,000,000 jets" in table.caption
+
+
+def test_models_of_one_name_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "m.safetensors").touch()
+    models = [str(tmp_path / folder / "m.safetensors") for folder in ("a", "b")]
+    assert main(["benchmark", "--model", *models]) == 2
+    assert "two of the models have the same name" in capsys.readouterr().err

@@ -185,13 +185,17 @@ def benchmark(
     """Measure start-up, encoding and decoding, time against the number of jets, and memory, all beside the original's
     way and the rate of a matrix product. Takes some minutes."""
     from utils.cli.writing import refuse_outputs
-    from utils.files import write_json
+    from utils.files import distinct_files, write_json
 
     refuse_outputs(models, json_path=json_path, force=force)
     if number < 1 or (threads is not None and threads < 1):
         raise ValueError(f"expected one jet and one thread at least, found {number} and {threads}")
+    given = distinct_files(models)
+    named = {Path(name).stem: Path(name) for name in given}
+    if len(named) < len(given):
+        raise ValueError("two of the models have the same name; the numbers of one would replace those of the other")
     result = study.run_benchmark(
-        {Path(name).stem: Path(name) for name in models} or study.find_models(),
+        named or study.find_models(),
         jets.load_sample(),
         replace(study.EFFORTS["quick" if number < 100_000 else "reference"], jets=number),
         device,

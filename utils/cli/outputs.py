@@ -10,12 +10,14 @@ FORMATS = {"parquet": ".parquet", "root": ".root", "hdf5": ".h5", "csv": ".csv"}
 def is_folder(output: str | Path) -> bool:
     """Whether an output means a folder: there is one, or the name ends in a slash, or has no suffix and no file has it.
 
-    ValueError for an empty name, and for "-": nothing is written to the standard output.
+    ValueError for an empty name, for an address, and for "-": nothing is written to the standard output.
     """
     if not str(output):
         raise ValueError("the name of the output is empty")
     if str(output) == "-":
         raise ValueError("-: jets are not written to the standard output; name a file or a folder")
+    if "://" in str(output):
+        raise ValueError(f"{output}: an address; files are written to folders of this machine")
     path = Path(output)
     return str(output).endswith(("/", os.sep)) or path.is_dir() or not (path.suffix or path.exists())
 

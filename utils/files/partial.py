@@ -45,6 +45,8 @@ def refuse_output(
     endings = (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
     if endings and not str(path).lower().endswith(endings):
         raise OutputError(f"{path}: expected the name of a file to write, ending in {' or '.join(endings)}")
+    if "://" in str(path):
+        raise OutputError(f"{path}: an address; files are written to folders of this machine")
     refuse_special(path)
     for name in inputs:
         if same_file(path, name):

@@ -27,7 +27,7 @@ class OwnKernelManager(AsyncKernelManager):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         folder = tempfile.mkdtemp(prefix="kernel-")  # short, on a local disk, and its owner's alone
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._remove_sockets = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.transport, self.ip = "ipc", os.path.join(folder, "socket")
         self.connection_file = os.path.join(folder, "connection.json")
         self._signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -43,3 +43,9 @@ class OwnKernelManager(AsyncKernelManager):
                 asyncio.get_running_loop().remove_signal_handler(number)
                 signal.signal(number, handler)
         await super().start_kernel(**options | {"env": dict(os.environ) | KERNEL_ENVIRONMENT})
+
+    async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:  # type: ignore[override]
+        """End the kernel, and remove the sockets."""
+        await super().shutdown_kernel(now, restart)
+        if not restart:
+            self._remove_sockets()

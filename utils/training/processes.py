@@ -26,7 +26,7 @@ def launch(arguments: Sequence[str], processes: int) -> int:
     """Run Python with these arguments in several processes of this machine that train as one; returns the exit code.
 
     They meet by a file of their own, and talk over the loopback. (`torchrun` has them meet at a port that all machines
-    can reach, and believes what it is sent.) Where one fails the others are ended.
+    can reach, and believes what it is sent.) Where one fails the others are ended; Ctrl-C comes to this process alone.
     """
     loopback = "lo0" if sys.platform == "darwin" else "lo"
     together = {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
@@ -36,7 +36,7 @@ def launch(arguments: Sequence[str], processes: int) -> int:
         running = []
         for rank in map(str, range(processes)):
             environment = {"OMP_NUM_THREADS": "1"} | os.environ | together | {"RANK": rank, "LOCAL_RANK": rank}
-            running.append(subprocess.Popen([sys.executable, *arguments], env=environment))
+            running.append(subprocess.Popen([sys.executable, *arguments], env=environment, start_new_session=True))
         try:
             while any(process.poll() is None for process in running) and not any(p.returncode for p in running):
                 time.sleep(0.1)
