@@ -13,7 +13,7 @@ from utils import __version__
 from utils.cluster import available_cores, connect, run_tasks
 from utils.files import Json, manage_folder, refuse_unrecorded, source_sha256, write_json
 from utils.jets import Paths, is_remote, load_sample, sample_files
-from utils.machine import pick_device
+from utils.machine import pick_device, progress_stream
 from utils.metrics import evaluate
 from utils.networks import VARIANTS, CustomNormalization, pca_checkpoint
 from utils.study.record import save_model
@@ -127,7 +127,7 @@ def _train_missing(
     if scheduler is None:
         workers = min(workers or available_cores(), len(missing))
     with connect(workers, scheduler) as client:
-        return dict(run_tasks(client, train_run, missing, "training", progress))
+        return dict(run_tasks(client, train_run, missing, "training", progress, progress_stream()))
 
 
 def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> None:

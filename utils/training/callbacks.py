@@ -1,7 +1,6 @@
 """What a training does beside its steps: clipping, following a zigzag, keeping the best weights."""
 
 import copy
-import sys
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from fastai.torch_core import num_distrib
 from torch import nn
 from tqdm import tqdm
 
+from utils.machine import progress_stream
 from utils.networks import Zigzag
 
 
@@ -70,7 +70,7 @@ class FollowZigzag(Callback):
 
 
 class History(Callback):
-    """Losses of every epoch, the best weights in memory, and one progress bar."""
+    """Losses of every epoch, the best weights in memory, and one line of progress."""
 
     order = Recorder.order + 1
 
@@ -83,7 +83,12 @@ class History(Callback):
 
     def before_fit(self) -> None:
         self.bar = tqdm(
-            total=self.epochs, desc="training", unit="epoch", disable=not self.progress, file=sys.stderr, mininterval=1
+            total=self.epochs,
+            desc="training",
+            bar_format="{desc}: {n_fmt} of {total_fmt} epochs in {elapsed}{postfix}",
+            disable=not self.progress,
+            file=progress_stream(),
+            mininterval=1,
         )
 
     def before_train(self) -> None:
