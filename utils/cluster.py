@@ -101,8 +101,8 @@ def run_tasks(
 ) -> Iterator[tuple[str, T | BaseException]]:
     """Run function(*arguments) for every named task; yields (name, result, or the exception) as they end.
 
-    A task whose worker dies is run again elsewhere, three times at most. One progress bar goes to `stream`, by
-    default standard error.
+    A task whose worker dies is run again elsewhere, three times at most. One progress bar goes to standard error, or a
+    plain line to `stream`.
     """
     futures = {client.submit(function, *arguments, pure=False): name for name, arguments in tasks.items()}
     bar = tqdm(
@@ -110,6 +110,7 @@ def run_tasks(
         unit=unit,
         file=stream or sys.stderr,
         disable=not progress,
+        bar_format=None if stream is None else "{n_fmt} of {total_fmt} {unit}s in {elapsed}",
         mininterval=0.2 if sys.stderr.isatty() else LOG_SECONDS,
     )
     try:

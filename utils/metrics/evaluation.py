@@ -107,8 +107,8 @@ def describe(rows: list[Json]) -> str:
             + ", ".join(
                 f"{quantity} {_readable(entries[quantity])} ({_readable(others[quantity])})" for quantity in FEATURES
             )
-            + f". The worst 1% of the jets miss pt by more than {100 * entries['pt'].q99:.1f}% and m by more than "
-            f"{100 * entries['m'].q99:.0f}%."
+            + f". The worst 1% of the jets miss pt by more than {_readable(entries['pt'], 'q99')} and m by more than "
+            f"{_readable(entries['m'], 'q99')}."
         )
         if row["unphysical"]:
             lines.append(f"  {row['unphysical']} jets come out with m <= -1 GeV or pt <= 0.")
@@ -147,7 +147,5 @@ def describe_transfer(rows: list[Json]) -> str:
     )
 
 
-def _readable(resolution: Resolution) -> str:
-    if resolution.unit == "relative":
-        return f"{100 * resolution.half_width_68:.2g}%"
-    return f"{resolution.half_width_68:.2g} {resolution.unit}".strip()
+def _readable(resolution: Resolution, which: str = "half_width_68") -> str:
+    return _with_unit(getattr(resolution, which), resolution.unit)

@@ -27,6 +27,7 @@ from utils.plotting.style import (
     spectrum_edges,
     write_outside,
 )
+from utils.text import decimals
 
 
 class OverlayArtists(NamedTuple):
@@ -144,7 +145,7 @@ class ResidualArtists(NamedTuple):
 
 
 def plot_residuals(
-    axes: np.ndarray, true: np.ndarray, reconstructed: np.ndarray, model: str | None = None
+    axes: np.ndarray, true: np.ndarray, reconstructed: np.ndarray, model: str | None = None, fontsize: str = "small"
 ) -> list[ResidualArtists]:
     """Histograms of the four residuals (`metrics.residuals`) with median and central 68% band.
 
@@ -162,10 +163,10 @@ def plot_residuals(
         line = ax.axvline(median, color="0.3", linewidth=1, linestyle="--")
         found = counts(values, edges)
         lowest = max(0.5, 0.4 * np.quantile(found[found > 0], 0.05)) if found.any() else 0.5
-        ax.set(yscale="log", ylim=(lowest, 2.5 * max(found.max(), 1)), xlabel=residual_label(str(quantity)))
+        ax.set(yscale="log", ylim=(lowest, 6 * max(found.max(), 1)), xlabel=residual_label(str(quantity)))
         ax.set_ylabel(counts_label(edges, RESIDUAL_UNITS[str(quantity)]))
         ax.xaxis.set_major_locator(MaxNLocator(5))
-        ax.text(0.03, 0.95, _residual_words(str(quantity), values), transform=ax.transAxes, va="top", fontsize="small")
+        ax.text(0.03, 0.95, _residual_words(str(quantity), values), transform=ax.transAxes, va="top", fontsize=fontsize)
         write_outside(ax, values, edges)
         drawn.append(ResidualArtists(histogram, line, band))
     return drawn
@@ -177,8 +178,8 @@ def _residual_words(quantity: str, values: np.ndarray) -> str:
     factor, name = {"relative": (100, "%"), "rad": (1000, " mrad")}.get(unit, (1, ""))
     low, median, high = factor * np.array(central_68(values))
     tail = factor * np.quantile(np.abs(values), 0.99)
-    bias = f"median {median:.2g}{name}".replace("-", "\u2212", 1)
-    return f"{bias}\n68% half-width {(high - low) / 2:.2g}{name}\n99% of |residual| below {tail:.2g}{name}"
+    bias, width, worst = (f"{value:.{decimals(value)}f}{name}" for value in (median, (high - low) / 2, tail))
+    return f"median {bias.replace('-', chr(0x2212))}\n68% half-width {width}\n99% of |residual| below {worst}"
 
 
 PLANE = ((1.0, 200.0), (15.0, 1500.0))

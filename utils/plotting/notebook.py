@@ -42,13 +42,13 @@ def save_training_figures(
 
     They are learning_rate, losses, activations, overlay, residuals and corner, with `suffix` at the end of the name.
     """
-    figures = {name: Figure(figsize=size, layout="constrained") for name, size in SINGLE_FIGURES.items()}
+    layouts = {name: None if name == "corner" else "constrained" for name in SINGLE_FIGURES}
+    figures = {name: Figure(figsize=size, layout=layouts[name]) for name, size in SINGLE_FIGURES.items()}
     plot_learning_rate(figures["learning_rate"].subplots(), scan, result.training.learning_rates[0])
     plot_losses(figures["losses"].subplots(), result.losses, result.best_epoch, space)
     plot_activations(figures["activations"].subplots(1, 2), result.activations)
     plot_overlays(figures["overlay"], true, reconstructed, model)
     plot_residuals(figures["residuals"].subplots(2, 2), true, reconstructed, model)
-    figures["corner"].set_layout_engine("none")
     plot_corner(figures["corner"], true, reconstructed)
     return [save_figure(figure, folder / f"{name}{suffix}.png", title) for name, figure in figures.items()]
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from utils.plotting.errors import OverlayArtists, ResidualArtists, plot_overlays, plot_residuals
 from utils.plotting.style import model_color, plain_log_ticks
@@ -43,6 +43,7 @@ def plot_losses(ax: Axes, losses: pd.DataFrame, best_epoch: int, space: str = "t
     plain_log_ticks(ax)
     highest = max(losses["train"].max(), losses["valid"].max())
     ax.set_ylim(top=3 * highest)
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.legend(frameon=False, loc="upper right", fontsize="small")
     return LossArtists(train, valid, best)
 
@@ -116,7 +117,7 @@ def plot_summary(
     drawn.valid.set_color(model_color(model))
     left.axes[0].legend(frameon=False, loc="upper right", fontsize="small")
     overlays = plot_overlays(right, true, reconstructed, model, ("m", "pt"))
-    return SummaryArtists(drawn, overlays, plot_residuals(lower.subplots(1, 4), true, reconstructed, model))
+    return SummaryArtists(drawn, overlays, plot_residuals(lower.subplots(1, 4), true, reconstructed, model, "x-small"))
 
 
 def plot_transfer(ax: Axes, mse: pd.Series) -> Axes:

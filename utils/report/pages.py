@@ -13,6 +13,7 @@ from jinja2.runtime import Context
 from latex2mathml.converter import convert as mathml_of
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from utils.files import recorded_path
 
@@ -74,6 +75,7 @@ def write_page(notebook: Path, page: Path) -> None:
     """Write an executed notebook as one HTML file that needs no network; `link_pages` fills its navigation."""
     node = nbformat.read(notebook, as_version=4)
     node.metadata["title"] = notebook_title(notebook)
+    node, _ = CoalesceStreamsPreprocessor().preprocess(node, {})  # of a line of progress, its last state
     template = (Path(__file__).parent / "templates" / "page.html.j2").read_text(encoding="utf-8")
     text, _ = _OfflineExporter(raw_template=template).from_notebook_node(node)
     _write(page, text)
