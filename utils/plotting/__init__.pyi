@@ -20,8 +20,8 @@ from .jets import (
 )
 from .notebook import (
     SINGLE_FIGURES as SINGLE_FIGURES,
-    save_training_figures as save_training_figures,
     show_figure as show_figure,
+    show_training as show_training,
 )
 from .rates import (
     plot_rate_distortion as plot_rate_distortion,

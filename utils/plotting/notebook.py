@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from utils.plotting.correlations import plot_corner
 from utils.plotting.errors import plot_overlays, plot_residuals
 from utils.plotting.style import save_figure
-from utils.plotting.training import plot_activations, plot_learning_rate, plot_losses
+from utils.plotting.training import plot_activations, plot_learning_rate, plot_losses, plot_summary
 
 if TYPE_CHECKING:
     from utils.training import LearningRateScan, TrainingResult
@@ -27,7 +27,7 @@ def show_figure(figure: Figure, path: str | Path, title: str = "") -> None:
     display(Image(filename=written, retina=True, alt=words.replace("$", "").replace("\\", "")))
 
 
-def save_training_figures(
+def show_training(
     folder: Path,
     result: "TrainingResult",
     scan: "LearningRateScan",
@@ -37,11 +37,15 @@ def save_training_figures(
     space: str,
     title: str,
     suffix: str = "",
-) -> list[Path]:
-    """Write the single figures of a training, which `plot_summary` shows together, to a folder; returns their paths.
+) -> None:
+    """Show a training and what came of it in one figure (`plot_summary`), and write it and its parts to a folder.
 
-    They are learning_rate, losses, activations, overlay, residuals and corner, with `suffix` at the end of the name.
+    The parts are `SINGLE_FIGURES`. `model` is a variant, `space` where its errors are squared, and `suffix` ends the
+    names of the files.
     """
+    figure = Figure(figsize=(14, 8.5), layout="constrained")
+    plot_summary(figure, result.losses, result.best_epoch, true, reconstructed, model, space)
+    show_figure(figure, folder / f"summary{suffix}.png", title)
     layouts = {name: None if name == "corner" else "constrained" for name in SINGLE_FIGURES}
     figures = {name: Figure(figsize=size, layout=layouts[name]) for name, size in SINGLE_FIGURES.items()}
     plot_learning_rate(figures["learning_rate"].subplots(), scan, result.training.learning_rates[0])
@@ -50,7 +54,8 @@ def save_training_figures(
     plot_overlays(figures["overlay"], true, reconstructed, model)
     plot_residuals(figures["residuals"].subplots(2, 2), true, reconstructed, model)
     plot_corner(figures["corner"], true, reconstructed)
-    return [save_figure(figure, folder / f"{name}{suffix}.png", title) for name, figure in figures.items()]
+    for name, single in figures.items():
+        save_figure(single, folder / f"{name}{suffix}.png", title)
 
 
 SINGLE_FIGURES = {
