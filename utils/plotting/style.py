@@ -75,7 +75,9 @@ def figure_title(sample: Sample | Json, model: str = "", part: str = "test") -> 
     """
     source = sample.source if isinstance(sample, Sample) else sample
     dataset = source["dataset"]
-    names = [dataset] if isinstance(dataset, str) else dataset
+    if isinstance(dataset, dict):
+        dataset = dataset["path"]
+    names = [str(dataset)] if isinstance(dataset, str | Path) else [str(name) for name in dataset]
     plain = ", ".join(Path(name).name for name in names[:3]) + (", ..." if len(names) > 3 else "")
     words = [ORIGINS.get(plain, "Jets of " + plain.replace("$", r"\$")), source.get("selection", "")]
     if part:
