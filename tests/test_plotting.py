@@ -39,6 +39,10 @@ def counts(patch) -> np.ndarray:
     return np.asarray(patch.get_data().values)
 
 
+def edges_of(patch) -> np.ndarray:
+    return np.asarray(patch.get_data().edges)
+
+
 def xy(line) -> np.ndarray:
     return np.asarray(line.get_xydata(), dtype=float)
 
@@ -75,7 +79,7 @@ def test_counts_are_given_with_the_width_of_their_bins(jets: np.ndarray) -> None
     axes = Figure().subplots(2, 2)
     drawn = plotting.plot_distributions(axes, jets)
     for ax, histogram, unit in zip(axes.flat, drawn.histograms, (" GeV", " GeV", " rad", ""), strict=True):
-        edges = np.asarray(histogram.get_data().edges)
+        edges = edges_of(histogram)
         assert ax.get_ylabel() == f"jets / {edges[2] - edges[1]:.2g}{unit}"
     plotting.plot_distributions(axes, plotting_normalized(jets), "custom")
     assert axes[0, 0].get_xlabel() == "$m$, custom normalization"
@@ -92,7 +96,7 @@ def test_a_slightly_negative_mass_is_in_the_first_bin_that_begins_at_zero(jets: 
     jets[:5, 0] = -4e-5
     main, ratio = Figure().subplots(2, 1)
     drawn = plotting.plot_overlay(main, ratio, jets[:, 0], jets[:, 0], "m")
-    edges = np.asarray(drawn.true.get_data().edges)
+    edges = edges_of(drawn.true)
     assert edges[0] == pytest.approx(0, abs=1e-4)
     assert counts(drawn.true)[0] >= 5
     assert main.get_title(loc="left") == ""
@@ -171,7 +175,7 @@ def test_corner_cells_are_coloured_by_correlation(jets: np.ndarray) -> None:
     blue, white = drawn.axes[1, 0].get_facecolor(), drawn.axes[3, 2].get_facecolor()
     assert blue[2] > blue[0] + 0.1
     assert min(white[:3]) > 0.9
-    assert blue == drawn.colorbar.mappable.to_rgba(drawn.correlations.loc["pt", "m"])
+    assert blue == drawn.colorbar.mappable.to_rgba(drawn.correlations.to_numpy()[1, 0])
     (number,) = drawn.axes[1, 0].texts
     assert number.get_text() == "\u22121.00"
     assert number.get_bbox_patch() is not None

@@ -265,16 +265,16 @@ def test_index_links_every_file_and_shows_small_thumbnails(tmp_path: Path, outco
     thumbnails = [target for target in targets if "thumbnails" in target.parts]
     assert len(thumbnails) == 3
     for thumbnail in thumbnails:
-        wanted = (1600, 1200) if "large" in thumbnail.name else (544, 408)
+        size = (1600, 1200) if "large" in thumbnail.name else (544, 408)
         with Image.open(thumbnail) as image:
-            assert image.size == wanted
+            assert image.size == size
     assert page.count('width="544" height="408"') == 2
 
 
 def test_the_key_result_stands_first_with_its_figure(tmp_path: Path, outcomes: list[Outcome]) -> None:
     page = write_report(tmp_path, "quick", outcomes, MACHINE).read_text()
     key = page[page.index('class="key"') : page.index("</section>")]
-    assert answer(CUSTOM, metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4), model("pca", 1e-3))) in key
+    assert str(answer(CUSTOM, metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4), model("pca", 1e-3)))) in key
     assert "_large.png" in key
     assert page.index("</section>") < page.index("Contents")
     assert f"{CUSTOM.upper()}: a title" in page

@@ -24,7 +24,7 @@ def show_figure(figure: Figure, path: str | Path, title: str = "") -> None:
     """
     written = save_figure(figure, path, title)
     words = written.stem.replace("_", " ") + (f": {title}" if title else "")
-    display(Image(filename=written, retina=True, alt=words.replace("$", "").replace("\\", "")))
+    display(Image(filename=written, retina=True, alt=words.replace(r"$\sqrt{s}$", "sqrt(s)")))
 
 
 def show_training(
@@ -46,8 +46,8 @@ def show_training(
     figure = Figure(figsize=(14, 8.5), layout="constrained")
     plot_summary(figure, result.losses, result.best_epoch, true, reconstructed, model, space)
     show_figure(figure, folder / f"summary{suffix}.png", title)
-    layouts = {name: None if name == "corner" else "constrained" for name in SINGLE_FIGURES}
-    figures = {name: Figure(figsize=size, layout=layouts[name]) for name, size in SINGLE_FIGURES.items()}
+    figures = {name: Figure(figsize=size, layout="constrained") for name, size in SINGLE_FIGURES.items()}
+    figures["corner"] = Figure(figsize=SINGLE_FIGURES["corner"])  # which has a layout of its own
     plot_learning_rate(figures["learning_rate"].subplots(), scan, result.training.learning_rates[0])
     plot_losses(figures["losses"].subplots(), result.losses, result.best_epoch, space)
     plot_activations(figures["activations"].subplots(1, 2), result.activations)
