@@ -1,7 +1,7 @@
 """Time and memory: of each stage, against the jets in a call and their number."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,15 @@ def _place(stage: int, model: str, models: list[str], way: str) -> float:
     return stage + 0.22 * (models.index(model) - (len(models) - 1) / 2) + 0.07 * (WAYS.index(way) - 0.5)
 
 
-def _marker(model: str, way: str) -> dict[str, str]:
+class MarkerStyle(TypedDict):
+    """How a model's points look: full in this project's way, hollow in the original's."""
+
+    color: str
+    markerfacecolor: str
+    label: str
+
+
+def _marker(model: str, way: str) -> MarkerStyle:
     color = model_color(model)
     label = model_label(model) + ("" if way == "project" else ", original's way")
     return {"color": color, "markerfacecolor": color if way == "project" else "white", "label": label}

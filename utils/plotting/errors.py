@@ -55,8 +55,8 @@ def plot_overlay(
     before, after = counts(true, edges), counts(reconstructed, edges)
     drawn_true = draw_histogram(main, true, edges, INPUT_COLOR, fill=True, label="input")
     spread = np.sqrt(before)
-    band = {"fill": True, "facecolor": "none", "edgecolor": "0.25", "hatch": "//////", "linewidth": 0}
-    main.stairs(before + spread, edges, baseline=before - spread, label="stat. uncertainty", **band)
+    band = main.stairs(before + spread, edges, baseline=before - spread, fill=True, label="stat. uncertainty")
+    band.set(facecolor="none", edgecolor="0.25", hatch="//////", linewidth=0)
     drawn_out = draw_histogram(main, reconstructed, edges, color, label=model_label(model))
     if quantity in FALLING:
         main.set_yscale("log")

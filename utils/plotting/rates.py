@@ -72,8 +72,9 @@ def _mark_named(ax: Axes, points: pd.DataFrame) -> None:
         if left < x < right and bottom < y < top:
             ax.plot(x, y, "*", color=CODEC_COLORS.get(point["method"], "black"), markersize=11, markeredgecolor="white")
             words = "\n".join(textwrap.wrap(point["setting"], 26))
-            place = {"textcoords": "offset points", "ha": "right", "va": "top", "fontsize": "x-small"}
-            ax.annotate(words, (x, y), (-30, -12), arrowprops=LEADER | {"color": "0.5", "relpos": (1, 0.7)}, **place)
+            line = LEADER | {"color": "0.5", "relpos": (1, 0.7)}
+            name = ax.annotate(words, (x, y), (-30, -12), textcoords="offset points", arrowprops=line)
+            name.set(ha="right", va="top", fontsize="x-small")
 
 
 def plot_rate_resolutions(

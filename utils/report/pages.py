@@ -98,7 +98,7 @@ def link_pages(pages: Sequence[tuple[str, Path]], index: Path) -> None:
         ]
         bar = f"<!-- navigation --><nav>{' '.join(links)}</nav><!-- end of navigation -->"
         old = page.read_text(encoding="utf-8")
-        new = NAVIGATION.sub(lambda _, bar=bar: bar, old)
+        new = bar.join(NAVIGATION.split(old))
         if new != old:
             _write(page, new)
 

@@ -62,9 +62,7 @@ def save_training(
         save_file(tensors, partial, metadata=header)
 
 
-def load_training(
-    folder: Path, digest: str
-) -> tuple[dict[str, torch.Tensor], dict[str, pd.DataFrame], Json] | None:
+def load_training(folder: Path, digest: str) -> tuple[dict[str, torch.Tensor], dict[str, pd.DataFrame], Json] | None:
     """What `save_training` kept under this digest; None where there is nothing, or a file that is none of its own."""
     try:
         with safe_open(_path(folder, digest), framework="pt") as file:
