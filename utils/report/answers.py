@@ -40,12 +40,13 @@ def _training(metrics: Json) -> str:
     for model in models:
         found = read_resolutions(model["resolution"])
         widths = " and ".join(f"{100 * found[name].half_width_68:.2g}% in {name}" for name in ("pt", "m"))
-        parts.append(f"{model['label']} has {_ratio(model, baseline)} times the error of rank-3 PCA, {widths} (68%)")
+        parts.append(f"{model['label']}: {_ratio(model, baseline)} times the error of rank-3 PCA, {widths} (68%)")
     return "; ".join(parts) + "."
 
 
 def _ratio(model: Json, baseline: Json) -> str:
-    return f"{model['mse'] / baseline['mse']:.2f}"
+    ratio = model["mse"] / baseline["mse"]
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
 
 
 def _residual(metrics: Json) -> str:

@@ -57,12 +57,13 @@ def notebook_title(notebook: Path) -> str:
 
 
 def notebook_question(notebook: Path) -> str | None:
-    """What a notebook asks: the paragraph of its first cells that begins with **Question:**; None without one."""
+    """What a notebook asks: what follows **Question:** in its first cells, as far as the first "?"; None without."""
     for cell in _markdown_cells(notebook)[:3]:
         found = re.search(r"\*\*Question:\*\*\s*(.+?)(?:\n\s*\n|\Z)", cell, re.DOTALL)
         if found:
             question = " ".join(found.group(1).split()).replace("`", "")
-            return question[0].upper() + question[1:]
+            asked, mark, _ = question.partition("?")
+            return asked[0].upper() + asked[1:] + mark
     return None
 
 
