@@ -163,7 +163,9 @@ def plot_residuals(
         line = ax.axvline(median, color="0.3", linewidth=1, linestyle="--")
         found = counts(values, edges)
         lowest = max(0.5, 0.4 * np.quantile(found[found > 0], 0.05)) if found.any() else 0.5
-        ax.set(yscale="log", ylim=(lowest, 6 * max(found.max(), 1)), xlabel=residual_label(str(quantity)))
+        highest = max(found.max(), 1)
+        room = (highest / lowest) ** 0.28  # above the curve, for the words
+        ax.set(yscale="log", ylim=(lowest, room * highest), xlabel=residual_label(str(quantity)))
         ax.set_ylabel(counts_label(edges, RESIDUAL_UNITS[str(quantity)]))
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.text(0.03, 0.95, _residual_words(str(quantity), values), transform=ax.transAxes, va="top", fontsize=fontsize)

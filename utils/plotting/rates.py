@@ -51,9 +51,9 @@ def plot_rate_distortion(axes: Sequence[Axes], points: pd.DataFrame, bound: pd.D
     drawn = []
     for ax, (horizontal, vertical) in zip(axes, ranges, strict=True):
         ax.set(xlabel="bytes per jet", xlim=horizontal, ylim=vertical, yscale="log")
-        curves = _rate_curves(ax, points, "mse")
+        curves, ends = _rate_curves(ax, points, "mse")
         (limit,) = ax.plot(bound["bytes_per_jet"], bound["mse"], "--", color="0.5", label="Shannon lower bound")
-        drawn.append(RateArtists(curves, _label_ends(ax, [*curves, limit]), limit))
+        drawn.append(RateArtists(curves, _label_ends(ax, [*ends, limit]), limit))
         _mark_named(ax, points)
     axes[0].set_ylabel("mean squared error, custom normalization")
     axes[1].set_title(f"from close: {CLOSE[0]:g} to {CLOSE[1]:g} bytes", loc="left", fontsize="small")
@@ -116,18 +116,22 @@ def plot_rate_resolution(
     shaded = None
     if band is not None:
         shaded = ax.axhspan(*band, color="0.88", zorder=0, label="resolution of a detector")
-    curves = _rate_curves(ax, points, f"{quantity}_{statistic}")
+    curves, _ = _rate_curves(ax, points, f"{quantity}_{statistic}")
     unit = RESIDUAL_UNITS[quantity]
     label = f"{SYMBOLS[quantity]}: {name}" + (f" [{unit}]" if unit else "")
     ax.set(xlabel="bytes per jet", ylabel=label, xlim=(0, LARGEST), yscale="log")
     return RateArtists(curves, [], shaded)
 
 
-def _rate_curves(ax: Axes, points: pd.DataFrame, column: str) -> list[Line2D]:
-    """A curve for each method with an error; a method's latents as float16 are a hollow point of their own, and a
-    dotted line leads to those as float32, which lie beyond the axis."""
+def _rate_curves(ax: Axes, points: pd.DataFrame, column: str) -> tuple[list[Line2D], list[Line2D]]:
+    """A curve for each method with an error, and the lines at whose ends their names belong.
+
+    A method's latents as float16 are a hollow point of their own, and a dotted line leads to those as float32, which
+    lie beyond the axis.
+    """
     lossy = points[(points["mse"] > 0) & ~points["named"]]
-    curves = []
+    curves: list[Line2D] = []
+    ends: list[Line2D] = []
     for name, group in lossy.groupby("method", sort=False):
         shown = group[group[column] > 0].sort_values("bytes_per_jet")
         floats = shown["setting"].str.startswith("float")
@@ -140,8 +144,10 @@ def _rate_curves(ax: Axes, points: pd.DataFrame, column: str) -> list[Line2D]:
         ax.plot(half["bytes_per_jet"], half[column], "o", markersize=4, color=color, markerfacecolor="white")
         end = pd.concat([steps.tail(1), shown[shown["setting"] == "float32 latents"]])
         if len(end) == 2:
-            ax.plot(end["bytes_per_jet"], end[column], ":", color=color, linewidth=1)
-    return curves
+            (tail,) = ax.plot(end["bytes_per_jet"], end[column], ":", color=color, linewidth=1)
+            tail.set_gid(str(name))
+        ends.append(tail if len(end) == 2 else curves[-1])
+    return curves, ends
 
 
 def _style(method: str) -> tuple[str, str]:
@@ -154,7 +160,7 @@ def _style(method: str) -> tuple[str, str]:
 
 def _label_ends(ax: Axes, lines: list[Line2D]) -> list[Annotation]:
     """Each curve's name right of the axes, at the height where it ends or leaves them, moved apart where they are
-    close; a thin line leads there. What lies level beyond its last point is followed to the edge."""
+    close; a thin line leads there."""
     (left, right), (bottom, top) = ax.get_xlim(), np.log(ax.get_ylim())
     ends = []
     for line in lines:
@@ -166,14 +172,13 @@ def _label_ends(ax: Axes, lines: list[Line2D]) -> list[Annotation]:
         if not inside.any():
             continue
         at, height = fine[inside][-1], curve[inside][-1]
-        level = len(y) > 1 and abs(np.log(y[-1] / y[-2])) < 0.1
-        ends.append((right if level else at, np.exp(height), (height - bottom) / (top - bottom), line))
+        ends.append((at, np.exp(height), (height - bottom) / (top - bottom), line))
     ends.sort(key=lambda end: (round(end[2], 2), -end[0]))
     heights = np.array(spread_apart([height for *_, height, _ in ends], 0.042))
     heights += max(0.0, 0.01 - heights.min(initial=1.0))
     return [
         ax.annotate(
-            str(line.get_label()),
+            line.get_gid() or str(line.get_label()),
             xy=(x, y),
             xytext=(1.03, height),
             textcoords="axes fraction",
