@@ -74,7 +74,7 @@ def runs(variant: str, *ratios: float, loss: str = "mse", max_jets: int | None =
     """Rows of a sweep, one seed each, from their MSE over that of PCA; refined, two thirds of it."""
     return [
         model(variant, ratio * 1e-3)
-        | {"variant": variant, "schedule": "project", "seed": seed, "loss": loss}
+        | {"variant": variant, "schedule": "plain", "seed": seed, "loss": loss}
         | {"max_jets": max_jets, "training_jets": max_jets or 100_000}
         | {"pca_mse": 1e-3, "train_mse": ratio * 1e-3, "training_cpu_seconds": 100.0 + seed}
         | {"refined": model(variant, ratio / 1500) | {"steps": 3, "seconds": {"encode": 1.0, "refine": 50.0}}}

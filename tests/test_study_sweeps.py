@@ -14,7 +14,7 @@ from utils.study import sweep_summary, sweeps
 
 
 def make_row(
-    variant: str, seed: int, ratio: float, refined: float | None = None, max_jets=None, loss="mse", schedule="project"
+    variant: str, seed: int, ratio: float, refined: float | None = None, max_jets=None, loss="mse", schedule="plain"
 ):
     resolution = [
         {"quantity": name, "unit": "", "jets": 9, "masked": 0, "half_width_68": ratio / 10 + seed / 1000, "q99": ratio}
@@ -145,7 +145,7 @@ def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
     assert {row["resolution"][0]["jets"] for row in content["rows"]} == {content["rows"][0]["resolution"][0]["jets"]}
     assert "residual GELU" in (folder / "sweep.md").read_text()
     assert (folder / "sweep.png").stat().st_size > 10_000
-    broken = folder / "tanh-project-mse-all-jets-seed-0.json"
+    broken = folder / "tanh-custom-plain-mse-all-jets-seed-0.json"
     broken.write_text(broken.read_text()[:-50])
     capsys.readouterr()
     assert main([*command, "--seeds", "1"]) == 2
@@ -156,5 +156,5 @@ def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
     after = {name: (folder / name).stat().st_mtime_ns for name in first}
     assert [name for name in first if after[name] != first[name]] == [broken.name]
     row = json.loads(broken.read_text())["row"]
-    model = load_checkpoint(folder / "tanh-project-mse-all-jets-seed-0.safetensors")
+    model = load_checkpoint(folder / "tanh-custom-plain-mse-all-jets-seed-0.safetensors")
     assert model.metadata["metrics"]["mse"] == row["mse"]

@@ -20,8 +20,8 @@ def digest_of(*parts: Json) -> str:
 
 
 def code_digest(files: Iterable[str | Path]) -> str:
-    """SHA-256 of what Python files do: comments, docstrings and layout left out."""
-    return digest_of({Path(file).name: _code(Path(file)) for file in files})
+    """SHA-256 of what Python files of this repository do: comments, docstrings and layout left out."""
+    return digest_of({Path(file).relative_to(REPOSITORY).as_posix(): _code(Path(file)) for file in files})
 
 
 @lru_cache

@@ -27,7 +27,7 @@ from utils.cli.options import (
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or a file")
 @click.option("--normalization", type=click.Choice(networks.NORMALIZATION_KINDS), default="custom")
 @click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
-@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="project")
+@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
 @click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
 @click.option("--loss", type=click.Choice(networks.LOSS_KINDS), default="mse")
 @click.option("--seed", type=int, default=0, metavar="S")
@@ -59,7 +59,7 @@ def train(
     refuse_outputs([] if dataset in ("embedded", "published") else [dataset], output, ".safetensors", force=force)
     pick_device(device)
     sample = jets.load_sample(dataset, max_jets, seed)
-    config = training.training_config(profile, schedule, steps, loss, variant)
+    config = training.training_config(profile, schedule, steps, loss)
     fitted = networks.NORMALIZATIONS[normalization].fit(jets.feature_array(sample.train))
     batches = training.make_dataloaders(sample, fitted, config, device)
     speaks = rank_distrib() == 0
@@ -178,7 +178,7 @@ def benchmark(
 @click.option("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or jet files")
 @click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
-@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="project")
+@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
 @click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
 @click.option("--losses", type=click.Choice(networks.LOSS_KINDS), multiple=True, default=["mse"])
 @click.option(

@@ -50,7 +50,16 @@ from .sweep_summary import (
     summary_frame as summary_frame,
     write_sweep as write_sweep,
 )
-from .sweeps import COMPARED as COMPARED, SweepError as SweepError, sweep as sweep
+from .sweeps import (
+    COMPARED as COMPARED,
+    REFINE_STEPS as REFINE_STEPS,
+    SEEDS as SEEDS,
+    SIZES as SIZES,
+    SweepError as SweepError,
+    reference_runs as reference_runs,
+    sweep as sweep,
+    train_runs as train_runs,
+)
 from .timing import (
     COLD_STAGES as COLD_STAGES,
     time_batches as time_batches,

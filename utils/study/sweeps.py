@@ -4,23 +4,32 @@ import json
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from utils import __version__
 from utils.cluster import available_cores, connect, run_tasks
 from utils.files import Json, manage_folder, refuse_unrecorded, source_sha256, write_json
-from utils.jets import Paths, is_remote, load_sample, sample_files
+from utils.jets import Paths, feature_array, is_remote, load_sample, sample_files
 from utils.machine import pick_device, progress_stream
 from utils.metrics import evaluate
-from utils.networks import VARIANTS, CustomNormalization, pca_checkpoint
+from utils.networks import NORMALIZATION_KINDS, NORMALIZATIONS, VARIANTS, pca_checkpoint
+from utils.provenance import code_digest, package_files
 from utils.study.record import save_model
-from utils.training import make_checkpoint, make_dataloaders, train, training_config
+from utils.training import TRAINING_CODE, make_checkpoint, make_dataloaders, train, training_config
 
 COMPARED = ("tanh", "leaky_relu_bn", "elu_bn", "residual_gelu")
 """The variants of the comparison; "linear" is left out, since PCA is its best case."""
+
+SEEDS = {"quick": (0,), "reference": (0, 1, 2)}
+"""Seeds that the notebooks train from, by profile."""
+
+REFINE_STEPS = 3
+"""Gauss-Newton steps on the latents that the notebooks take."""
+
+SIZES = {"quick": (3000,), "reference": (3000, 10_000, 30_000)}
+"""Sizes of sample that notebook 2d compares beside all jets, by profile."""
 
 CURVE_POINTS = 40
 """Points of a loss curve that a run keeps."""
@@ -34,26 +43,35 @@ class SweepError(RuntimeError):
         self.rows = rows
 
 
+ROW_CODE = ("metrics", "networks", *TRAINING_CODE, "study/sweeps.py")
+"""The code behind a row; the sample is known by its checksums."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """One training of a sweep; JSON-safe but for paths. `max_jets` limits the training jets, None: all of them."""
+    """One training of a sweep; JSON-safe but for paths.
+
+    `max_jets` limits the training jets, `sample_jets` all of the sample as in `load_sample`; None: all there are.
+    """
 
     variant: str
     seed: int
-    max_jets: int | None
-    dataset: Paths
-    profile: str
-    schedule: str
-    steps: int | None
-    loss: str
-    refine: int
-    device: str | None
+    normalization: str = "custom"
+    max_jets: int | None = None
+    sample_jets: int | None = None
+    dataset: Paths = "embedded"
+    profile: str = "reference"
+    schedule: str = "plain"
+    steps: int | None = None
+    loss: str = "mse"
+    refine: int = 0
+    device: str | None = None
 
     @property
     def name(self) -> str:
         """What its files and its line in the progress are called."""
         jets = "all" if self.max_jets is None else str(self.max_jets)
-        return f"{self.variant}-{self.schedule}-{self.loss}-{jets}-jets-seed-{self.seed}"
+        return f"{self.variant}-{self.normalization}-{self.schedule}-{self.loss}-{jets}-jets-seed-{self.seed}"
 
 
 def parse_variants(names: Sequence[str]) -> list[str]:
@@ -71,12 +89,14 @@ def sweep(
     variants: Sequence[str] = COMPARED,
     seeds: Iterable[int] = (0, 1, 2),
     *,
+    normalization: str = "custom",
     dataset: Paths = "embedded",
     profile: str = "reference",
-    schedule: str = "project",
+    schedule: str = "plain",
     steps: int | None = None,
     losses: Sequence[str] = ("mse",),
     sizes: Sequence[int | None] = (None,),
+    max_jets: int | None = None,
     refine: int = 0,
     device: str | None = None,
     workers: int | None = None,
@@ -88,20 +108,49 @@ def sweep(
     A row is what `metrics.evaluate` says of the model on the test jets, which are the same for every size and seed,
     with `variant`, `schedule`, `seed`, `training_jets`, `pca_mse` (rank-3 PCA of the same training jets) and the
     `curve` of its losses. Each lies in `folder` as JSON, beside its model, as soon as its training ends; what is there
-    already, of the same configuration, sample and version, is not trained again. `workers` and `scheduler` as in
-    `cluster.connect`; a folder given to a cluster must be one that its workers see. Raises SweepError for trainings
-    that failed, after the others are done.
+    already, of the same configuration, sample and code, is not trained again. `max_jets` as in `load_sample`, `workers`
+    and `scheduler` as in `cluster.connect`; a folder given to a cluster must be one that its workers see. Raises
+    SweepError for trainings that failed, after the others are done.
     """
-    folder = Path(folder).resolve()
+    common = Run("", 0, normalization, None, max_jets, dataset, profile, schedule, steps, "mse", refine, device)
     runs = [
-        Run(variant, seed, size, dataset, profile, schedule, steps, loss, refine, device)
+        replace(common, variant=variant, seed=seed, max_jets=size, loss=loss)
         for size in sizes
         for seed in seeds
         for loss in losses
         for variant in parse_variants(variants)
     ]
+    return train_runs(folder, runs, workers, scheduler, progress)
+
+
+def reference_runs(profile: str = "reference", dataset: Paths = "embedded", device: str | None = None) -> list[Run]:
+    """Every training that the notebooks of the study ask for, those that take longest first."""
+    seeds, residual = SEEDS[profile], COMPARED[-1]
+    own = Run(residual, seeds[0], dataset=dataset, profile=profile, refine=REFINE_STEPS, device=device)
+    runs = [
+        replace(own, variant=variant, schedule=schedule, seed=seed)
+        for variant in reversed(COMPARED)
+        for schedule in ("plain", "zigzag")
+        for seed in seeds
+    ]
+    raw = (("tanh", "standard"), ("tanh", "none"), ("linear", "none"))
+    runs += [
+        replace(own, variant=name, normalization=kind, seed=seed, refine=0) for name, kind in raw for seed in seeds
+    ]
+    return [*runs, replace(own, loss="resolution"), *(replace(own, max_jets=size) for size in SIZES[profile])]
+
+
+def train_runs(
+    folder: str | Path,
+    runs: Sequence[Run],
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: bool = True,
+) -> list[Json]:
+    """The row of each of the `runs`, of one dataset; what is not done yet in `folder` is, as `sweep` says."""
+    folder = Path(folder).resolve()
     _check(runs, workers, scheduler)
-    source = _source_of(dataset)
+    source = _source_of(runs[0].dataset)
     manage_folder(folder)
     for name in ("sweep.json", "sweep.md", "sweep.png"):
         refuse_unrecorded(folder / name)
@@ -135,7 +184,10 @@ def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> N
     if not runs:
         raise ValueError("a sweep needs a variant, a loss, a size and a seed at least")
     for run in runs:
-        training_config(run.profile, run.schedule, run.steps, run.loss, run.variant)
+        training_config(run.profile, run.schedule, run.steps, run.loss)
+        if run.normalization not in NORMALIZATIONS:
+            known = ", ".join(NORMALIZATION_KINDS)
+            raise ValueError(f"unknown normalization {run.normalization!r}; known: {known}")
         if run.refine < 0:
             raise ValueError(f"refinement takes a number of steps, none or more, found {run.refine}")
         if run.max_jets is not None and run.max_jets < 100:
@@ -161,17 +213,18 @@ def train_run(run: Run, source: Json, folder: Path) -> Json:
     """Train and evaluate one model of a sweep, and write its row and its weights to `folder`."""
     if (row := _finished(folder, run, source)) is not None:
         return row
-    sample = load_sample(run.dataset, seed=run.seed)
+    sample = load_sample(run.dataset, run.sample_jets, run.seed)
     if run.max_jets is not None:
         sample = sample.with_training_jets(run.max_jets)
-    config = training_config(run.profile, run.schedule, run.steps, run.loss, run.variant)
-    normalization = CustomNormalization()
+    config = training_config(run.profile, run.schedule, run.steps, run.loss)
+    normalization = NORMALIZATIONS[run.normalization].fit(feature_array(sample.train))
     batches = make_dataloaders(sample, normalization, config, run.device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = train(VARIANTS[run.variant], batches, config, run.seed, progress=False)
+        result = train(VARIANTS[run.variant], batches, config, run.seed, progress=False, keep=folder)
     checkpoint = make_checkpoint(result, run.variant, normalization, sample, run.seed)
     row = evaluate(checkpoint, sample.test, run.refine)
+    pca = evaluate(pca_checkpoint(normalization, sample), sample.test)
     kept = np.unique(np.linspace(0, len(result.losses) - 1, CURVE_POINTS).astype(int))
     curve = result.losses.iloc[kept]
     row |= {
@@ -181,7 +234,7 @@ def train_run(run: Run, source: Json, folder: Path) -> Json:
         "max_jets": run.max_jets,
         "training_jets": len(sample.train),
         "train_mse": evaluate(checkpoint, sample.train)["mse"],
-        "pca_mse": evaluate(pca_checkpoint(normalization, sample), sample.test)["mse"],
+        "pca_mse": pca["mse"],
         "curve": {name: [float(f"{value:.5g}") for value in curve[name]] for name in curve},
     }
     save_model(folder / f"{run.name}.safetensors", checkpoint, row)
@@ -195,13 +248,13 @@ def _row_path(folder: Path, run: Run) -> Path:
 
 def _identity(run: Run, source: Json) -> Json:
     """All that a row depends on, as JSON gives it back."""
-    config = training_config(run.profile, run.schedule, run.steps, run.loss, run.variant).to_dict()
+    config = training_config(run.profile, run.schedule, run.steps, run.loss).to_dict()
     everything = {
         "run": asdict(run) | {"dataset": None},
         "training": config,
         "architecture": VARIANTS[run.variant].to_dict(),
         "source": source,
-        "version": __version__,
+        "code": code_digest(package_files(*ROW_CODE)),
     }
     return json.loads(json.dumps(everything))
 

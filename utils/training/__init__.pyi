@@ -1,5 +1,5 @@
 from .batches import JetDataLoader as JetDataLoader, make_dataloaders as make_dataloaders
-from .callbacks import FollowZigzag as FollowZigzag
+from .callbacks import Activations as Activations, FollowZigzag as FollowZigzag
 from .config import (
     OPTIMIZERS as OPTIMIZERS,
     PROFILES as PROFILES,

@@ -10,11 +10,8 @@ from fastai.callback.hook import ActivationStats
 from fastai.learner import Recorder
 from fastai.torch_core import num_distrib
 from torch import nn
-from tqdm import tqdm
 
-from utils.machine import progress_stream
 from utils.networks import Zigzag
-
 
 FOLLOWED = (0.4, 0.5)
 """Fractions of a training: until the first, latents follow a zigzag with full weight; from the second, not at all."""
@@ -52,26 +49,16 @@ class FollowZigzag(Callback):
 
 
 class History(Callback):
-    """Losses of every epoch, the best weights in memory, and one line of progress."""
+    """Losses of every epoch, and the best weights in memory."""
 
     order = Recorder.order + 1
 
-    def __init__(self, epochs: int, frozen_from: float, progress: bool):
+    def __init__(self, frozen_from: float):
         super().__init__()
-        self.epochs, self.frozen_from, self.progress = epochs, frozen_from, progress
+        self.frozen_from = frozen_from
         self.rows: list[dict[str, float]] = []
         self.best_epoch, self.best_loss = -1, float("inf")
         self.best_state: dict[str, torch.Tensor] = {}
-
-    def before_fit(self) -> None:
-        self.bar = tqdm(
-            total=self.epochs,
-            desc="training",
-            bar_format="{desc}: {n_fmt} of {total_fmt} epochs in {elapsed}{postfix}",
-            disable=not self.progress,
-            file=progress_stream(),
-            mininterval=1,
-        )
 
     def before_train(self) -> None:
         if self.epoch >= self.frozen_from:
@@ -96,15 +83,10 @@ class History(Callback):
         if valid < self.best_loss:
             self.best_epoch, self.best_loss = self.epoch, valid
             self.best_state = copy.deepcopy(unwrapped(self.model).state_dict())
-        self.bar.set_postfix(train=f"{train:.3g}", valid=f"{valid:.3g}", best=f"{self.best_loss:.3g}", refresh=False)
-        self.bar.update()
-
-    def after_fit(self) -> None:
-        self.bar.close()
 
 
 class Activations(ActivationStats):
-    """fastai's ActivationStats, but for what nobody looks at: the share of values near zero, which takes half its time."""
+    """fastai's ActivationStats without the share of values near zero, which takes half of its time."""
 
     def hook(self, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> dict[str, float]:
         output = output.detach()

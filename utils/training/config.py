@@ -60,7 +60,7 @@ class TrainingConfig:
 
 
 _PLAIN = TrainingConfig(
-    "soap", batch_size=2048, learning_rates=(1.5e-2,), steps=7350, betas=(0.97, 0.95), frozen_batch_norm=0.2
+    "soap", batch_size=2048, learning_rates=(1.5e-2,), steps=6860, betas=(0.97, 0.95), frozen_batch_norm=0.2
 )
 
 _ZIGZAG = replace(_PLAIN, folds=14)
@@ -74,9 +74,9 @@ SCHEDULES: dict[str, dict[str, TrainingConfig]] = {
     "zigzag": {"quick": replace(_ZIGZAG, steps=600), "reference": _ZIGZAG},
     "published": {"quick": replace(_PUBLISHED, steps=300), "reference": _PUBLISHED},
 }
-"""Ways to spend the time of a profile, on a CPU some 15 s and 3 to 5 minutes a model: the study's own, which is the same
-for all variants and normalizations (notebook `2d` says how it was chosen); the same from a zigzag to begin with; and the
-fixed rates in phases of the original notebooks."""
+"""Ways to spend the time of a profile, on a CPU some 15 s and 3 minutes a model: the study's own, the same for all
+variants and normalizations (notebook `2d` says how it was chosen); the same from a zigzag to begin with; and the fixed
+rates in phases of the original notebooks."""
 
 
 def training_config(

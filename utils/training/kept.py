@@ -47,7 +47,7 @@ def training_digest(config: AutoencoderConfig, dls: DataLoaders, training: Train
 
 
 def _sha256(tensor: torch.Tensor) -> str:
-    return hashlib.sha256(tensor.cpu().contiguous().numpy()).hexdigest()
+    return hashlib.sha256(tensor.cpu().numpy().tobytes()).hexdigest()
 
 
 def save_training(
@@ -55,7 +55,9 @@ def save_training(
 ) -> None:
     """Keep weights, tables of numbers and JSON-safe facts of a training as one safetensors file."""
     tensors = {f"model.{name}": tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    tensors |= {f"table.{name}": torch.from_numpy(table.to_numpy(dtype="float64")) for name, table in tables.items()}
+    tensors |= {
+        f"table.{name}": torch.tensor(table.to_numpy(dtype="float64")).contiguous() for name, table in tables.items()
+    }
     header = {"digest": digest, "facts": json.dumps(facts)}
     header |= {f"columns.{name}": json.dumps(list(table)) for name, table in tables.items()}
     with recorded_path(_path(manage_folder(folder), digest)) as partial:
@@ -77,6 +79,10 @@ def load_training(folder: Path, digest: str) -> tuple[dict[str, torch.Tensor], d
         return (state, tables, json.loads(header["facts"])) if header["digest"] == digest else None
     except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
         return None
+
+
+def _numbers(table: pd.DataFrame) -> torch.Tensor:
+    return torch.tensor(table.to_numpy(dtype="float64")).contiguous()
 
 
 def _table(values: torch.Tensor, columns: list[str]) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from utils.training.callbacks import Activations, FollowZigzag, History
 from utils.training.config import TrainingConfig
 from utils.training.kept import load_training, save_training, training_digest
 from utils.training.processes import all_processes
+from utils.training.progress import Progress
 
 OPTIMIZER_FUNCTIONS: dict[str, Any] = {
     "adam": partial(OptimWrapper, opt=torch.optim.AdamW, eps=1e-5),
@@ -117,8 +118,8 @@ def train(
     depend on the number of cores; more threads wait for each other, far longer where anything else runs.
     The same seed on the same machine gives the same weights. Raises FloatingPointError where the losses are not finite.
 
-    With `keep`, a folder, the result is kept there, and one that is there already is taken from there: of the same jets,
-    architecture, schedule, seed and code (`training_digest`).
+    With `keep`, a folder, the result is kept there, and one of the same jets, architecture, schedule, seed and code
+    (`training_digest`) is taken from there.
 
     >>> from utils import jets, networks, training
     >>> sample, normalization = jets.load_sample(max_jets=500), networks.CustomNormalization()
@@ -134,14 +135,15 @@ def train(
     found = load_training(Path(keep), digest)
     if found is None:
         result = _train(config, dls, training, seed, progress)
-        facts = {"best_epoch": result.best_epoch, "seconds": result.seconds, "cpu_seconds": result.cpu_seconds}
         tables = {"losses": result.losses, "activations": result.activations}
+        facts = {"best_epoch": result.best_epoch, "seconds": result.seconds, "cpu_seconds": result.cpu_seconds}
         save_training(Path(keep), digest, result.model.state_dict(), tables, facts)
         return result
-    state, tables, facts = found
+    state, tables, about = found
     learner = make_learner(config, dls, training, seed)
     learner.model.load_state_dict(state)
-    return TrainingResult(learner, **tables, **facts, training=training)
+    best, seconds, cpu_seconds = about["best_epoch"], about["seconds"], about["cpu_seconds"]
+    return TrainingResult(learner, tables["losses"], tables["activations"], best, seconds, cpu_seconds, training)
 
 
 def _train(
@@ -151,10 +153,12 @@ def _train(
         raise ValueError(f"a zigzag has three numbers and the network {config.latent} latents: train with folds=None")
     learner = make_learner(config, dls, training, seed)
     epochs = max(1, round(training.steps / len(dls.train)))
-    history = History(epochs, training.frozen_batch_norm * epochs, progress)
+    history = History(training.frozen_batch_norm * epochs)
     every = -(-epochs * len(dls.train) // RECORDED_STEPS)
     stats = Activations(every=every, modules=_activation_modules(learner.model))
     callbacks: list[Callback] = [ParamScheduler({"lr": _rates(training)}), stats, history]
+    if progress:
+        callbacks.append(Progress(epochs, history))
     if training.folds:
         callbacks.append(FollowZigzag(Zigzag(training.folds).fit(dls.train.dataset.jets.cpu())))
     start, cpu_start = time.perf_counter(), time.process_time()
