@@ -31,7 +31,12 @@ from .ratedistortion import (
     resolution_bands as resolution_bands,
     shannon_lower_bound as shannon_lower_bound,
 )
-from .record import notebook_folders as notebook_folders, save_model as save_model, write_metrics as write_metrics
+from .record import (
+    notebook_folders as notebook_folders,
+    save_model as save_model,
+    trainings_folder as trainings_folder,
+    write_metrics as write_metrics,
+)
 from .reproduction import (
     LABELS as LABELS,
     PUBLISHED_RESULTS as PUBLISHED_RESULTS,

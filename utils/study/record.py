@@ -26,6 +26,14 @@ def notebook_folders(notebook: str, output: str | Path | None = None, profile: s
     return plots, models
 
 
+def trainings_folder(output: str | Path | None = None) -> Path:
+    """Where the notebooks keep their trainings, for each other and for a second run: in `output`, or in runs/ of the
+    repository where that is None or the repository itself."""
+    if output is None or Path(output).resolve() == REPOSITORY:
+        return REPOSITORY / "runs" / "trainings"
+    return Path(output) / "trainings"
+
+
 def save_model(path: Path, checkpoint: Checkpoint, row: Json) -> None:
     """Write a checkpoint with its row of `evaluate` inside, and note the file in the row as `checkpoint`."""
     with recorded_path(path) as partial:
