@@ -1,12 +1,15 @@
 """Tables, summaries and the index page say what the metrics say."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import nbformat
 import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
 from PIL import Image
 
 from utils.files import REPOSITORY
@@ -28,6 +31,9 @@ from utils.report import (
     write_report,
     write_tables,
 )
+from utils.report.answers import answer
+from utils.report.captions import caption, in_order
+from utils.report.pages import write_page
 from utils.study import summarize_seeds
 
 MACHINE: MachineInfo = {
@@ -208,13 +214,13 @@ def outcomes(tmp_path: Path) -> list[Outcome]:
         image = plots / "über 50% #1.png"
         Image.new("RGB", (1600, 1200), "white").save(image)
         page, executed = copies / f"{name}.html", copies / f"{name}.ipynb"
-        page.touch()
-        executed.touch()
+        executed.write_text(nbformat.writes(new_notebook(cells=[new_markdown_cell(f"# {name.upper()}: a title")])))
+        write_page(executed, page)
         results.append(Outcome(name, 12.34, executed, page, (image,), error))
     content = plots.parent / CUSTOM / "metrics.json"
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "tanh.safetensors").touch()
-    content.write_text(json.dumps(metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4))))
+    content.write_text(json.dumps(metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4), model("pca", 1e-3))))
     results[0] = Outcome(CUSTOM, 12.34, results[0].executed, results[0].page, (*results[0].files, content))
     return results
 
@@ -226,7 +232,8 @@ def test_summary_json_holds_each_notebooks_outcome_and_metrics(tmp_path: Path, o
     assert summary["dataset"]["jets"]["test"] == 100
     assert summary["machine"] == MACHINE
     first, second = summary["notebooks"]
-    assert first == {"name": CUSTOM, "status": "ok", "seconds": 12.3, "metrics": first["metrics"]}
+    assert first["files"] == [f"plots/{CUSTOM}/über 50% #1.png", f"plots/{CUSTOM}/metrics.json"]
+    assert (first["name"], first["status"], first["seconds"]) == (CUSTOM, "ok", 12.3)
     assert first["metrics"]["models"][0]["mse"] == 5e-4
     assert (second["status"], second["error"], second["metrics"]) == ("failed", outcomes[1].error, None)
     text = (tmp_path / "summary.md").read_text()
@@ -256,15 +263,76 @@ def test_index_links_every_file_and_shows_small_thumbnails(tmp_path: Path, outco
     }
     assert wanted <= set(targets)
     thumbnails = [target for target in targets if "thumbnails" in target.parts]
-    assert len(thumbnails) == 2
+    assert len(thumbnails) == 3
     for thumbnail in thumbnails:
+        size = (1600, 1200) if "large" in thumbnail.name else (544, 408)
         with Image.open(thumbnail) as image:
-            assert image.size == (544, 408)
+            assert image.size == size
+    assert page.count('width="544" height="408"') == 2
+
+
+def test_the_key_result_stands_first_with_its_figure(tmp_path: Path, outcomes: list[Outcome]) -> None:
+    page = write_report(tmp_path, "quick", outcomes, MACHINE).read_text()
+    key = page[page.index('class="key"') : page.index("</section>")]
+    assert str(answer(CUSTOM, metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4), model("pca", 1e-3)))) in key
+    assert "_large.png" in key
+    assert page.index("</section>") < page.index("Contents")
+    assert f"{CUSTOM.upper()}: a title" in page
+
+
+def test_pages_lead_to_the_one_before_the_index_and_the_one_after(tmp_path: Path, outcomes: list[Outcome]) -> None:
+    for _ in range(2):  # again, as a second run does
+        write_report(tmp_path, "quick", outcomes, MACHINE)
+    for outcome, other in zip(outcomes, reversed(outcomes), strict=True):
+        assert outcome.page is not None
+        links = Links()
+        links.feed(outcome.page.read_text())
+        assert other.page is not None
+        wanted = [other.page, tmp_path / "index.html"]
+        found = [(outcome.page.parent / unquote(link)).resolve() for link in links.found]
+        assert sorted(found) == sorted(2 * [path.resolve() for path in wanted])
+
+
+def test_a_second_run_adds_to_the_index_of_the_first(tmp_path: Path, outcomes: list[Outcome]) -> None:
+    first, second = outcomes
+    write_report(tmp_path, "quick", [first], MACHINE)
+    page = write_report(tmp_path, "quick", [second], MACHINE).read_text()
+    names = [entry["name"] for entry in json.loads((tmp_path / "summary.json").read_text())["notebooks"]]
+    assert names == [first.name, second.name]
+    assert page.count("<figure>") == 3
+    assert "1 of 2 notebooks ran to their end." in (tmp_path / "summary.md").read_text()
+    again = replace(first, error="cell 1: broken")
+    write_report(tmp_path, "quick", [again], MACHINE)
+    entries = json.loads((tmp_path / "summary.json").read_text())["notebooks"]
+    assert [(entry["name"], entry["status"]) for entry in entries] == [(first.name, "failed"), (second.name, "failed")]
+    write_report(tmp_path, "reference", [first], MACHINE)  # another profile's results do not belong beside these
+    assert len(json.loads((tmp_path / "summary.json").read_text())["notebooks"]) == 1
+
+
+@pytest.mark.parametrize("notebook", reference_metrics())
+def test_every_notebook_has_an_answer_in_a_sentence(notebook: str) -> None:
+    sentence = answer(notebook, reference_metrics()[notebook])
+    assert sentence is not None
+    assert sentence.endswith(".")
+    assert any(letter.isdigit() for letter in sentence)
+    assert answer("anything.else", {}) is None
+
+
+def test_every_figure_of_the_reference_results_has_a_caption() -> None:
+    for path in (REPOSITORY / "plots").glob("*/*.png"):
+        assert caption(path).endswith(".")
+        assert path.stem not in caption(path).replace(" ", "_").lower().removesuffix("."), path
+    assert caption(Path("losses_tanh.png")) == "Training and validation loss against the epoch (tanh)."
+    assert [path.stem for path in in_order([Path("corner.png"), Path("x.png"), Path("losses.png")])] == [
+        "losses",
+        "corner",
+        "x",
+    ]
 
 
 def test_index_shows_a_failed_notebooks_error_and_escapes_names(tmp_path: Path, outcomes: list[Outcome]) -> None:
     page = write_report(tmp_path, "quick", outcomes, MACHINE).read_text()
     assert "<pre>cell 3 (In [2]): ValueError: &lt;no&gt;</pre>" in page
-    assert "a &lt;b&gt; &amp; c" in page
+    assert "A &lt;B&gt; &amp; C" in page
     assert "A &lt;fast&gt; CPU" in page
     assert "http" not in page

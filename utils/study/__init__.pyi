@@ -20,7 +20,7 @@ from .methods import (
     missing_methods as missing_methods,
 )
 from .ratedistortion import (
-    CMS_RESOLUTION_BAND as CMS_RESOLUTION_BAND,
+    RESOLUTION_SOURCE as RESOLUTION_SOURCE,
     bytes_at_equal_error as bytes_at_equal_error,
     dijet_masses as dijet_masses,
     dijet_shift as dijet_shift,
@@ -28,6 +28,7 @@ from .ratedistortion import (
     measure as measure,
     measure_all as measure_all,
     nearest_neighbour_entropy as nearest_neighbour_entropy,
+    resolution_bands as resolution_bands,
     shannon_lower_bound as shannon_lower_bound,
 )
 from .record import notebook_folders as notebook_folders, save_model as save_model, write_metrics as write_metrics

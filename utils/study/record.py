@@ -1,5 +1,6 @@
 """Where a notebook's results go, and what is written beside them."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,16 @@ from utils.machine import machine_info, pick_device
 from utils.networks import Checkpoint, save_checkpoint
 
 
-def notebook_folders(notebook: str, output: str | Path | None = None) -> tuple[Path, Path]:
+def notebook_folders(notebook: str, output: str | Path | None = None, profile: str = "quick") -> tuple[Path, Path]:
     """The folders for the plots and the models of a notebook, made if needed: (plots/<notebook>, models).
 
-    They lie in `output`, or in the repository where that is None, with a record of what is written there (see
-    `files.recorded_path`). `notebook` is the file name without its suffix.
+    They lie in `output`, or in runs/<profile> of the repository where that is None, with a record of what is written
+    there (see `files.recorded_path`). `notebook` is the file name without its suffix. From here on the notebook is
+    spared the warnings that libraries have for programmers.
     """
-    base = manage_folder(REPOSITORY if output is None else output)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    base = manage_folder(REPOSITORY / "runs" / profile if output is None else output)
     plots, models = base / "plots" / notebook, base / "models"
     plots.mkdir(parents=True, exist_ok=True)
     models.mkdir(parents=True, exist_ok=True)

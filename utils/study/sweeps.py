@@ -12,7 +12,7 @@ import numpy as np
 from utils.cluster import available_cores, connect, run_tasks
 from utils.files import Json, manage_folder, refuse_unrecorded, source_sha256, write_json
 from utils.jets import Paths, feature_array, is_remote, load_sample, sample_files
-from utils.machine import pick_device
+from utils.machine import pick_device, progress_stream
 from utils.metrics import evaluate
 from utils.networks import NORMALIZATION_KINDS, NORMALIZATIONS, VARIANTS, pca_checkpoint
 from utils.provenance import code_digest, package_files
@@ -176,7 +176,7 @@ def _train_missing(
     if scheduler is None:
         workers = min(workers or available_cores(), len(missing))
     with connect(workers, scheduler) as client:
-        return dict(run_tasks(client, train_run, missing, "training", progress))
+        return dict(run_tasks(client, train_run, missing, "training", progress, progress_stream()))
 
 
 def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> None:

@@ -10,6 +10,7 @@ from .kept import TRAINING_CODE as TRAINING_CODE, training_digest as training_di
 from .loop import (
     OPTIMIZER_FUNCTIONS as OPTIMIZER_FUNCTIONS,
     LearningRateScan as LearningRateScan,
+    TrainingResult as TrainingResult,
     find_learning_rate as find_learning_rate,
     make_checkpoint as make_checkpoint,
     make_learner as make_learner,
