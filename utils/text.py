@@ -67,12 +67,19 @@ def _cell(value: object, factor: float | None) -> str:
 
 
 def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
-    """(mean, standard deviation) as text, the deviation left out where there is none."""
+    """(mean, standard deviation) as text: the deviation to two digits, the mean to the same place.
+
+    Alone, where there is no deviation, the mean has three digits.
+
+    >>> spread_text((0.40734, 0.01485)), spread_text((280.05, 6.43)), spread_text((3.4891, None))
+    ('0.407 ± 0.015', '280.1 ± 6.4', '3.49')
+    """
     mean, deviation = value
     assert mean is not None
-    if deviation is None:
+    if not deviation:
         return f"{mean * factor:.3g}"
-    return f"{mean * factor:.3g} ± {deviation * factor:.2g}"
+    digits = decimals(deviation * factor)
+    return f"{mean * factor:.{digits}f} ± {deviation * factor:.{digits}f}"
 
 
 def decimals(value: float) -> int:

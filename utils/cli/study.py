@@ -104,21 +104,16 @@ def _dataset(value: object) -> str | list[str]:
     raise ValueError(f"parameter dataset: expected embedded, published, or files, found {value!r}")
 
 
-@click.command(short_help="the tables of the reference results")
-@click.argument(
-    "file",
-    required=False,
-    type=FILE,
-    metavar="[FILE]",
-    help="Markdown file to write them into, such as plots/README.md",
-)
-def tables(file: str | None) -> None:
-    """Print the tables of the results in plots/, or write them between the markers of a Markdown file."""
+@click.command(short_help="the tables and pages of the reference results")
+@click.option("--write", is_flag=True, help="fill the pages of the repository whose numbers come from these results")
+def tables(write: bool) -> None:
+    """Print the tables of the results in plots/, or, with --write, fill the pages that have a template."""
     metrics = report.reference_metrics()
-    if file is None:
+    if not write:
         click.echo(report.tables_text(metrics))
-    else:
-        report.write_tables(Path(file), metrics)
+        return
+    for page in report.write_pages(metrics):
+        click.echo(page)
 
 
 @click.command(short_help="reproduce the published tables, and correct them")

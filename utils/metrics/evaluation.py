@@ -52,6 +52,7 @@ def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> Js
         "epochs": training.get("epochs"),
         "training_seconds": training.get("seconds"),
         "training_cpu_seconds": training.get("cpu_seconds"),
+        "training_machine": training.get("machine"),
         "train_mse": training.get("train_loss"),
         "valid_mse": training.get("valid_loss"),
         **row,

@@ -6,12 +6,17 @@ from .notebooks import (
     run_notebooks as run_notebooks,
     share_parameters as share_parameters,
 )
+from .prose import (
+    FUNCTIONS as FUNCTIONS,
+    PAGES as PAGES,
+    TEMPLATES as TEMPLATES,
+    render_page as render_page,
+    write_pages as write_pages,
+)
 from .results import (
-    BEGIN as BEGIN,
     COMPARISON as COMPARISON,
     CUSTOM as CUSTOM,
     ELU as ELU,
-    END as END,
     EXECUTION_TIME as EXECUTION_TIME,
     LEAKY_RELU as LEAKY_RELU,
     MEMORY as MEMORY,
@@ -20,8 +25,6 @@ from .results import (
     execution as execution,
     reference_metrics as reference_metrics,
     result_tables as result_tables,
-    tables_in as tables_in,
     tables_text as tables_text,
-    write_tables as write_tables,
 )
 from .summary import summary_text as summary_text, write_report as write_report

@@ -28,11 +28,14 @@ class SeedSummary(TypedDict):
     """A variant trained by one schedule with one loss on one size of sample, over its seeds; JSON-safe.
 
     `max_jets` is the size that was asked for (None: all jets), `training_jets` what came of it. `mse` and `train_mse`
-    are custom-normalized, `refine_seconds` for a million jets; what is refined is None without refinement.
+    are in the space of the training; `mse_custom` in the common space, None where an output of any seed has no place
+    there (`unphysical`: the fewest and the most such jets). `refine_seconds` are for a million jets; what is refined
+    is None without refinement.
     """
 
     variant: str
     label: str
+    normalization: str
     schedule: str
     loss: str
     max_jets: int | None
@@ -40,6 +43,8 @@ class SeedSummary(TypedDict):
     seeds: list[int]
     parameters: int
     mse: Spread
+    mse_custom: Spread | None
+    unphysical: tuple[int, int]
     mse_over_pca: Spread
     train_mse: Spread
     cpu_seconds: Spread
@@ -51,7 +56,7 @@ class SeedSummary(TypedDict):
 
 
 def summarize_seeds(rows: Sequence[Json]) -> list[SeedSummary]:
-    """The rows of `sweep` over their seeds, for each variant, schedule, loss and size."""
+    """The rows of `sweep` over their seeds, for each variant, normalization, schedule, loss and size."""
     groups: dict[tuple[object, ...], list[Json]] = {}
     for row in rows:
         groups.setdefault(_key(row), []).append(row)
@@ -61,10 +66,12 @@ def summarize_seeds(rows: Sequence[Json]) -> list[SeedSummary]:
 def _summary(group: list[Json]) -> SeedSummary:
     first = group[0]
     refined = [row["refined"] for row in group] if all("refined" in row for row in group) else []
+    custom, unphysical = ([row[name] for row in group] for name in ("mse_custom", "unphysical"))
     over_pca = [row["refined"]["mse"] / row["pca_mse"] for row in group if refined]
     return {
         "variant": first["variant"],
         "label": schedule_label(first["variant"], first["schedule"]),
+        "normalization": first["normalization"],
         "schedule": first["schedule"],
         "loss": first["loss"],
         "max_jets": first["max_jets"],
@@ -72,6 +79,8 @@ def _summary(group: list[Json]) -> SeedSummary:
         "seeds": [row["seed"] for row in group],
         "parameters": first["parameters"],
         "mse": _spread([row["mse"] for row in group]),
+        "mse_custom": None if None in custom else _spread(custom),
+        "unphysical": (min(unphysical), max(unphysical)),
         "mse_over_pca": _spread([row["mse"] / row["pca_mse"] for row in group]),
         "train_mse": _spread([row["train_mse"] for row in group]),
         "cpu_seconds": _spread([row["training_cpu_seconds"] for row in group]),
@@ -196,7 +205,7 @@ def write_sweep(folder: str | Path, rows: Sequence[Json]) -> str:
 
 
 def _key(entry: Mapping[str, object]) -> tuple[object, ...]:
-    return entry["max_jets"], entry["loss"], entry["schedule"], entry["variant"]
+    return tuple(entry[name] for name in ("max_jets", "loss", "normalization", "schedule", "variant"))
 
 
 def largest_sample(summary: Sequence[SeedSummary]) -> list[SeedSummary]:

@@ -23,7 +23,7 @@ from pytorch_optimizer import SOAP
 from torch import nn
 
 from utils.jets import Sample
-from utils.machine import torch_threads
+from utils.machine import machine_info, machine_line, torch_threads
 from utils.networks import Autoencoder, AutoencoderConfig, Checkpoint, Normalization, Zigzag
 from utils.training.callbacks import Activations, FollowZigzag, History
 from utils.training.config import TrainingConfig
@@ -82,12 +82,16 @@ def find_learning_rate(
     )
 
 
+FACTS = ("best_epoch", "seconds", "cpu_seconds", "machine")
+"""What is known of a training beside its numbers."""
+
+
 @dataclass(frozen=True)
 class TrainingResult:
     """A trained model with its losses (one row an epoch: epoch, train, valid) and the fastai Learner behind it.
 
     `seconds` of wall time, `cpu_seconds` of all threads of the process: where other work ran meanwhile, the second says
-    more. `activations` has a row for each recorded step and layer: step, layer, mean, std.
+    more; `machine` says whose time. `activations` has a row for each recorded step and layer: step, layer, mean, std.
     """
 
     learner: Learner
@@ -96,6 +100,7 @@ class TrainingResult:
     best_epoch: int
     seconds: float
     cpu_seconds: float
+    machine: str
     training: TrainingConfig = field(repr=False)
 
     @property
@@ -136,14 +141,13 @@ def train(
     if found is None:
         result = _train(config, dls, training, seed, progress)
         tables = {"losses": result.losses, "activations": result.activations}
-        facts = {"best_epoch": result.best_epoch, "seconds": result.seconds, "cpu_seconds": result.cpu_seconds}
+        facts = {name: getattr(result, name) for name in FACTS}
         save_training(Path(keep), digest, result.model.state_dict(), tables, facts)
         return result
     state, tables, about = found
     learner = make_learner(config, dls, training, seed)
     learner.model.load_state_dict(state)
-    best, seconds, cpu_seconds = about["best_epoch"], about["seconds"], about["cpu_seconds"]
-    return TrainingResult(learner, tables["losses"], tables["activations"], best, seconds, cpu_seconds, training)
+    return TrainingResult(learner, tables["losses"], tables["activations"], *(about[name] for name in FACTS), training)
 
 
 def _train(
@@ -174,7 +178,8 @@ def _train(
         learner.model = Autoencoder(config).to(dls.device)
     learner.model.load_state_dict(history.best_state)
     losses, activations = pd.DataFrame(history.rows), _activation_table(stats)
-    return TrainingResult(learner, losses, activations, history.best_epoch, seconds, cpu_seconds, training)
+    machine = machine_line(machine_info())
+    return TrainingResult(learner, losses, activations, history.best_epoch, seconds, cpu_seconds, machine, training)
 
 
 def _rates(training: TrainingConfig) -> Any:
@@ -199,6 +204,7 @@ def make_checkpoint(
             "epochs": len(result.losses),
             "seconds": round(result.seconds, 2),
             "cpu_seconds": round(result.cpu_seconds, 2),
+            "machine": result.machine,
             "best_epoch": result.best_epoch,
             "train_loss": losses["train"],
             "valid_loss": losses["valid"],
