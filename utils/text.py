@@ -82,6 +82,21 @@ def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
     return f"{mean * factor:.{digits}f} ± {deviation * factor:.{digits}f}"
 
 
+def power_text(value: Sequence[float | None]) -> str:
+    """(mean, standard deviation) of any size, with a power of ten where it is small or large.
+
+    >>> power_text((0.000338, 0.000012)), power_text((8.2, None)), power_text((0.00857, None))
+    ('(3.38 ± 0.12)e-4', '8.2', '8.57e-3')
+    """
+    mean, deviation = value
+    assert mean is not None
+    if mean == 0 or 0.1 <= abs(mean) < 1000:
+        return spread_text(value)
+    exponent = math.floor(math.log10(abs(mean)))
+    text = spread_text(value, 10.0**-exponent)
+    return f"{text}e{exponent}" if deviation is None else f"({text})e{exponent}"
+
+
 def decimals(value: float) -> int:
     """Decimals that show two significant digits of a value."""
     return max(0, 1 - math.floor(math.log10(abs(value)))) if value else 1

@@ -12,6 +12,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from utils.files import REPOSITORY, Json, atomic_path
+from utils.report.gallery import (
+    answer_of,
+    best_mse,
+    gallery_entries,
+    number_of_seeds,
+    seeds_in_words,
+    small_table,
+)
 from utils.report.results import Metrics, result_tables, tables_text
 from utils.text import spread_text
 
@@ -128,7 +136,13 @@ FILTERS: dict[str, Callable[..., Any]] = {
 }
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "answer_of": answer_of,
+    "best_mse": best_mse,
+    "gallery_entries": gallery_entries,
     "m": notebook_metrics,
+    "number_of_seeds": number_of_seeds,
+    "seeds_in_words": seeds_in_words,
+    "small_table": small_table,
     "table": table,
     "tables": tables_text,
 }

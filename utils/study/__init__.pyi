@@ -51,6 +51,7 @@ from .sweep_summary import (
     describe_seeds as describe_seeds,
     largest_sample as largest_sample,
     seeds_frame as seeds_frame,
+    seeds_table as seeds_table,
     summarize_seeds as summarize_seeds,
     summary_frame as summary_frame,
     write_sweep as write_sweep,

@@ -15,7 +15,7 @@ from utils.jets import FEATURES
 from utils.machine import machine_info
 from utils.metrics import RESIDUAL_UNITS, read_resolutions
 from utils.networks import schedule_label
-from utils.text import Table, spread_text
+from utils.text import Table, or_dash, power_text, spread_text
 
 Spread = tuple[float, float | None]
 """Mean and standard deviation over the seeds; no deviation where there is one seed."""
@@ -133,6 +133,32 @@ def summary_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
         }
         table.append(row)
     return pd.DataFrame(table)
+
+
+def seeds_table(summary: Sequence[SeedSummary]) -> pd.DataFrame:
+    """The summary as a small table of text, a row a model: errors as mean ± standard deviation over the seeds.
+
+    The mean squared error is in the space of the training, that of the common space is a dash where an output of any
+    seed has no place there; half of the central 68% of the residuals.
+    """
+    rows = []
+    for entry in summary:
+        widths = {name: entry["resolution"][name]["half_width_68"] for name in FEATURES}
+        rows.append(
+            {
+                "model": entry["label"],
+                "normalization": entry["normalization"],
+                "seeds": len(entry["seeds"]),
+                "MSE, own space": power_text(entry["mse"]),
+                "/ PCA": spread_text(entry["mse_over_pca"]),
+                "MSE, common space": or_dash(entry["mse_custom"], power_text),
+                "pt [%]": spread_text(widths["pt"], 100),
+                "m [%]": spread_text(widths["m"], 100),
+                "phi [mrad]": spread_text(widths["phi"], 1000),
+                "eta [0.001]": spread_text(widths["eta"], 1000),
+            }
+        )
+    return pd.DataFrame(rows).set_index(["model", "normalization"])
 
 
 def seeds_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
