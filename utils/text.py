@@ -82,6 +82,21 @@ def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
     return f"{mean * factor:.{digits}f} ± {deviation * factor:.{digits}f}"
 
 
+def spread_sci(value: Sequence[float | None]) -> str:
+    """`spread_text` of a value of any size: with a power of ten where it is small.
+
+    >>> spread_sci((0.00034891, 0.0000127)), spread_sci((3.25, None)), spread_sci((0.0072, None))
+    ('(3.49 ± 0.13)e-4', '3.25', '7.2e-3')
+    """
+    mean = value[0]
+    assert mean is not None
+    if not 0 < abs(mean) < 0.1:
+        return spread_text(value)
+    exponent = math.floor(math.log10(abs(mean)))
+    text = spread_text(value, 10.0**-exponent)
+    return f"({text})e{exponent}" if value[1] else f"{text}e{exponent}"
+
+
 def decimals(value: float) -> int:
     """Decimals that show two significant digits of a value."""
     return max(0, 1 - math.floor(math.log10(abs(value)))) if value else 1

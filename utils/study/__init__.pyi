@@ -31,7 +31,13 @@ from .ratedistortion import (
     resolution_bands as resolution_bands,
     shannon_lower_bound as shannon_lower_bound,
 )
-from .record import notebook_folders as notebook_folders, save_model as save_model, write_metrics as write_metrics
+from .record import (
+    forget_trainings as forget_trainings,
+    notebook_folders as notebook_folders,
+    save_model as save_model,
+    trainings_folder as trainings_folder,
+    write_metrics as write_metrics,
+)
 from .reproduction import (
     LABELS as LABELS,
     PUBLISHED_RESULTS as PUBLISHED_RESULTS,
@@ -46,6 +52,7 @@ from .sweep_summary import (
     describe_seeds as describe_seeds,
     largest_sample as largest_sample,
     seeds_frame as seeds_frame,
+    seeds_table as seeds_table,
     summarize_seeds as summarize_seeds,
     summary_frame as summary_frame,
     write_sweep as write_sweep,
