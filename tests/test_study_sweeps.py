@@ -29,7 +29,10 @@ def make_row(
         "training_jets": (max_jets or 100_000) + seed,
         "parameters": 7,
         "pca_mse": 1e-3,
+        "normalization": "custom",
         "mse": ratio * 1e-3,
+        "mse_custom": ratio * 1e-3,
+        "unphysical": 0,
         "train_mse": 0.9 * ratio * 1e-3,
         "training_cpu_seconds": 100.0 + seed,
         "resolution": resolution,
@@ -54,7 +57,7 @@ def test_mean_and_standard_deviation_over_the_seeds():
     assert elu["mse_over_pca"] == (pytest.approx(0.5), None)
     assert elu["refined_mse"] is None
     frame = sweep_summary.summary_frame([tanh, elu])
-    assert frame["/ PCA"].tolist() == ["0.5 ± 0.1", "0.5"]
+    assert frame["/ PCA"].tolist() == ["0.50 ± 0.10", "0.5"]
     json.dumps([tanh, elu], allow_nan=False)
 
 

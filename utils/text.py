@@ -82,19 +82,19 @@ def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
     return f"{mean * factor:.{digits}f} ± {deviation * factor:.{digits}f}"
 
 
-def power_text(value: Sequence[float | None]) -> str:
-    """(mean, standard deviation) of any size, with a power of ten where it is small or large.
+def spread_sci(value: Sequence[float | None]) -> str:
+    """`spread_text` of a value of any size: with a power of ten where it is small.
 
-    >>> power_text((0.000338, 0.000012)), power_text((8.2, None)), power_text((0.00857, None))
-    ('(3.38 ± 0.12)e-4', '8.2', '8.57e-3')
+    >>> spread_sci((0.00034891, 0.0000127)), spread_sci((3.25, None)), spread_sci((0.0072, None))
+    ('(3.49 ± 0.13)e-4', '3.25', '7.2e-3')
     """
-    mean, deviation = value
+    mean = value[0]
     assert mean is not None
-    if mean == 0 or 0.1 <= abs(mean) < 1000:
+    if not 0 < abs(mean) < 0.1:
         return spread_text(value)
     exponent = math.floor(math.log10(abs(mean)))
     text = spread_text(value, 10.0**-exponent)
-    return f"{text}e{exponent}" if deviation is None else f"({text})e{exponent}"
+    return f"({text})e{exponent}" if value[1] else f"{text}e{exponent}"
 
 
 def decimals(value: float) -> int:

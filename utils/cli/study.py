@@ -43,6 +43,7 @@ from utils.cli.options import FILE, FOLDER, absolute_dataset, json_option
     metavar="NAME VALUE",
     help="set a parameter of the notebooks that have it; VALUE is JSON, None, True, False, or else text",
 )
+@click.option("--force", is_flag=True, help="make reference results anew that are up to date, trainings included")
 def run(
     notebooks: tuple[str, ...],
     profile: str,
@@ -50,9 +51,11 @@ def run(
     dataset: str | None,
     device: str | None,
     parameters: tuple[tuple[str, str], ...],
+    force: bool,
 ) -> int:
     """Run notebooks with papermill, and write executed copies, HTML pages, plots, models, a summary and an index page.
-    The exit code is 1 where a notebook fails; the others still run."""
+    The exit code is 1 where a notebook fails; the others still run. Reference results in the repository's own folders
+    are made again only where something that they depend on has changed."""
     from utils.files import REPOSITORY, require_clone
     from utils.machine import machine_info, pick_device
 
@@ -71,17 +74,38 @@ def run(
     if base is None and (chosen == "quick" or asked.get("dataset", "embedded") != "embedded"):
         require_clone(REPOSITORY / "runs", "the default folder of --output")
         base = REPOSITORY / "runs" / chosen  # the repository's own folders hold results of the embedded sample alone
-    if base is not None:
-        folder = Path(str(base)).resolve()
-        plots = folder / "plots"
-        common["output"] = str(folder)
-    else:
-        folder, plots = REPOSITORY / "runs" / "reference", REPOSITORY / "plots"
+    own = base is None
+    output_folder = REPOSITORY if own else Path(str(base)).resolve()
+    common["output"] = str(output_folder)
+    folder, plots = REPOSITORY / "runs" / "reference" if own else output_folder, output_folder / "plots"
     shared = report.share_parameters(found, common, asked)
-    outcomes = report.run_notebooks(shared, folder, plots)
+    if own:
+        stale = _reference_trainings(shared, plots, force, asked)
+    outcomes = report.run_notebooks(stale if own else shared, folder, plots)
+    if own and stale:
+        report.record_made(outcomes, shared, plots)
+        report.record_commit(plots, output_folder / "models")
     index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
     click.echo(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0
+
+
+def _reference_trainings(
+    notebooks: dict[Path, dict[str, object]], plots: Path, force: bool, asked: dict[str, object]
+) -> dict[Path, dict[str, object]]:
+    """The notebooks whose results are out of date; where that is all of them, their trainings are done first, side by
+    side."""
+    kept = study.trainings_folder()
+    if force:
+        study.forget_trainings(kept)
+        stale = notebooks
+    else:
+        stale = {path: values for path, values in notebooks.items() if not report.is_fresh(path, values, plots)}
+        for path in notebooks.keys() - stale.keys():
+            click.echo(f"{path.stem}: up to date", err=True)
+    if len(stale) == len(report.find_notebooks()) and not asked:
+        study.train_runs(kept, study.reference_runs())
+    return stale
 
 
 def _parameter_value(text: str) -> object:

@@ -1,3 +1,10 @@
+from .fresh import (
+    is_fresh as is_fresh,
+    record_commit as record_commit,
+    record_made as record_made,
+    result_digest as result_digest,
+    used_files as used_files,
+)
 from .notebooks import (
     NOTEBOOKS as NOTEBOOKS,
     Outcome as Outcome,
@@ -22,6 +29,7 @@ from .results import (
     MEMORY as MEMORY,
     NO_NORMALIZATION as NO_NORMALIZATION,
     RESIDUAL_GELU as RESIDUAL_GELU,
+    STANDARD as STANDARD,
     execution as execution,
     reference_metrics as reference_metrics,
     result_tables as result_tables,

@@ -13,7 +13,7 @@ from utils.files import REPOSITORY, Json, require_clone
 from utils.machine import machine_line
 from utils.metrics import read_resolutions
 from utils.study import largest_sample, summarize_seeds
-from utils.text import Table, power_text, spread_text
+from utils.text import Table, spread_sci, spread_text
 
 NO_NORMALIZATION = "1b. 4D_3D_200_no_norm"
 
@@ -55,11 +55,11 @@ def normalization_comparison(metrics: Metrics) -> Table | None:
             continue
         sources.append(content)
         for entry in summarize_seeds(content["seeds"]):
-            cells = [label, entry["label"], power_text(entry["mse"]), _common(entry["mse_custom"], entry["unphysical"])]
+            cells = [label, entry["label"], spread_sci(entry["mse"]), _common(entry["mse_custom"], entry["unphysical"])]
             rows.append((*cells, *_widths(entry)))
         pca = content["models"][-1]
         common = _common(pca["mse_custom"] and (pca["mse_custom"], None), [pca["unphysical"]])
-        rows.append((label, pca["label"], power_text((pca["mse"], None)), common, *_single_widths(pca)))
+        rows.append((label, pca["label"], spread_sci((pca["mse"], None)), common, *_single_widths(pca)))
     if not rows:
         return None
     caption = (
@@ -133,7 +133,7 @@ def _single_widths(model: Json) -> tuple[str, ...]:
 def _common(mse: Sequence[float | None] | None, unphysical: Sequence[int]) -> str:
     """An error in the common space, or a dash and how many jets have no place there."""
     if mse is not None:
-        return power_text(mse)
+        return spread_sci(mse)
     fewest, most = min(unphysical), max(unphysical)
     return f"- ({most:,} jets)" if fewest == most else f"- ({fewest:,} to {most:,} jets)"
 

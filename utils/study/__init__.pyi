@@ -32,6 +32,7 @@ from .ratedistortion import (
     shannon_lower_bound as shannon_lower_bound,
 )
 from .record import (
+    forget_trainings as forget_trainings,
     notebook_folders as notebook_folders,
     save_model as save_model,
     trainings_folder as trainings_folder,

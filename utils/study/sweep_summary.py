@@ -15,7 +15,7 @@ from utils.jets import FEATURES
 from utils.machine import machine_info
 from utils.metrics import RESIDUAL_UNITS, read_resolutions
 from utils.networks import schedule_label
-from utils.text import Table, or_dash, power_text, spread_text
+from utils.text import Table, spread_sci, spread_text
 
 Spread = tuple[float, float | None]
 """Mean and standard deviation over the seeds; no deviation where there is one seed."""
@@ -136,29 +136,28 @@ def summary_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
 
 
 def seeds_table(summary: Sequence[SeedSummary]) -> pd.DataFrame:
-    """The summary as a small table of text, a row a model: errors as mean ± standard deviation over the seeds.
-
-    The mean squared error is in the space of the training, that of the common space is a dash where an output of any
-    seed has no place there; half of the central 68% of the residuals.
-    """
-    rows = []
+    """A small table of text, a row for each model: errors of the common space as a number, or how many jets of the
+    output have no place there; the last columns are 68% half-widths."""
+    table = []
     for entry in summary:
+        custom, (fewest, most) = entry["mse_custom"], entry["unphysical"]
+        lost = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
         widths = {name: entry["resolution"][name]["half_width_68"] for name in FEATURES}
-        rows.append(
+        table.append(
             {
                 "model": entry["label"],
                 "normalization": entry["normalization"],
                 "seeds": len(entry["seeds"]),
-                "MSE, own space": power_text(entry["mse"]),
-                "/ PCA": spread_text(entry["mse_over_pca"]),
-                "MSE, common space": or_dash(entry["mse_custom"], power_text),
+                "MSE": spread_sci(entry["mse"]),
+                "MSE / PCA": spread_text(entry["mse_over_pca"]),
+                "MSE, common space": f"- ({lost} jets)" if custom is None else spread_sci(custom),
                 "pt [%]": spread_text(widths["pt"], 100),
                 "m [%]": spread_text(widths["m"], 100),
                 "phi [mrad]": spread_text(widths["phi"], 1000),
                 "eta [0.001]": spread_text(widths["eta"], 1000),
             }
         )
-    return pd.DataFrame(rows).set_index(["model", "normalization"])
+    return pd.DataFrame(table).set_index("model")
 
 
 def seeds_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:

@@ -247,10 +247,10 @@ def _row_path(folder: Path, run: Run) -> Path:
 
 
 def _identity(run: Run, source: Json) -> Json:
-    """All that a row depends on, as JSON gives it back."""
+    """All that a row depends on but its refinement, as JSON gives it back."""
     config = training_config(run.profile, run.schedule, run.steps, run.loss).to_dict()
     everything = {
-        "run": asdict(run) | {"dataset": None},
+        "run": asdict(run) | {"dataset": None, "refine": None},
         "training": config,
         "architecture": VARIANTS[run.variant].to_dict(),
         "source": source,
@@ -260,10 +260,18 @@ def _identity(run: Run, source: Json) -> Json:
 
 
 def _finished(folder: Path, run: Run, source: Json) -> Json | None:
-    """The row of a run that is done, None where there is none of the same configuration."""
+    """The row of a run that is done, None where there is none of the same configuration.
+
+    One with the latents refined serves for one without.
+    """
     try:
         content = json.loads(_row_path(folder, run).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    same = isinstance(content, dict) and content.get("run") == _identity(run, source)
-    return content["row"] if same else None
+    if not isinstance(content, dict) or content.get("run") != _identity(run, source):
+        return None
+    row = content["row"]
+    refined = row.get("refined", {"steps": 0})
+    if run.refine == 0:
+        return {name: value for name, value in row.items() if name != "refined"}
+    return row if refined["steps"] == run.refine else None

@@ -147,7 +147,8 @@ def train(
     state, tables, about = found
     learner = make_learner(config, dls, training, seed)
     learner.model.load_state_dict(state)
-    return TrainingResult(learner, tables["losses"], tables["activations"], *(about[name] for name in FACTS), training)
+    known: dict[str, Any] = {name: about[name] for name in FACTS} | tables
+    return TrainingResult(learner, **known, training=training)
 
 
 def _train(
