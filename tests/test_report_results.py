@@ -29,7 +29,7 @@ from utils.report import (
     write_report,
 )
 from utils.report.answers import answer
-from utils.report.captions import caption, in_order
+from utils.report.captions import BEGINNINGS, CAPTIONS, caption, in_order
 from utils.report.pages import write_page
 from utils.study import summarize_seeds
 
@@ -214,7 +214,6 @@ def test_summary_json_holds_each_notebooks_outcome_and_metrics(tmp_path: Path, o
     assert (second["status"], second["error"], second["metrics"]) == ("failed", outcomes[1].error, None)
     text = (tmp_path / "summary.md").read_text()
     assert "1 of 2 notebooks ran to their end." in text
-    assert "### Model comparison" in text
 
 
 class Links(HTMLParser):
@@ -297,7 +296,7 @@ def test_every_notebook_has_an_answer_in_a_sentence(notebook: str) -> None:
 def test_every_figure_of_the_reference_results_has_a_caption() -> None:
     for path in (REPOSITORY / "plots").glob("*/*.png"):
         assert caption(path).endswith(".")
-        assert path.stem not in caption(path).replace(" ", "_").lower().removesuffix("."), path
+        assert path.stem.startswith((*CAPTIONS, *BEGINNINGS)), f"{path.name} has no caption"
     assert caption(Path("losses_tanh.png")) == "Training and validation loss against the epoch (tanh)."
     assert [path.stem for path in in_order([Path("corner.png"), Path("x.png"), Path("losses.png")])] == [
         "losses",

@@ -12,7 +12,7 @@ from utils.report.notebooks import NOTEBOOKS, find_notebooks
 from utils.report.pages import notebook_question, notebook_title
 from utils.report.results import COMPARISON, ERROR_COLUMNS, Metrics
 from utils.study import describe_seeds, largest_sample
-from utils.text import Table, spread_text
+from utils.text import Table, decimals, spread_text
 
 PLOTS = REPOSITORY / "plots"
 
@@ -84,8 +84,8 @@ def small_table(metrics: Metrics) -> str:
 
 
 def _cells(widths: list[float]) -> list[str]:
-    factors = (factor for _, factor in ERROR_COLUMNS.values())
-    return [f"{factor * width:.2g}" for factor, width in zip(factors, widths, strict=True)]
+    found = [factor * width for (_, factor), width in zip(ERROR_COLUMNS.values(), widths, strict=True)]
+    return [f"{value:.{decimals(value)}f}" for value in found]
 
 
 def best_mse(metrics: Metrics) -> float:
