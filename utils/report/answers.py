@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from utils.files import Json
 from utils.metrics import read_resolutions
 from utils.networks import VARIANT_LABELS
-from utils.study import largest_sample
+from utils.study import largest_sample, summarize_seeds
 from utils.text import bytes_text, spread_text
 
 
@@ -35,12 +35,19 @@ def _transfer(metrics: Json) -> str:
 
 
 def _training(metrics: Json) -> str:
+    """Of the models that a notebook shows; means over the seeds where there are several."""
     *models, baseline = metrics["models"]
+    over_seeds = {entry["variant"]: entry for entry in summarize_seeds(metrics.get("seeds", []))}
     parts = []
     for model in models:
-        found = read_resolutions(model["resolution"])
-        widths = " and ".join(f"{100 * found[name].half_width_68:.2g}% in {name}" for name in ("pt", "m"))
-        parts.append(f"{model['label']}: {_ratio(model, baseline)} times the error of rank-3 PCA, {widths} (68%)")
+        entry, found = over_seeds.get(model["model"]), read_resolutions(model["resolution"])
+        widths = {name: found[name].half_width_68 for name in ("pt", "m")}
+        ratio = _ratio(model, baseline)
+        if entry is not None:
+            widths = {name: entry["resolution"][name]["half_width_68"][0] for name in widths}
+            ratio = spread_text(entry["mse_over_pca"])
+        words = " and ".join(f"{100 * width:.2g}% in {name}" for name, width in widths.items())
+        parts.append(f"{model['label']}: {ratio} times the error of rank-3 PCA, {words} (68%)")
     return "; ".join(parts) + "."
 
 
