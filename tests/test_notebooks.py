@@ -76,16 +76,18 @@ def check_refinement(metrics: dict[str, Any], plots: Path) -> None:
     assert trained["refined"]["steps"] == PARAMETERS["refine"]
     errors = list(metrics["zigzag"].values())
     assert errors == sorted(errors, reverse=True)
+    assert {row["schedule"] for row in metrics["started"]} == {"zigzag"}
     assert (plots / "folds.png").stat().st_size > 50_000
 
 
 def check_comparison(metrics: dict[str, Any], plots: Path) -> None:
-    full = [entry for entry in metrics["summary"] if entry["max_jets"] == PARAMETERS["max_jets"]]
-    assert [entry["variant"] for entry in full if entry["loss"] == "mse"] == [*COMPARED, "residual_gelu"]
-    assert {entry["variant"] for entry in full if entry["schedule"] == "unguided"} == {"residual_gelu"}
+    full = [entry for entry in metrics["summary"] if entry["max_jets"] is None]
+    for schedule in ("plain", "zigzag"):
+        found = [entry["variant"] for entry in full if (entry["loss"], entry["schedule"]) == ("mse", schedule)]
+        assert found == list(COMPARED), schedule
     assert [entry["variant"] for entry in full if entry["loss"] == "resolution"] == ["residual_gelu"]
     assert all(entry["seeds"] == PARAMETERS["seeds"] for entry in full if entry["loss"] == "mse")
-    fewer = [entry for entry in metrics["summary"] if entry["max_jets"] != PARAMETERS["max_jets"]]
+    fewer = [entry for entry in metrics["summary"] if entry["max_jets"] is not None]
     assert [(entry["max_jets"], entry["variant"]) for entry in fewer] == [(PARAMETERS["sizes"][0], "residual_gelu")]
     assert all(row["refined"]["mse"] < row["mse"] for row in metrics["rows"] if row["loss"] == "mse")
     assert {path.name for path in plots.glob("*.png")} == {"comparison.png", "training_time.png", "sample_size.png"}

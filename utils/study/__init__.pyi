@@ -50,6 +50,7 @@ from .reproduction import (
 )
 from .sweep_summary import (
     describe_seeds as describe_seeds,
+    describe_starts as describe_starts,
     largest_sample as largest_sample,
     seeds_frame as seeds_frame,
     seeds_table as seeds_table,

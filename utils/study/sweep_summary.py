@@ -14,7 +14,7 @@ from utils.files import Json, manage_folder, recorded_path, write_json
 from utils.jets import FEATURES
 from utils.machine import machine_info
 from utils.metrics import RESIDUAL_UNITS, read_resolutions
-from utils.networks import schedule_label
+from utils.networks import VARIANT_LABELS, schedule_label
 from utils.text import Table, spread_sci, spread_text
 
 Spread = tuple[float, float | None]
@@ -197,6 +197,21 @@ def describe_seeds(summary: Sequence[SeedSummary]) -> str:
         lines.append(f"- {what}, test MSE over that of rank-3 PCA: {order}.")
         for (better, low), (worse, high) in pairwise(found):
             lines.append(f"    - {better} and {worse}: {_verdict(low, high)}.")
+    return "\n".join(lines)
+
+
+def describe_starts(summary: Sequence[SeedSummary]) -> str:
+    """What a start from a zigzag changes for each variant that was trained with and without, as Markdown."""
+    ratios = {(entry["variant"], entry["schedule"]): entry["mse_over_pca"] for entry in largest_sample(summary)}
+    lines = []
+    for variant in dict.fromkeys(variant for variant, _ in ratios):
+        if {(variant, "plain"), (variant, "zigzag")} <= ratios.keys():
+            alone, started = ratios[variant, "plain"], ratios[variant, "zigzag"]
+            low, high = sorted((alone, started), key=lambda ratio: ratio[0])
+            lines.append(
+                f"- {VARIANT_LABELS[variant]}: test MSE over that of rank-3 PCA {spread_text(alone)} left alone, "
+                f"{spread_text(started)} started from a zigzag; {_verdict(low, high)}."
+            )
     return "\n".join(lines)
 
 
