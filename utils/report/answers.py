@@ -62,7 +62,10 @@ def _residual(metrics: Json) -> str:
 
 
 def _comparison(metrics: Json) -> str:
-    ranked = sorted(largest_sample(metrics["summary"]), key=lambda entry: entry["mse_over_pca"][0])
+    """Of the study's own schedule, where it is among them."""
+    entries = largest_sample(metrics["summary"])
+    entries = [entry for entry in entries if entry["schedule"] == "plain"] or entries
+    ranked = sorted(entries, key=lambda entry: entry["mse_over_pca"][0])
     names = ", ".join(f"{entry['label']} {spread_text(entry['mse_over_pca'])}" for entry in ranked)
     return f"Error over that of rank-3 PCA, best first: {names}."
 

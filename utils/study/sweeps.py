@@ -172,11 +172,22 @@ def train_runs(
 def _train_missing(
     missing: Mapping[str, tuple[Run, Json, Path]], workers: int | None, scheduler: str | None, progress: bool
 ) -> dict[str, Json | BaseException]:
-    """The row of each training, or why it failed, by its name; no more workers are started than there is work."""
+    """The row of each training, or why it failed, by its name; no more workers are started than there is work, and
+    none for a single one, which is done here."""
     if scheduler is None:
         workers = min(workers or available_cores(), len(missing))
+        if len(missing) == 1:
+            ((name, task),) = missing.items()
+            return {name: _here(*task)}
     with connect(workers, scheduler) as client:
         return dict(run_tasks(client, train_run, missing, "training", progress, progress_stream()))
+
+
+def _here(run: Run, source: Json, folder: Path) -> Json | BaseException:
+    try:
+        return train_run(run, source, folder)
+    except Exception as error:
+        return error
 
 
 def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> None:
