@@ -394,7 +394,7 @@ def test_lines_of_a_training_are_named_in_legends_and_on_axes() -> None:
     ax = Figure().subplots()
     scan = LearningRateScan(np.geomspace(1e-6, 1, 50), np.linspace(2, 1, 50), valley=1e-3, steep=1e-2)
     plotting.plot_learning_rate(ax, scan, used=1e-2)
-    assert legend(ax) == ["suggestion (valley): 1.0e-03", "peak rate used: 1e-02"]
+    assert legend(ax) == ["suggestion (valley): 1.0e-03", "peak rate used: 0.01"]
     assert (ax.get_xlabel(), ax.get_xscale()) == ("learning rate", "log")
     axes = Figure().subplots(1, 2)
     plotting.plot_activations(axes, pd.DataFrame({"step": [0, 0], "layer": [0, 1], "mean": 0.1, "std": 1.0}))

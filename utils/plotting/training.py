@@ -44,7 +44,7 @@ def plot_losses(ax: Axes, losses: pd.DataFrame, best_epoch: int, space: str = "t
     highest = max(losses["train"].max(), losses["valid"].max())
     ax.set_ylim(top=3 * highest)
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.legend(frameon=False, loc="upper right", fontsize="small")
+    ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.94, 1.0), fontsize="small")
     return LossArtists(train, valid, best)
 
 
@@ -60,7 +60,7 @@ def plot_learning_rate(ax: Axes, scan: "LearningRateScan", used: float) -> Learn
     """Loss against learning rate from the finder, with fastai's `valley` suggestion and the rate that is used."""
     (losses,) = ax.plot(scan.learning_rates, scan.losses, color="black")
     valley = ax.axvline(scan.valley, color="0.5", linestyle="--", label=f"suggestion (valley): {scan.valley:.1e}")
-    line = ax.axvline(used, color="#D55E00", label=f"peak rate used: {used:.0e}")
+    line = ax.axvline(used, color="#D55E00", label=f"peak rate used: {used:.2g}")
     ax.set(xlabel="learning rate", ylabel="training loss (smoothed)", xscale="log", yscale="log")
     ax.legend(frameon=False, loc="lower left", fontsize="small")
     return LearningRateArtists(losses, valley, line)
@@ -115,7 +115,7 @@ def plot_summary(
     left, right = np.asarray(upper.subfigures(1, 2, width_ratios=[1, 2])).flat
     drawn = plot_losses(left.subplots(), losses, best_epoch, space)
     drawn.valid.set_color(model_color(model))
-    left.axes[0].legend(frameon=False, loc="upper right", fontsize="small")
+    left.axes[0].legend(frameon=False, loc="upper right", bbox_to_anchor=(0.94, 1.0), fontsize="small")
     overlays = plot_overlays(right, true, reconstructed, model, ("m", "pt"))
     return SummaryArtists(drawn, overlays, plot_residuals(lower.subplots(1, 4), true, reconstructed, model, "x-small"))
 
