@@ -1,23 +1,17 @@
 """Many trainings side by side: every variant from several seeds, on samples of several sizes."""
 
-import json
 import time
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from utils.cluster import available_cores, connect, run_tasks
-from utils.files import Json, manage_folder, refuse_unrecorded, source_sha256, write_json
-from utils.jets import Paths, feature_array, is_remote, load_sample, sample_files
+from utils.files import Json, manage_folder, refuse_unrecorded, source_sha256
+from utils.jets import Paths, is_remote, load_sample, sample_files
 from utils.machine import pick_device, progress_stream
-from utils.metrics import evaluate
-from utils.networks import NORMALIZATION_KINDS, NORMALIZATIONS, VARIANTS, pca_checkpoint
-from utils.provenance import code_digest, package_files
-from utils.study.record import save_model
-from utils.training import TRAINING_CODE, make_checkpoint, make_dataloaders, train, training_config
+from utils.networks import NORMALIZATION_KINDS, NORMALIZATIONS, VARIANTS
+from utils.study.runs import Run, finished_row, train_run
+from utils.training import training_config
 
 COMPARED = ("tanh", "leaky_relu_bn", "elu_bn", "residual_gelu")
 """The variants of the comparison; "linear" is left out, since PCA is its best case."""
@@ -31,9 +25,6 @@ REFINE_STEPS = 3
 SIZES = {"quick": (3000,), "reference": (3000, 10_000, 30_000)}
 """Sizes of sample that notebook 2d compares beside all jets, by profile."""
 
-CURVE_POINTS = 40
-"""Points of a loss curve that a run keeps."""
-
 
 class SweepError(RuntimeError):
     """Trainings that failed; `rows` are those of the others, which are kept."""
@@ -41,37 +32,6 @@ class SweepError(RuntimeError):
     def __init__(self, message: str, rows: list[Json]):
         super().__init__(message)
         self.rows = rows
-
-
-ROW_CODE = ("metrics", "networks", *TRAINING_CODE, "study/sweeps.py")
-"""The code behind a row; the sample is known by its checksums."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training of a sweep; JSON-safe but for paths.
-
-    `max_jets` limits the training jets, `sample_jets` all of the sample as in `load_sample`; None: all there are.
-    """
-
-    variant: str
-    seed: int
-    normalization: str = "custom"
-    max_jets: int | None = None
-    sample_jets: int | None = None
-    dataset: Paths = "embedded"
-    profile: str = "reference"
-    schedule: str = "plain"
-    steps: int | None = None
-    loss: str = "mse"
-    refine: int = 0
-    device: str | None = None
-
-    @property
-    def name(self) -> str:
-        """What its files and its line in the progress are called."""
-        jets = "all" if self.max_jets is None else str(self.max_jets)
-        return f"{self.variant}-{self.normalization}-{self.schedule}-{self.loss}-{jets}-jets-seed-{self.seed}"
 
 
 def parse_variants(names: Sequence[str]) -> list[str]:
@@ -154,7 +114,7 @@ def train_runs(
     manage_folder(folder)
     for name in ("sweep.json", "sweep.md", "sweep.png"):
         refuse_unrecorded(folder / name)
-    rows = {run.name: _finished(folder, run, source) for run in runs}
+    rows = {run.name: finished_row(folder, run, source) for run in runs}
     missing = {run.name: (run, source, folder) for run in runs if rows[run.name] is None}
     for name in missing:
         refuse_unrecorded(folder / f"{name}.json")
@@ -173,12 +133,11 @@ def _train_missing(
     missing: Mapping[str, tuple[Run, Json, Path]], workers: int | None, scheduler: str | None, progress: bool
 ) -> dict[str, Json | BaseException]:
     """The row of each training, or why it failed, by its name; no more workers are started than there is work, and
-    none for a single one, which is done here."""
+    none for one at a time, which is done here."""
     if scheduler is None:
         workers = min(workers or available_cores(), len(missing))
-        if len(missing) == 1:
-            ((name, task),) = missing.items()
-            return {name: _here(*task)}
+        if workers == 1:
+            return {name: _here(*task) for name, task in missing.items()}
     with connect(workers, scheduler) as client:
         return dict(run_tasks(client, train_run, missing, "training", progress, progress_stream()))
 
@@ -218,71 +177,3 @@ def _source_of(dataset: Paths) -> Json:
     files = sample_files(dataset)
     states = [[name, time.time_ns() if is_remote(name) else source_sha256(name)] for name in files]
     return known | {"files": states}
-
-
-def train_run(run: Run, source: Json, folder: Path) -> Json:
-    """Train and evaluate one model of a sweep, and write its row and its weights to `folder`."""
-    if (row := _finished(folder, run, source)) is not None:
-        return row
-    sample = load_sample(run.dataset, run.sample_jets, run.seed)
-    if run.max_jets is not None:
-        sample = sample.with_training_jets(run.max_jets)
-    config = training_config(run.profile, run.schedule, run.steps, run.loss)
-    normalization = NORMALIZATIONS[run.normalization].fit(feature_array(sample.train))
-    batches = make_dataloaders(sample, normalization, config, run.device)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = train(VARIANTS[run.variant], batches, config, run.seed, progress=False, keep=folder)
-    checkpoint = make_checkpoint(result, run.variant, normalization, sample, run.seed)
-    row = evaluate(checkpoint, sample.test, run.refine)
-    pca = evaluate(pca_checkpoint(normalization, sample), sample.test)
-    kept = np.unique(np.linspace(0, len(result.losses) - 1, CURVE_POINTS).astype(int))
-    curve = result.losses.iloc[kept]
-    row |= {
-        "variant": run.variant,
-        "schedule": run.schedule,
-        "seed": run.seed,
-        "max_jets": run.max_jets,
-        "training_jets": len(sample.train),
-        "train_mse": evaluate(checkpoint, sample.train)["mse"],
-        "pca_mse": pca["mse"],
-        "curve": {name: [float(f"{value:.5g}") for value in curve[name]] for name in curve},
-    }
-    save_model(folder / f"{run.name}.safetensors", checkpoint, row)
-    write_json(_row_path(folder, run), {"run": _identity(run, source), "row": row}, recorded=True)
-    return row
-
-
-def _row_path(folder: Path, run: Run) -> Path:
-    return folder / f"{run.name}.json"
-
-
-def _identity(run: Run, source: Json) -> Json:
-    """All that a row depends on but its refinement, as JSON gives it back."""
-    config = training_config(run.profile, run.schedule, run.steps, run.loss).to_dict()
-    everything = {
-        "run": asdict(run) | {"dataset": None, "refine": None},
-        "training": config,
-        "architecture": VARIANTS[run.variant].to_dict(),
-        "source": source,
-        "code": code_digest(package_files(*ROW_CODE)),
-    }
-    return json.loads(json.dumps(everything))
-
-
-def _finished(folder: Path, run: Run, source: Json) -> Json | None:
-    """The row of a run that is done, None where there is none of the same configuration.
-
-    One with the latents refined serves for one without.
-    """
-    try:
-        content = json.loads(_row_path(folder, run).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    if not isinstance(content, dict) or content.get("run") != _identity(run, source):
-        return None
-    row = content["row"]
-    refined = row.get("refined", {"steps": 0})
-    if run.refine == 0:
-        return {name: value for name, value in row.items() if name != "refined"}
-    return row if refined["steps"] == run.refine else None

@@ -60,7 +60,7 @@ class TrainingConfig:
 
 
 _PLAIN = TrainingConfig(
-    "soap", batch_size=2048, learning_rates=(1.5e-2,), steps=6860, betas=(0.97, 0.95), frozen_batch_norm=0.2
+    "soap", batch_size=2048, learning_rates=(1.5e-2,), steps=6860, betas=(0.95, 0.95), frozen_batch_norm=0.2
 )
 
 _ZIGZAG = replace(_PLAIN, folds=14)
