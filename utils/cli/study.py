@@ -79,9 +79,10 @@ def run(
     common["output"] = str(output_folder)
     folder, plots = REPOSITORY / "runs" / "reference" if own else output_folder, output_folder / "plots"
     shared = report.share_parameters(found, common, asked)
-    if own:
-        stale = _reference_trainings(shared, plots, force, asked)
-    outcomes = report.run_notebooks(stale if own else shared, folder, plots)
+    stale = _out_of_date(shared, plots, force) if own else shared
+    if len(stale) == len(report.find_notebooks()) and not asked:
+        study.train_runs(study.trainings_folder(output_folder), study.reference_runs(chosen))  # side by side
+    outcomes = report.run_notebooks(stale, folder, plots)
     if own and stale:
         report.record_made(outcomes, shared, plots)
         report.record_commit(plots, output_folder / "models")
@@ -90,22 +91,16 @@ def run(
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0
 
 
-def _reference_trainings(
-    notebooks: dict[Path, dict[str, object]], plots: Path, force: bool, asked: dict[str, object]
-) -> dict[Path, dict[str, object]]:
-    """The notebooks whose results are out of date; where that is all of them, their trainings are done first, side by
-    side."""
-    kept = study.trainings_folder()
+def _out_of_date(notebooks: dict[Path, dict[str, object]], plots: Path, force: bool) -> dict[Path, dict[str, object]]:
+    """The notebooks whose reference results are not what a run would make; all of them with `force`, which forgets
+    their trainings as well."""
     if force:
-        study.forget_trainings(kept)
-        stale = notebooks
-    else:
-        stale = {path: values for path, values in notebooks.items() if not report.is_fresh(path, values, plots)}
-        for path in notebooks.keys() - stale.keys():
+        study.forget_trainings(study.trainings_folder())
+        return notebooks
+    for path in notebooks:
+        if report.is_fresh(path, notebooks[path], plots):
             click.echo(f"{path.stem}: up to date", err=True)
-    if len(stale) == len(report.find_notebooks()) and not asked:
-        study.train_runs(kept, study.reference_runs())
-    return stale
+    return {path: values for path, values in notebooks.items() if not report.is_fresh(path, values, plots)}
 
 
 def _parameter_value(text: str) -> object:

@@ -74,7 +74,8 @@ def _home(place: Path, name: str) -> Path:
         return place.with_suffix(".py")
     if (place / f"{name}.py").is_file():
         return place / f"{name}.py"
-    return place / f"{_face(place).get(name, '__init__')}.py"
+    module = _face(place).get(name)
+    return place / "__init__.py" if module is None else _home(place.joinpath(*module.split(".")), name)
 
 
 @lru_cache
