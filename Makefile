@@ -1,6 +1,6 @@
 # `make run` runs the study, `make test` its tests. Each target works first on a fresh clone; see README.md.
 # PYTHON names the interpreter that .venv is made with; EXTRAS the optional parts to install: where a platform has no
-# wheels for one of them, `make run EXTRAS=dev` does without. LAB holds options for JupyterLab.
+# wheels for one of them, `make run EXTRAS=dev` does without. LAB holds options for JupyterLab, OPTIONS those of the run.
 PYTHON ?= python3
 EXTRAS ?= dev,codecs,hdf5,simulation
 
@@ -15,7 +15,8 @@ help:
 	@echo "make test       run the test suite"
 	@echo "make fuzz       damage files and kill commands at random for some minutes, and count what comes of it"
 	@echo "make test-root  compare slimmed files with their sources in ROOT, an alpha wheel of 250 MB, in .venv-root"
-	@echo "make reference  run every notebook in the reference profile: refill models/ and plots/, its tables"
+	@echo "make reference  the full study: refill models/, plots/ and the numbers on the pages, where they are out of date;"
+	@echo "                make reference OPTIONS=--force does all of it anew"
 	@echo "make notebook   open the notebooks in JupyterLab"
 	@echo "make lint       ruff, mypy, the arrows between packages, dependencies, notebooks without outputs"
 	@echo "make clean      remove .venv, .venv-root and runs"
@@ -36,8 +37,8 @@ test-root: $(INSTALLED)
 	@COMPRESSIONHEP_ROOT=$(CURDIR)/.venv-root/bin/python $(VENV) -m pytest tests/test_trees_slim.py -k in_root
 
 reference: $(INSTALLED)
-	@$(VENV) -m compressionhep run --profile reference
-	@$(VENV) -m compressionhep tables plots/README.md
+	@$(VENV) -m compressionhep run --profile reference $(OPTIONS)
+	@$(VENV) -m compressionhep tables --write
 
 notebook: $(INSTALLED)
 	@cd CompressionHEP && ../$(VENV) -m jupyterlab $(LAB)

@@ -1,8 +1,7 @@
-"""Losses in units of detector resolution, and the symmetries that a training may use."""
+"""Losses in units of detector resolution."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,7 +13,6 @@ from utils.networks import (
     make_loss,
     resolution,
 )
-from utils.training import apply_symmetries
 
 JETS = torch.tensor([[5.0, 20.0, 0.5, 1.0], [40.0, 300.0, 3.1, -2.0], [0.0, 25.0, -3.0, 0.2]], dtype=torch.float64)
 NORMALIZATIONS = [NoNormalization(), StandardNormalization().fit(JETS.numpy()), CustomNormalization()]
@@ -57,19 +55,6 @@ def test_phi_is_wrapped(normalization):
     across[:, 2] = -JETS[:, 2].sign() * (2 * math.pi - JETS[:, 2].abs()) + 0.01  # the same direction, and 0.01 further
     residuals = loss.residuals(normalization.normalize(across), normalization.normalize(JETS))
     torch.testing.assert_close(residuals[:, 2], 0.01 / resolution(JETS)[:, 2])
-
-
-@pytest.mark.parametrize("normalization", NORMALIZATIONS, ids=lambda n: n.kind)
-def test_symmetries_move_only_the_angles_and_keep_their_ranges(normalization):
-    jets = JETS.repeat(4000, 1)
-    moved = apply_symmetries(normalization.normalize(jets), normalization, torch.Generator().manual_seed(0))
-    found = normalization.unnormalize(moved)
-    torch.testing.assert_close(found[:, :2], jets[:, :2])
-    torch.testing.assert_close(found[:, 3].abs(), jets[:, 3].abs())
-    assert 0.45 < (found[:, 3] == jets[:, 3]).double().mean() < 0.55 or normalization.kind == "standard"
-    phi = found[:, 2].numpy()
-    assert np.all(np.abs(phi) <= math.pi + 1e-6)
-    assert np.abs(np.histogram(phi, 8, (-math.pi, math.pi))[0] / len(phi) - 1 / 8).max() < 0.02
 
 
 def test_the_resolution_is_its_formula_for_every_quantity():

@@ -13,12 +13,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from utils import plotting
 from utils.files import REPOSITORY, OutputError
 from utils.jets import feature_array, load_sample, missing_published
 from utils.metrics import evaluate
 from utils.networks import load_checkpoint
 from utils.report import NOTEBOOKS, declared_parameters, find_notebooks, run_notebooks, share_parameters
-from utils.study import COLD_STAGES, COMPARED, EFFORTS, ORIGINAL, PROJECT, memory
+from utils.study import COLD_STAGES, COMPARED, EFFORTS, ORIGINAL, PROJECT, memory, notebook_folders, record
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)
 PARAMETERS: dict[str, Any] = {
@@ -36,7 +37,8 @@ PARAMETERS: dict[str, Any] = {
 def check_normalization(metrics: dict[str, Any], plots: Path) -> None:
     for name, closure in metrics["closure"].items():
         assert max(closure.values()) < 1e-9, name
-    assert {path.name for path in plots.glob("*.png")} >= {"jets.png", "standard.png", "custom.png"}
+    names = {"jets.png", "correlations.png", "standard.png", "custom.png"}
+    assert {path.name for path in plots.glob("*.png")} == names
 
 
 def check_models(metrics: dict[str, Any], plots: Path) -> None:
@@ -74,16 +76,18 @@ def check_refinement(metrics: dict[str, Any], plots: Path) -> None:
     assert trained["refined"]["steps"] == PARAMETERS["refine"]
     errors = list(metrics["zigzag"].values())
     assert errors == sorted(errors, reverse=True)
+    assert {row["schedule"] for row in metrics["started"]} == {"zigzag"}
     assert (plots / "folds.png").stat().st_size > 50_000
 
 
 def check_comparison(metrics: dict[str, Any], plots: Path) -> None:
-    full = [entry for entry in metrics["summary"] if entry["max_jets"] == PARAMETERS["max_jets"]]
-    assert [entry["variant"] for entry in full if entry["loss"] == "mse"] == [*COMPARED, "residual_gelu"]
-    assert {entry["variant"] for entry in full if entry["schedule"] == "unguided"} == {"residual_gelu"}
+    full = [entry for entry in metrics["summary"] if entry["max_jets"] is None]
+    for schedule in ("plain", "zigzag"):
+        found = [entry["variant"] for entry in full if (entry["loss"], entry["schedule"]) == ("mse", schedule)]
+        assert found == list(COMPARED), schedule
     assert [entry["variant"] for entry in full if entry["loss"] == "resolution"] == ["residual_gelu"]
     assert all(entry["seeds"] == PARAMETERS["seeds"] for entry in full if entry["loss"] == "mse")
-    fewer = [entry for entry in metrics["summary"] if entry["max_jets"] != PARAMETERS["max_jets"]]
+    fewer = [entry for entry in metrics["summary"] if entry["max_jets"] is not None]
     assert [(entry["max_jets"], entry["variant"]) for entry in fewer] == [(PARAMETERS["sizes"][0], "residual_gelu")]
     assert all(row["refined"]["mse"] < row["mse"] for row in metrics["rows"] if row["loss"] == "mse")
     assert {path.name for path in plots.glob("*.png")} == {"comparison.png", "training_time.png", "sample_size.png"}
@@ -141,6 +145,13 @@ TRAININGS = (
     "2a. 4D_3D_200_ReLU_BN_custom_norm",
     "2b. 4D_3D_200_ELU_BN_custom_norm",
 )
+SHORT = {
+    "1b. 4D_3D_200_no_norm",
+    "1c. 4D_3D_200_standard_norm",
+    "2a. 4D_3D_200_ReLU_BN_custom_norm",
+    "2b. 4D_3D_200_ELU_BN_custom_norm",
+}
+"""Lessons that change one thing of 1d: some 14 cells, one figure that holds the single ones."""
 CHECKS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "0. 4D_data_normalization": check_normalization,
     "1a. Pre-trained_performance_fastai_AE_3D_200_no1cycle": check_transfer,
@@ -190,10 +201,19 @@ def test_notebook_runs_on_few_jets_and_writes_its_numbers(
     outcome = run_notebooks(parameters, tmp_path)[0]
     assert outcome.error is None
     plots = tmp_path / "plots" / notebook.stem
-    assert pictures(outcome.executed) == len(list(plots.glob("*.png"))) > 0
+    written = {path.stem for path in plots.glob("*.png")}
+    if summaries := {name for name in written if name.startswith("summary")}:
+        single = {name for name in written if name.startswith(tuple(plotting.SINGLE_FIGURES))}
+        assert len(single) == len(plotting.SINGLE_FIGURES) * len(summaries)
+        written -= single  # of which the summary that is shown is made
+    assert pictures(outcome.executed) == len(written) > 0
     assert outcome.page is not None
     assert outcome.page.read_text().count('src="data:image/png;base64,') == pictures(outcome.executed)
+    assert errors_of(outcome.executed) == ""
     assert "Warning" not in texts(outcome.executed)
+    assert not [
+        result for result in results_of(outcome.executed) if result.startswith(("{", "[", "PosixPath", "array"))
+    ]
     metrics = json.loads((plots / "metrics.json").read_text())
     assert metrics["notebook"] == notebook.stem
     assert metrics["profile"] == "quick"
@@ -213,6 +233,28 @@ def test_notebook_narrates_and_is_stored_clean(notebook: Path) -> None:
     assert not any(isinstance(node, definitions) for cell in code for node in ast.walk(ast.parse(cell.source)))
     words = {kind: sum(len(c.source) for c in cells if c.cell_type == kind) for kind in ("markdown", "code")}
     assert words["markdown"] > words["code"]
+    assert sum("**Question:**" in cell.source for cell in cells) == 1
+    assert "xercise" in cells[-1].source
+    if notebook.stem in SHORT:
+        assert len(cells) <= 16
+        assert "training.train(" in "".join(cell.source for cell in code)
+
+
+@pytest.mark.parametrize("notebook", ALL, ids=lambda path: path.stem)
+def test_a_notebook_that_is_run_by_hand_is_quick_and_writes_to_runs(notebook: Path) -> None:
+    (parameters,) = (c.source for c in nbformat.read(notebook, 4).cells if "parameters" in c.metadata.get("tags", []))
+    names: dict[str, Any] = {}
+    exec(parameters, names)
+    assert (names["profile"], names["output"]) == ("quick", None)
+
+
+def test_the_folders_of_a_notebook_without_an_output_are_those_of_its_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "REPOSITORY", tmp_path)
+    assert notebook_folders("one", None, "quick") == (tmp_path / "runs/quick/plots/one", tmp_path / "runs/quick/models")
+    assert notebook_folders("one", tmp_path / "x")[0] == tmp_path / "x/plots/one"
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "x"}
 
 
 def write_notebook(path: Path, *code: str, parameters: str | None = None, kernel: str | None = None) -> Path:
@@ -229,6 +271,19 @@ def write_notebook(path: Path, *code: str, parameters: str | None = None, kernel
 def texts(notebook: Path) -> str:
     cells = nbformat.read(notebook, as_version=4).cells
     return "".join(output.get("text", "") for cell in cells for output in cell.get("outputs", []))
+
+
+def errors_of(notebook: Path) -> str:
+    cells = nbformat.read(notebook, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return "".join(output.text for output in outputs if output.get("name") == "stderr")
+
+
+def results_of(notebook: Path) -> list[str]:
+    """What cells gave back, as text; tables and pictures have a form of their own."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    data = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    return [entry["text/plain"] for entry in data if set(entry) == {"text/plain"}]
 
 
 def pictures(notebook: Path) -> int:

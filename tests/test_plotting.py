@@ -39,6 +39,10 @@ def counts(patch) -> np.ndarray:
     return np.asarray(patch.get_data().values)
 
 
+def edges_of(patch) -> np.ndarray:
+    return np.asarray(patch.get_data().edges)
+
+
 def xy(line) -> np.ndarray:
     return np.asarray(line.get_xydata(), dtype=float)
 
@@ -54,18 +58,48 @@ def test_the_plane_shows_both_and_counts_what_lies_beyond(jets: np.ndarray, outp
     true, output = plotting.plot_plane(ax, jets, outputs)
     np.testing.assert_array_equal(xy(true), jets[:, [FEATURES.index("m"), FEATURES.index("pt")]])
     np.testing.assert_array_equal(xy(output), outputs[:, [FEATURES.index("m"), FEATURES.index("pt")]])
-    assert ax.get_title() == "7 of 3,000 jets beyond the axes"
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("m [GeV]", r"$p_\mathrm{T}$ [GeV]")
+    assert ax.get_title(loc="right") == "7 of 3,000 jets beyond the axes"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (plotting.axis_label("m"), plotting.axis_label("pt"))
 
 
-def test_distributions_hold_every_jet_and_say_what_lies_beyond(jets: np.ndarray) -> None:
+def test_distributions_hold_every_jet_but_those_that_are_said_to_lie_beyond(jets: np.ndarray) -> None:
     axes = Figure().subplots(2, 2)
-    drawn = plotting.plot_distributions(axes, jets, [plotting.axis_label(name) for name in FEATURES])
-    assert [counts(histogram).sum() for histogram in drawn.histograms] == [len(jets)] * 4
+    drawn = plotting.plot_distributions(axes, jets)
+    shown = [counts(histogram).sum() for histogram in drawn.histograms]
+    assert shown[2:] == [len(jets)] * 2
+    assert all(0.99 * len(jets) < number < len(jets) for number in shown[:2])
     for ax, unit in zip(axes.flat, ("[GeV]", "[GeV]", "[rad]", "$"), strict=True):
         assert ax.get_xlabel().endswith(unit)
     assert [ax.get_yscale() for ax in axes.flat] == ["log", "log", "linear", "linear"]
-    assert axes[0, 0].get_title(loc="right") == "0.2% above \u2192"
+    beyond = 100 * (1 - shown[0] / len(jets))
+    assert axes[0, 0].get_title(loc="right") == f"{beyond:.2g}% above \u2192"
+
+
+def test_counts_are_given_with_the_width_of_their_bins(jets: np.ndarray) -> None:
+    axes = Figure().subplots(2, 2)
+    drawn = plotting.plot_distributions(axes, jets)
+    for ax, histogram, unit in zip(axes.flat, drawn.histograms, (" GeV", " GeV", " rad", ""), strict=True):
+        edges = edges_of(histogram)
+        assert ax.get_ylabel() == f"jets / {edges[2] - edges[1]:.2g}{unit}"
+    plotting.plot_distributions(axes, plotting_normalized(jets), "custom")
+    assert axes[0, 0].get_xlabel() == "$m$, custom normalization"
+    assert "GeV" not in axes[0, 0].get_ylabel()
+
+
+def plotting_normalized(jets: np.ndarray) -> np.ndarray:
+    from utils.networks import CustomNormalization
+
+    return CustomNormalization().normalize(jets)
+
+
+def test_a_slightly_negative_mass_is_in_the_first_bin_that_begins_at_zero(jets: np.ndarray) -> None:
+    jets[:5, 0] = -4e-5
+    main, ratio = Figure().subplots(2, 1)
+    drawn = plotting.plot_overlay(main, ratio, jets[:, 0], jets[:, 0], "m")
+    edges = edges_of(drawn.true)
+    assert edges[0] == pytest.approx(0, abs=1e-4)
+    assert counts(drawn.true)[0] >= 5
+    assert main.get_title(loc="left") == ""
 
 
 def test_overlays_have_a_ratio_panel_for_each_quantity(jets: np.ndarray, outputs: np.ndarray) -> None:
@@ -73,25 +107,61 @@ def test_overlays_have_a_ratio_panel_for_each_quantity(jets: np.ndarray, outputs
     drawn = plotting.plot_overlays(figure, jets, outputs)
     assert len(drawn) == 4
     assert len(figure.axes) == 8
-    for artists in drawn:
-        assert counts(artists.true).sum() == counts(artists.reconstructed).sum() == len(jets)
+    for artists in drawn[2:]:
+        assert counts(artists.true).sum() == len(jets)
     main, ratio = figure.axes[:2]
-    assert legend(main) == ["input", "output"]
+    assert legend(main) == ["input", "stat. uncertainty", "output"]
     assert ratio.get_xlabel() == "$m$ [GeV]"
-    np.testing.assert_allclose(xy(plotting.plot_overlays(Figure(), jets, jets)[0].ratio)[:, 1], 1)
+    np.testing.assert_allclose(xy(plotting.plot_overlays(Figure(), jets, jets)[0].ratio[0])[:, 1], 1)
+
+
+def test_a_variant_has_one_colour_and_its_name_in_every_figure(jets: np.ndarray, outputs: np.ndarray) -> None:
+    from matplotlib.colors import same_color
+
+    wanted = plotting.model_color("elu_bn")
+    figure = Figure()
+    overlay = plotting.plot_overlays(figure, jets, outputs, "elu_bn")[0]
+    residual = plotting.plot_residuals(Figure().subplots(2, 2), jets, outputs, "elu_bn")[0]
+    _, plane = plotting.plot_plane(Figure().subplots(), jets, outputs, "elu_bn")
+    for color in (overlay.reconstructed.get_edgecolor(), residual.histogram.get_edgecolor(), plane.get_color()):
+        assert same_color(color, wanted)
+    assert "ELU + BN" in legend(figure.axes[0])
+    known = {plotting.model_color(name) for name in ("linear", "tanh", "leaky_relu_bn", "elu_bn", "residual_gelu")}
+    assert len(known) == 5
+
+
+def test_the_ratio_is_uncertain_by_the_jets_that_changed_bins() -> None:
+    edges = np.array([0.0, 1, 2])
+    true = np.repeat([0.5, 1.5], [100, 50])
+    ratio, error = plotting.ratio_with_uncertainty(true, true, edges)
+    assert (ratio.tolist(), error.tolist()) == ([1, 1], [0, 0])
+    moved = true.copy()
+    moved[:20] = 1.5  # of the first bin 20 leave, and enter the second
+    ratio, error = plotting.ratio_with_uncertainty(true, moved, edges)
+    np.testing.assert_allclose(ratio, [0.8, 1.4])
+    np.testing.assert_allclose(error, [np.sqrt(0.64 * 20 + 0.04 * 80) / 100, np.sqrt(20 + 0.16 * 50) / 50])
+    rng = np.random.default_rng(0)
+    samples = []
+    for _ in range(2000):  # the same by experiment
+        stay, leave, come = rng.poisson([80, 20, 10])
+        samples.append((stay + come) / (stay + leave))
+    true = np.repeat([0.5, 0.5, 1.5], [80, 20, 10])
+    out = np.repeat([0.5, 1.5, 0.5], [80, 20, 10])
+    assert plotting.ratio_with_uncertainty(true, out, edges)[1][0] == pytest.approx(np.std(samples), rel=0.1)
 
 
 def test_residuals_show_median_width_and_overflow(jets: np.ndarray, outputs: np.ndarray) -> None:
     outputs[0, 1] *= 5
     axes = Figure().subplots(2, 2)
     drawn = plotting.plot_residuals(axes, jets, outputs)
-    assert counts(drawn[1].histogram).sum() == len(jets)
-    assert counts(drawn[1].histogram)[-1] == 1
+    assert counts(drawn[1].histogram).sum() == len(jets) - 1
     assert "above" in axes[0, 1].get_title(loc="right")
     assert "[rad]" in axes[1, 0].get_xlabel()
-    width, median = legend(axes[0, 1])
-    assert width.startswith("68%: half-width 0.05")
+    (words,) = [text.get_text() for text in axes[0, 1].texts]
+    median, width, tail = words.splitlines()
     assert median.startswith("median")
+    assert width.startswith("68% half-width 5.")
+    assert tail.startswith("99% of |residual| below 1")
 
 
 def test_corner_cells_are_coloured_by_correlation(jets: np.ndarray) -> None:
@@ -103,9 +173,13 @@ def test_corner_cells_are_coloured_by_correlation(jets: np.ndarray) -> None:
     drawn = plotting.plot_corner(Figure(figsize=(8, 8)), jets, outputs)
     assert drawn.correlations.loc["m", "pt"] == pytest.approx(-1, abs=0.01)
     blue, white = drawn.axes[1, 0].get_facecolor(), drawn.axes[3, 2].get_facecolor()
-    assert blue[2] > blue[0] + 0.2
+    assert blue[2] > blue[0] + 0.1
     assert min(white[:3]) > 0.9
-    assert "-1.00" in [text.get_text() for text in drawn.axes[1, 0].texts]
+    assert blue == drawn.colorbar.mappable.to_rgba(drawn.correlations.to_numpy()[1, 0])
+    (number,) = drawn.axes[1, 0].texts
+    assert number.get_text() == "\u22121.00"
+    assert number.get_bbox_patch() is not None
+    assert any("39, 68, 86% of the jets" in text.get_text() for text in drawn.axes[0, 0].figure.texts)
 
 
 def test_losses_mark_the_epoch_whose_weights_are_kept() -> None:
@@ -117,11 +191,118 @@ def test_losses_mark_the_epoch_whose_weights_are_kept() -> None:
     assert ax.get_yscale() == "log"
 
 
-def test_activations_have_a_line_for_each_layer() -> None:
+def test_activations_are_images_with_a_row_for_each_layer() -> None:
     table = pd.DataFrame({"step": [0, 0, 9, 9], "layer": [0, 1, 0, 1], "mean": 0.1, "std": [1.0, 2.0, 3.0, 4.0]})
-    drawn = plotting.plot_activations(Figure().subplots(1, 2), table)
-    assert [len(lines) for lines in drawn] == [2, 2]
-    assert xy(drawn[1][1])[:, 1].tolist() == [2.0, 4.0]
+    axes = Figure().subplots(1, 2)
+    mean, std = plotting.plot_activations(axes, table)
+    assert np.asarray(std.get_array()).tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    assert mean.get_clim() == (-0.1, 0.1)
+    assert [ax.get_ylabel() for ax in axes] == ["layer", "layer"]
+
+
+def test_latents_are_shown_against_every_quantity(jets: np.ndarray) -> None:
+    axes = Figure().subplots(3, 4)
+    latents = jets[:, [2, 3, 0]]
+    drawn = plotting.plot_latents(axes, jets, latents)
+    assert len(drawn) == 12
+    density = np.asarray(drawn[2].get_array()).reshape(100, 100)  # the first latent against phi, which it is
+    rows, columns = np.nonzero(density)
+    assert np.abs(rows - columns).max() <= 1
+    assert axes[2, 1].get_xlabel() == plotting.axis_label("pt")
+
+
+def test_the_line_above_a_figure_names_sample_energy_and_model(tmp_path: Path) -> None:
+    source = {"dataset": "embedded", "jets": {"train": 10, "test": 1234}}
+    title = plotting.figure_title(source, "tanh, custom normalization")
+    assert title == r"Simulated QCD jets (Pythia 8), $\sqrt{s}$ = 13 TeV, 1,234 test jets | tanh, custom normalization"
+    own = {"dataset": "/data/my$jets.root", "selection": "pt >= 40 GeV", "jets": {"train": 10}}
+    assert plotting.figure_title(own, part="train") == r"Jets of my\$jets.root, pt >= 40 GeV, 10 training jets"
+    figure = Figure(layout="constrained")
+    plotting.save_figure(figure, tmp_path / "x.png", title)
+    assert "1,234 test jets" in figure.get_suptitle().replace("\n", " ")
+
+
+def test_a_summary_holds_losses_spectra_and_residuals(jets: np.ndarray, outputs: np.ndarray) -> None:
+    losses = pd.DataFrame({"epoch": [0, 1, 2], "train": [3.0, 2.0, 1.0], "valid": [3.0, 1.0, 2.0]})
+    figure = Figure(figsize=(14, 8.5), layout="constrained")
+    drawn = plotting.plot_summary(figure, losses, 1, jets, outputs, "tanh", "custom normalization")
+    assert (len(drawn.overlays), len(drawn.residuals), len(figure.axes)) == (2, 4, 9)
+    assert figure.axes[0].get_ylabel() == "mean squared error, custom normalization"
+    assert figure.axes[0].get_xscale() == "log"
+
+
+def test_times_and_memory_are_points_with_the_original_hollow() -> None:
+    row = {"model": "tanh", "stage": "encoding", "device": "cpu", "median_s": 0.02, "low_s": 0.01, "high_s": 0.04}
+    rows = [row | {"way": "project"}, row | {"way": "original", "median_s": 0.2}]
+    ax = Figure().subplots()
+    full, hollow = plotting.plot_stage_times(ax, rows, ["encoding"])
+    assert [float(xy(points[0])[0, 1]) for points in (full, hollow)] == [20, 200]
+    assert hollow[0].get_markerfacecolor() == "white"
+    assert legend(ax) == ["tanh", "tanh, original's way"]
+    assert not ax.patches
+    ax = Figure().subplots()
+    sizes = [entry | {"resident": 5e6, "floor": 1e6} for entry in rows]
+    points, floor = plotting.plot_memory(ax, sizes)
+    assert [float(xy(point)[0, 1]) for point in points] == [5, 5]
+    assert float(xy(floor[0])[0, 1]) == 1
+
+
+@pytest.fixture
+def rates() -> tuple[pd.DataFrame, pd.DataFrame]:
+    rows = []
+    for method, weight, floor in (("tanh", 100, 1e-3), ("ELU + BN", 100, 0.9e-3), ("bounded", 0, 0.0)):
+        for size in (1.5, 2.0, 3.0, 5.0):
+            rows.append({"method": method, "setting": f"{size}", "weight_bytes": weight, "named": False})
+            rows[-1] |= {"bytes_per_jet": size, "mse": floor + 10.0 ** -(0.5 + size)}
+        if weight:
+            for name, size in (("float16 latents", 6), ("float32 latents", 12)):
+                rows.append(rows[-1] | {"setting": name, "bytes_per_jet": size, "mse": floor})
+    rows.append(
+        rows[0]
+        | {"weight_bytes": 0, "method": "bounded", "setting": "pt 1%", "named": True, "bytes_per_jet": 4, "mse": 1e-6}
+    )
+    rows.append(rows[0] | {"method": "lossless zstd", "setting": "", "bytes_per_jet": 13.1, "mse": 0.0, "named": False})
+    points = pd.DataFrame(rows)
+    for name in ("pt_half_width_68", "pt_max", "phi_half_width_68", "phi_max"):
+        points[name] = np.sqrt(points["mse"])
+    return points, pd.DataFrame({"mse": [1e-2, 1e-8], "bytes_per_jet": [1.0, 5.0]})
+
+
+def test_every_rate_curve_is_named_at_its_end_and_no_two_names_overlap(
+    rates: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    axes = Figure(figsize=(13, 6)).subplots(1, 2)
+    wide, close = plotting.plot_rate_distortion(axes, *rates)
+    names = ["tanh", "ELU + BN", "bounded", "Shannon lower bound"]
+    for drawn in (wide, close):
+        assert sorted(label.get_text() for label in drawn.labels) == sorted(names)
+        heights = sorted(label.xyann[1] for label in drawn.labels)
+        assert min(np.diff(heights)) > 0.04
+    assert axes[0].get_xlim() == (0, 9)
+    assert axes[1].get_xlim() == (1, 4)
+    assert axes[0].get_title(loc="right") == "lossless: zstd 13.1 bytes \u2192"
+    assert "pt 1%" in [text.get_text() for text in axes[0].texts]
+
+
+def test_latents_as_floats_are_points_beside_the_curve_of_their_method(
+    rates: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    drawn = plotting.plot_rate_resolutions(figure, rates[0], {"pt": (0.1, 0.2), "phi": (0.01, 0.05)}, "a paper")
+    assert len(drawn) == 4
+    assert xy(drawn[0].curves[0])[:, 0].max() == 5.0  # integers alone
+    assert [ax.get_legend() is not None for ax in figure.axes] == [True, True, False, False]
+    assert "float16" in figure.get_supxlabel()
+    assert "a paper" in figure.get_supxlabel()
+    assert drawn[2].reference is not None
+
+
+def test_one_seed_has_no_error_bar_and_several_have(rates: object) -> None:
+    row = {"variant": "tanh", "mse": 1e-3, "train_mse": 2e-3, "max_jets": None, "training_jets": 100, "seed": 0}
+    single = plotting.plot_sample_size(Figure().subplots(), [row])
+    assert not single[0].has_yerr
+    several = plotting.plot_sample_size(Figure().subplots(), [row, row | {"mse": 2e-3, "seed": 1}])
+    assert several[0].has_yerr
 
 
 def test_the_finder_shows_suggestion_and_rate_used() -> None:
@@ -157,8 +338,7 @@ def test_outputs_beyond_the_axis_are_counted_at_its_ends_and_written_there(jets:
     outputs[:30], outputs[30:45] = 9, -9
     main, ratio = Figure().subplots(2, 1)
     drawn = plotting.plot_overlay(main, ratio, jets[:, 2], outputs, "phi")
-    assert counts(drawn.reconstructed).sum() == len(jets)
-    assert counts(drawn.reconstructed)[[0, -1]].min() >= 15
+    assert counts(drawn.reconstructed).sum() == len(jets) - 45
     assert main.get_title(loc="left") == "\u2190 output 0.5% below"
     assert main.get_title(loc="right") == "output 1% above \u2192"
 
@@ -172,12 +352,17 @@ def test_nothing_is_written_where_nothing_lies_beyond(jets: np.ndarray) -> None:
 
 def test_a_ratio_beyond_its_panel_is_marked_at_the_edge(jets: np.ndarray) -> None:
     main, ratio = Figure().subplots(2, 1)
-    drawn = plotting.plot_overlay(main, ratio, jets[:, 2], np.tile(jets[jets[:, 2] > 0, 2], 2), "phi")
-    values = xy(drawn.ratio)[:, 1]
-    up, down = ratio.lines[1:3]
-    assert len(xy(up)) == (values > 1.5).sum() > 0
-    assert len(xy(down)) == (values < 0.5).sum() > 0
+    outputs = jets[:, 2].copy()
+    outputs[outputs > 2.9] = 1.0
+    outputs[outputs < -3.0] = -2.0
+    drawn = plotting.plot_overlay(main, ratio, jets[:, 2], outputs, "phi")
+    values = xy(drawn.ratio[0])[:, 1]
+    up, down = drawn.beyond
     low, high = ratio.get_ylim()
+    assert len(xy(up)) == (values > high).sum()
+    assert len(xy(down)) == (values < low).sum()
+    assert len(xy(up)) + len(xy(down)) > 0
+    assert (low < values).sum() + (values < high).sum() >= 1.9 * len(values)
     assert all(low < y < high for line in (up, down) for y in xy(line)[:, 1])
 
 
@@ -191,7 +376,8 @@ def test_pt_is_drawn_on_two_logarithmic_axes(jets: np.ndarray, outputs: np.ndarr
 def test_massless_jets_are_left_out_of_the_mass_residual(jets: np.ndarray, outputs: np.ndarray) -> None:
     jets[:100, 0] = 0
     drawn = plotting.plot_residuals(Figure().subplots(2, 2), jets, outputs)
-    assert [counts(artists.histogram).sum() for artists in drawn] == [len(jets) - 100, *[len(jets)] * 3]
+    shown = counts(drawn[0].histogram).sum()
+    assert 0.95 * (len(jets) - 100) < shown <= len(jets) - 100
 
 
 def test_the_corner_plot_labels_residuals_with_their_units(jets: np.ndarray, outputs: np.ndarray) -> None:
@@ -208,11 +394,10 @@ def test_lines_of_a_training_are_named_in_legends_and_on_axes() -> None:
     ax = Figure().subplots()
     scan = LearningRateScan(np.geomspace(1e-6, 1, 50), np.linspace(2, 1, 50), valley=1e-3, steep=1e-2)
     plotting.plot_learning_rate(ax, scan, used=1e-2)
-    assert legend(ax) == ["suggestion (valley): 1.0e-03", "peak rate used: 1e-02"]
+    assert legend(ax) == ["suggestion (valley): 1.0e-03", "peak rate used: 0.01"]
     assert (ax.get_xlabel(), ax.get_xscale()) == ("learning rate", "log")
     axes = Figure().subplots(1, 2)
     plotting.plot_activations(axes, pd.DataFrame({"step": [0, 0], "layer": [0, 1], "mean": 0.1, "std": 1.0}))
-    assert legend(axes[1]) == ["1", "2"]
     assert [ax.get_xlabel() for ax in axes] == ["training step"] * 2
 
 

@@ -1,34 +1,37 @@
 """Tables, summaries and the index page say what the metrics say."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import nbformat
 import pytest
+from nbformat.v4 import new_markdown_cell, new_notebook
 from PIL import Image
 
 from utils.files import REPOSITORY
 from utils.machine import MachineInfo
 from utils.report import (
-    BEGIN,
     COMPARISON,
     CUSTOM,
-    ELU,
-    END,
-    LEAKY_RELU,
     NO_NORMALIZATION,
-    RESIDUAL_GELU,
+    PAGES,
+    STANDARD,
+    TEMPLATES,
     Outcome,
     read_metrics,
     reference_metrics,
+    render_page,
     result_tables,
-    tables_in,
-    tables_text,
+    write_pages,
     write_report,
-    write_tables,
 )
+from utils.report.answers import answer
+from utils.report.captions import BEGINNINGS, CAPTIONS, caption, in_order
+from utils.report.pages import write_page
 from utils.study import summarize_seeds
 
 MACHINE: MachineInfo = {
@@ -60,6 +63,7 @@ def model(name: str, mse: float, mse_custom: float | None = None, **changes: flo
         "training_seconds": 20.4,
         "mse": mse,
         "mse_custom": mse_custom,
+        "unphysical": 0,
         "resolution": rows,
         "checkpoint": f"models/{name}.safetensors" if network else None,
     }
@@ -69,7 +73,7 @@ def runs(variant: str, *ratios: float, loss: str = "mse", max_jets: int | None =
     """Rows of a sweep, one seed each, from their MSE over that of PCA; refined, two thirds of it."""
     return [
         model(variant, ratio * 1e-3)
-        | {"variant": variant, "schedule": "project", "seed": seed, "loss": loss}
+        | {"variant": variant, "schedule": "plain", "seed": seed, "loss": loss}
         | {"max_jets": max_jets, "training_jets": max_jets or 100_000}
         | {"pca_mse": 1e-3, "train_mse": ratio * 1e-3, "training_cpu_seconds": 100.0 + seed}
         | {"refined": model(variant, ratio / 1500) | {"steps": 3, "seconds": {"encode": 1.0, "refine": 50.0}}}
@@ -83,84 +87,79 @@ def metrics_of(notebook: str, *models: dict[str, Any]) -> dict[str, Any]:
     return {**common, "machine": MACHINE, "models": list(models)}
 
 
-def test_the_tables_beside_the_plots_are_those_of_the_reference_results() -> None:
-    metrics = reference_metrics()
-    if not metrics:
-        pytest.skip("plots/ holds no reference results yet (make reference)")
-    assert tables_in(REPOSITORY / "plots" / "README.md") == tables_text(metrics), (
-        "compressionhep tables plots/README.md"
-    )
+def with_template(page: str) -> bool:
+    return (TEMPLATES / PAGES[page]).is_file()
 
 
-def test_the_prose_of_readme_on_rates_says_what_the_results_say() -> None:
-    """Numbers that stand in sentences, not in the generated tables."""
-    metrics = reference_metrics()["3. Rate_distortion"]
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    text = " ".join(text[text.index("## What compresses best") : text.index("## Your own jets")].split())
-    by_method = metrics["bytes_at_equal_error"]
-    best = next(iter(by_method["bounded"]))
-    assert f"MSE {float(best.removeprefix('MSE ')):.2e}".replace("e-0", "e-") in text
-    for method in ("bounded", "residual GELU", "SZ3", "mantissa rounding + zstd", "Shannon lower bound"):
-        assert f" {by_method[method][best]:.2f}" in text, method
-    assert f"the whole file has {metrics['file']['bytes_per_jet']:.2f} bytes a jet" in text
-    for method, sentence in (("bounded", "an error of"), ("residual GELU", "residual network"), ("tanh", "tanh one")):
-        widths = [row for name, row in metrics["dijet_mass"].items() if name.startswith(f"{method}, ")]
-        assert f"{sentence} {100 * widths[0]['half_width_68']:.1f}%" in text, method
+@pytest.mark.parametrize("page", [page for page in PAGES if with_template(page)])
+def test_a_page_is_what_its_template_makes_of_the_reference_results(page: str) -> None:
+    text = render_page(page, reference_metrics())
+    assert (REPOSITORY / page).read_text(encoding="utf-8") == text, "compressionhep tables --write"
 
 
-def test_the_prose_of_readme_on_the_zigzag_says_what_the_results_say() -> None:
-    metrics = reference_metrics()
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    error = metrics[RESIDUAL_GELU]["zigzag"]["100"]
-    claim = f"100 stripes, it puts a jet into the same three float32 numbers at an MSE of {error:.2e}"
-    assert claim.replace("e-0", "e-") in text
-    assert all(error < 0.1 * entry["refined_mse"][0] for entry in metrics[COMPARISON]["summary"])
-
-
-def test_a_table_row_gives_both_mses_and_bias_width_and_tail_of_each_quantity() -> None:
-    metrics = {NO_NORMALIZATION: metrics_of(NO_NORMALIZATION, model("tanh", 12.3456, 0.000491))}
-    (table,) = result_tables(metrics)
-    assert table.title == "Normalization comparison"
-    row = dict(zip(table.header, table.rows[0], strict=True))
-    assert row == {
-        "normalization": "none",
-        "model": "TANH",
-        "MSE, own space": "12.3",
-        "MSE, custom space": "4.91e-4",
-        "pt [%]": "0.0 ± 4.9 (23)",
-        "m [%]": "0.0 ± 4.9 (23)",
-        "phi [mrad]": "0 ± 49 (234)",
-        "eta [0.001]": "0 ± 49 (234)",
+def test_a_template_takes_and_rounds_numbers_of_the_metrics(tmp_path: Path) -> None:
+    metrics = {
+        COMPARISON: {"summary": [{"variant": "tanh", "ratio": [0.4178, 0.0143]}, {"variant": "elu_bn"}], "rate": 3.9722}
     }
-    assert "the 10 massless jets left out" in table.caption
+    lines = [
+        '{{ m("2d").rate | fixed(2) }} {{ m("2d").rate | number(2) }} {{ (m("2d").rate / 1e5) | sci(3) }}',
+        '{{ (m("2d").summary | pick(variant="tanh")).ratio | spread }} {{ 0.0432 | percent(2) }}',
+        "{% for row in m('2d').summary %}",
+        "- {{ row.variant }}",
+        "{% endfor %}",
+    ]
+    (tmp_path / PAGES["README.md"]).write_text("\n".join(lines) + "\n")
+    assert write_pages(metrics, tmp_path, tmp_path) == [tmp_path / "README.md"]
+    expected = ["3.97 4.0 3.97e-5", "0.418 ± 0.014 4.3%", "- tanh", "- elu_bn"]
+    assert (tmp_path / "README.md").read_text().splitlines() == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{{ m("2d").nothing }}', "README.md.j2, line 2: .*nothing"),
+        ('{{ m("9") }}', "README.md.j2, line 2: '9' is the beginning of 0 notebooks"),
+        ('{{ m("2d").rows | pick(seed=3) }}', "README.md.j2, line 2: 0 rows have {'seed': 3}"),
+        ("{{ 1 | no_such_filter }}", "README.md.j2, line 2: No filter named"),
+    ],
+)
+def test_a_number_that_is_missing_is_an_error_with_its_line(line: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / PAGES["README.md"]).write_text(f"# Title\n{line}\n")
+    with pytest.raises(ValueError, match=message):
+        write_pages({COMPARISON: {"rows": [{"seed": 0}]}}, tmp_path, tmp_path)
+    assert not (tmp_path / "README.md").exists()
+
+
+def test_the_normalization_comparison_is_over_seeds_and_says_what_has_no_place_in_the_common_space() -> None:
+    seeds = [row | {"mse": 12.3 + row["seed"], "mse_custom": 0.02} for row in runs("tanh", 0.4, 0.5, 0.6)]
+    lost = [row | {"mse": 5e-3, "mse_custom": None, "unphysical": 3 * row["seed"]} for row in runs("tanh", 0.4, 0.5)]
+    pca = model("pca", 0.55) | {"unphysical": 7}
+    metrics = {
+        NO_NORMALIZATION: metrics_of(NO_NORMALIZATION, model("tanh", 12.3, 0.02), pca) | {"seeds": seeds},
+        STANDARD: metrics_of(STANDARD, model("tanh", 5e-3), model("pca", 0.03, 0.001)) | {"seeds": lost},
+    }
+    (table,) = result_tables(metrics)
+    assert [row[:5] for row in table.rows] == [
+        ("none", "tanh", "13.3 ± 1.0", "2e-2", "4.91 (23.4)"),
+        ("none", "PCA", "0.55", "- (7 jets)", "4.91 (23.4)"),
+        ("standard", "tanh", "5e-3", "- (0 to 3 jets)", "4.91 (23.4)"),
+        ("standard", "PCA", "3e-2", "1e-3", "4.91 (23.4)"),
+    ]
+    assert "over 3 seeds" in table.caption
     assert "dataset embedded, test jets 100, profile quick" in table.caption
 
 
-def test_the_model_comparison_orders_the_custom_normalized_models_and_ends_with_pca() -> None:
-    metrics = {
-        CUSTOM: metrics_of(CUSTOM, model("tanh", 5e-4), model("pca", 9.5e-4)),
-        ELU: metrics_of(ELU, model("elu_bn", 4e-4), model("pca", 9.5e-4)),
-        LEAKY_RELU: metrics_of(LEAKY_RELU, model("leaky_relu_bn", 4.5e-4)),
-    }
-    table = result_tables(metrics)[1]
-    assert [row[0] for row in table.rows] == ["TANH", "LEAKY_RELU_BN", "ELU_BN", "PCA"]
-    assert [row[1:5] for row in table.rows][2:] == [
-        ("51,653", "40", "4.00e-4", "0.42"),
-        ("51,653", "-", "9.50e-4", "1.00"),
-    ]
-
-
-def test_seeds_replace_single_trainings_in_the_model_comparison() -> None:
+def test_the_model_comparison_has_each_variant_by_each_schedule_and_ends_with_pca() -> None:
     rows = runs("tanh", 0.4, 0.5, 0.6) + runs("residual_gelu", 0.25, 0.26, 0.27)
+    rows += [row | {"schedule": "zigzag"} for row in runs("tanh", 0.3, 0.3, 0.3)]
     rows += runs("residual_gelu", 0.9, max_jets=3000) + runs("residual_gelu", 0.8, loss="resolution")
-    content = metrics_of(COMPARISON, model("pca", 1e-3)) | {"summary": summarize_seeds(rows), "rows": rows}
-    published = model("pub", 7e-4) | {"published_as": "custom norm., tanh"}
-    content |= {"pca": content["models"][0], "published_models": [published]}
-    metrics = {CUSTOM: metrics_of(CUSTOM, model("tanh", 5e-4), model("pca", 9.5e-4)), COMPARISON: content}
-    table = result_tables(metrics)[1]
+    content = metrics_of(COMPARISON) | {"summary": summarize_seeds(rows), "rows": rows, "pca": model("pca", 1e-3)}
+    content["published_models"] = [model("pub", 7e-4) | {"published_as": "custom norm., tanh"}]
+    (table,) = result_tables({COMPARISON: content})
     assert [row[:6] for row in table.rows] == [
-        ("tanh", "51,653", "101", "5 ± 1", "0.5 ± 0.1", "0.333 ± 0.067"),
-        ("residual GELU", "51,653", "101", "2.6 ± 0.1", "0.26 ± 0.01", "0.173 ± 0.0067"),
+        ("tanh", "51,653", "101", "5.00 ± 1.00", "0.50 ± 0.10", "0.333 ± 0.067"),
+        ("tanh, started from a zigzag", "51,653", "101", "3", "0.3", "0.2"),
+        ("residual GELU", "51,653", "101", "2.60 ± 0.10", "0.260 ± 0.010", "0.1733 ± 0.0067"),
         ("published, custom norm., tanh", "51,653", "-", "7", "0.70", "-"),
         ("PCA", "51,653", "-", "10", "1.00", "-"),
     ]
@@ -174,28 +173,11 @@ def test_no_results_fill_no_table() -> None:
 
 
 def test_markdown_columns_have_one_width() -> None:
-    (table, _) = result_tables({CUSTOM: metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4), model("pca", 9.5e-4))})
+    content = metrics_of(CUSTOM, model("pca", 5e-4, 5e-4)) | {"seeds": runs("tanh", 0.4, 0.5)}
+    (table,) = result_tables({CUSTOM: content})
     lines = [line for line in table.markdown().splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert len({len(line) for line in lines}) == 1
-
-
-def test_tables_go_between_the_markers_and_nothing_else_changes(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nthe rest\n")
-    metrics = {CUSTOM: metrics_of(CUSTOM, model("tanh", 5e-4))}
-    write_tables(readme, metrics)
-    write_tables(readme, metrics)
-    assert readme.read_text() == f"# Title\n\n{BEGIN}\n{tables_text(metrics)}\n{END}\n\nthe rest\n"
-    assert tables_in(readme) == tables_text(metrics)
-
-
-def test_a_file_without_markers_is_refused_and_kept(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"no end: {BEGIN}\n")
-    with pytest.raises(ValueError, match=r"README\.md has no place for the tables: expected the lines <!-- tables:beg"):
-        write_tables(readme, {})
-    assert readme.read_text() == f"no end: {BEGIN}\n"
 
 
 @pytest.fixture
@@ -209,13 +191,13 @@ def outcomes(tmp_path: Path) -> list[Outcome]:
         image = plots / "über 50% #1.png"
         Image.new("RGB", (1600, 1200), "white").save(image)
         page, executed = copies / f"{name}.html", copies / f"{name}.ipynb"
-        page.touch()
-        executed.touch()
+        executed.write_text(nbformat.writes(new_notebook(cells=[new_markdown_cell(f"# {name.upper()}: a title")])))
+        write_page(executed, page)
         results.append(Outcome(name, 12.34, executed, page, (image,), error))
     content = plots.parent / CUSTOM / "metrics.json"
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "tanh.safetensors").touch()
-    content.write_text(json.dumps(metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4))))
+    content.write_text(json.dumps(metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4), model("pca", 1e-3))))
     results[0] = Outcome(CUSTOM, 12.34, results[0].executed, results[0].page, (*results[0].files, content))
     return results
 
@@ -227,12 +209,12 @@ def test_summary_json_holds_each_notebooks_outcome_and_metrics(tmp_path: Path, o
     assert summary["dataset"]["jets"]["test"] == 100
     assert summary["machine"] == MACHINE
     first, second = summary["notebooks"]
-    assert first == {"name": CUSTOM, "status": "ok", "seconds": 12.3, "metrics": first["metrics"]}
+    assert first["files"] == [f"plots/{CUSTOM}/über 50% #1.png", f"plots/{CUSTOM}/metrics.json"]
+    assert (first["name"], first["status"], first["seconds"]) == (CUSTOM, "ok", 12.3)
     assert first["metrics"]["models"][0]["mse"] == 5e-4
     assert (second["status"], second["error"], second["metrics"]) == ("failed", outcomes[1].error, None)
     text = (tmp_path / "summary.md").read_text()
     assert "1 of 2 notebooks ran to their end." in text
-    assert "### Model comparison" in text
 
 
 class Links(HTMLParser):
@@ -257,16 +239,77 @@ def test_index_links_every_file_and_shows_small_thumbnails(tmp_path: Path, outco
     }
     assert wanted <= set(targets)
     thumbnails = [target for target in targets if "thumbnails" in target.parts]
-    assert len(thumbnails) == 2
+    assert len(thumbnails) == 3
     for thumbnail in thumbnails:
+        size = (1600, 1200) if "large" in thumbnail.name else (544, 408)
         with Image.open(thumbnail) as image:
-            assert image.size == (544, 408)
+            assert image.size == size
+    assert page.count('width="544" height="408"') == 2
+
+
+def test_the_key_result_stands_first_with_its_figure(tmp_path: Path, outcomes: list[Outcome]) -> None:
+    page = write_report(tmp_path, "quick", outcomes, MACHINE).read_text()
+    key = page[page.index('class="key"') : page.index("</section>")]
+    assert str(answer(CUSTOM, metrics_of(CUSTOM, model("tanh", 5e-4, 5e-4), model("pca", 1e-3)))) in key
+    assert "_large.png" in key
+    assert page.index("</section>") < page.index("Contents")
+    assert f"{CUSTOM.upper()}: a title" in page
+
+
+def test_pages_lead_to_the_one_before_the_index_and_the_one_after(tmp_path: Path, outcomes: list[Outcome]) -> None:
+    for _ in range(2):  # again, as a second run does
+        write_report(tmp_path, "quick", outcomes, MACHINE)
+    for outcome, other in zip(outcomes, reversed(outcomes), strict=True):
+        assert outcome.page is not None
+        links = Links()
+        links.feed(outcome.page.read_text())
+        assert other.page is not None
+        wanted = [other.page, tmp_path / "index.html"]
+        found = [(outcome.page.parent / unquote(link)).resolve() for link in links.found]
+        assert sorted(found) == sorted(2 * [path.resolve() for path in wanted])
+
+
+def test_a_second_run_adds_to_the_index_of_the_first(tmp_path: Path, outcomes: list[Outcome]) -> None:
+    first, second = outcomes
+    write_report(tmp_path, "quick", [first], MACHINE)
+    page = write_report(tmp_path, "quick", [second], MACHINE).read_text()
+    names = [entry["name"] for entry in json.loads((tmp_path / "summary.json").read_text())["notebooks"]]
+    assert names == [first.name, second.name]
+    assert page.count("<figure>") == 3
+    assert "1 of 2 notebooks ran to their end." in (tmp_path / "summary.md").read_text()
+    again = replace(first, error="cell 1: broken")
+    write_report(tmp_path, "quick", [again], MACHINE)
+    entries = json.loads((tmp_path / "summary.json").read_text())["notebooks"]
+    assert [(entry["name"], entry["status"]) for entry in entries] == [(first.name, "failed"), (second.name, "failed")]
+    write_report(tmp_path, "reference", [first], MACHINE)  # another profile's results do not belong beside these
+    assert len(json.loads((tmp_path / "summary.json").read_text())["notebooks"]) == 1
+
+
+@pytest.mark.parametrize("notebook", reference_metrics())
+def test_every_notebook_has_an_answer_in_a_sentence(notebook: str) -> None:
+    sentence = answer(notebook, reference_metrics()[notebook])
+    assert sentence is not None
+    assert sentence.endswith(".")
+    assert any(letter.isdigit() for letter in sentence)
+    assert answer("anything.else", {}) is None
+
+
+def test_every_figure_of_the_reference_results_has_a_caption() -> None:
+    for path in (REPOSITORY / "plots").glob("*/*.png"):
+        assert caption(path).endswith(".")
+        assert path.stem.startswith((*CAPTIONS, *BEGINNINGS)), f"{path.name} has no caption"
+    assert caption(Path("losses_tanh.png")) == "Training and validation loss against the epoch (tanh)."
+    assert [path.stem for path in in_order([Path("corner.png"), Path("x.png"), Path("losses.png")])] == [
+        "losses",
+        "corner",
+        "x",
+    ]
 
 
 def test_index_shows_a_failed_notebooks_error_and_escapes_names(tmp_path: Path, outcomes: list[Outcome]) -> None:
     page = write_report(tmp_path, "quick", outcomes, MACHINE).read_text()
     assert "<pre>cell 3 (In [2]): ValueError: &lt;no&gt;</pre>" in page
-    assert "a &lt;b&gt; &amp; c" in page
+    assert "A &lt;B&gt; &amp; C" in page
     assert "A &lt;fast&gt; CPU" in page
     assert "http" not in page
 

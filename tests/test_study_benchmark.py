@@ -168,8 +168,8 @@ def test_stages_throughput_and_calls_give_rows_that_the_plots_draw(models, jets)
     assert row["efficiency"] == pytest.approx(103_800 * row["jets_per_s"] / 1e9 / row["matrix_gflops"])
     figure = Figure()
     first, second, third = figure.subplots(1, 3)
-    bars = plot_stage_times(first, stages, ("encoding", "decoding"))
-    assert [len(container) for container in bars] == [2, 2]
+    points = plot_stage_times(first, stages, ("encoding", "decoding"))
+    assert [np.size(container[0].get_xdata()) for container in points] == [2, 2]
     assert first.get_ylabel() == "time [ms]"
     lines = plot_batches(second, timing.time_batches(models, jets, (1, 100), limit_s=0.0))
     assert [np.asarray(line.get_xdata()).tolist() for line in lines] == [[1, 100], [1, 100]]
@@ -202,7 +202,7 @@ def test_memory_of_the_original_way_grows_with_the_jets_and_this_one_stays(files
         t.numel() * t.element_size() for t in benchmark.load_models(files)["elu_bn"].model.state_dict().values()
     )
     drawn = plot_memory(Figure().subplots(), list(rows.values()))
-    assert [len(bars) for bars in drawn.bars] == [3, 3]
+    assert [np.size(points.get_xdata()) for points in drawn.points] == [3, 3]
     assert np.asarray(drawn.floor[0].get_ydata())[1] == pytest.approx(0.56)
 
 

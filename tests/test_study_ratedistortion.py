@@ -25,6 +25,7 @@ from utils.study import (
     measure,
     measure_all,
     nearest_neighbour_entropy,
+    resolution_bands,
     shannon_lower_bound,
 )
 
@@ -129,13 +130,24 @@ def test_models_are_found_in_the_first_folder_that_has_some(tmp_path, pca: Check
 
 
 def test_panels_show_a_curve_per_method_and_name_their_axes(jets: np.ndarray, points: pd.DataFrame) -> None:
-    axes = Figure().subplots(1, 2)
-    left = plot_rate_distortion(axes[0], points, shannon_lower_bound(jets, [1e-3, 1e-6]))
-    right = plot_rate_resolution(axes[1], points, "pt", "half_width_68", band=(0.05, 0.2))
+    axes = Figure().subplots(1, 3)
+    left, _ = plot_rate_distortion(axes[:2], points, shannon_lower_bound(jets, [1e-3, 1e-6]))
+    right = plot_rate_resolution(axes[2], points, "pt", "half_width_68", band=resolution_bands(jets)["pt"])
     lossy = points.loc[(points["mse"] > 0) & ~points["named"], "method"].unique()
     assert [curve.get_label() for curve in left.curves] == list(lossy)
     assert len(right.curves) == len(lossy)
-    assert len(left.lossless) == 3
-    assert axes[0].get_xlabel() == axes[1].get_xlabel() == "bytes per jet"
-    assert "[relative]" in axes[1].get_ylabel()
-    assert any("NanoAOD" in label for label in axes[0].get_legend_handles_labels()[1])
+    assert all(name in axes[0].get_title(loc="right") for name in ("pcodec", "zstd", "zlib"))
+    assert axes[0].get_xlabel() == axes[2].get_xlabel() == "bytes per jet"
+    assert "[relative]" in axes[2].get_ylabel()
+    assert any("NanoAOD" in text.get_text() for text in axes[0].texts)
+
+
+def test_bands_hold_what_a_detector_resolves_relative_for_pt_and_m() -> None:
+    jets = np.tile([10.0, 100.0, 1.0, 0.5], (50, 1))
+    jets[:20, 0] = 0  # massless: no relative resolution
+    bands = resolution_bands(jets)
+    assert list(bands) == ["pt", "m", "phi", "eta"]
+    pt = np.sqrt((2.6 / 100) ** 2 + 0.89**2 / 100 + 0.03**2)
+    assert bands["pt"] == pytest.approx((pt, pt), rel=1e-5)
+    assert bands["m"] == pytest.approx((np.hypot(2 * pt, 0.1),) * 2, rel=1e-5)
+    assert bands["phi"] == bands["eta"] == pytest.approx((np.hypot(0.01, 0.01),) * 2, rel=1e-5)

@@ -14,7 +14,7 @@ from utils.study import sweep_summary, sweeps
 
 
 def make_row(
-    variant: str, seed: int, ratio: float, refined: float | None = None, max_jets=None, loss="mse", schedule="project"
+    variant: str, seed: int, ratio: float, refined: float | None = None, max_jets=None, loss="mse", schedule="plain"
 ):
     resolution = [
         {"quantity": name, "unit": "", "jets": 9, "masked": 0, "half_width_68": ratio / 10 + seed / 1000, "q99": ratio}
@@ -29,7 +29,10 @@ def make_row(
         "training_jets": (max_jets or 100_000) + seed,
         "parameters": 7,
         "pca_mse": 1e-3,
+        "normalization": "custom",
         "mse": ratio * 1e-3,
+        "mse_custom": ratio * 1e-3,
+        "unphysical": 0,
         "train_mse": 0.9 * ratio * 1e-3,
         "training_cpu_seconds": 100.0 + seed,
         "resolution": resolution,
@@ -54,7 +57,7 @@ def test_mean_and_standard_deviation_over_the_seeds():
     assert elu["mse_over_pca"] == (pytest.approx(0.5), None)
     assert elu["refined_mse"] is None
     frame = sweep_summary.summary_frame([tanh, elu])
-    assert frame["/ PCA"].tolist() == ["0.5 ± 0.1", "0.5"]
+    assert frame["/ PCA"].tolist() == ["0.50 ± 0.10", "0.5"]
     json.dumps([tanh, elu], allow_nan=False)
 
 
@@ -145,7 +148,7 @@ def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
     assert {row["resolution"][0]["jets"] for row in content["rows"]} == {content["rows"][0]["resolution"][0]["jets"]}
     assert "residual GELU" in (folder / "sweep.md").read_text()
     assert (folder / "sweep.png").stat().st_size > 10_000
-    broken = folder / "tanh-project-mse-all-jets-seed-0.json"
+    broken = folder / "tanh-custom-plain-mse-all-jets-seed-0.json"
     broken.write_text(broken.read_text()[:-50])
     capsys.readouterr()
     assert main([*command, "--seeds", "1"]) == 2
@@ -156,5 +159,5 @@ def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
     after = {name: (folder / name).stat().st_mtime_ns for name in first}
     assert [name for name in first if after[name] != first[name]] == [broken.name]
     row = json.loads(broken.read_text())["row"]
-    model = load_checkpoint(folder / "tanh-project-mse-all-jets-seed-0.safetensors")
+    model = load_checkpoint(folder / "tanh-custom-plain-mse-all-jets-seed-0.safetensors")
     assert model.metadata["metrics"]["mse"] == row["mse"]

@@ -18,7 +18,7 @@ from utils.networks import load_checkpoint
 PUBLISHED = ["--schedule", "published", "--steps", "30"]
 """With Adam. SOAP's eigenvectors of nearly degenerate matrices amplify rounding, which no two ways to add share."""
 
-TRAININGS = {"tanh": PUBLISHED, "residual_gelu": PUBLISHED, "elu_bn": ["--schedule", "project", "--steps", "60"]}
+TRAININGS = {"tanh": PUBLISHED, "residual_gelu": PUBLISHED, "elu_bn": ["--schedule", "zigzag", "--steps", "60"]}
 """Options of what is trained, by variant; the last with BatchNorm and SOAP."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
-from typing import TypeVar, TypeVarTuple
+from typing import TextIO, TypeVar, TypeVarTuple
 
 from dask import config
 from distributed import Client, Nanny, Scheduler, SpecCluster, Worker, as_completed
@@ -138,18 +138,25 @@ def _running(scheduler: str) -> Iterator[Client]:
 
 
 def run_tasks(
-    client: Client, function: Callable[[*Ts], T], tasks: Mapping[str, tuple[*Ts]], unit: str, progress: bool = True
+    client: Client,
+    function: Callable[[*Ts], T],
+    tasks: Mapping[str, tuple[*Ts]],
+    unit: str,
+    progress: bool = True,
+    stream: TextIO | None = None,
 ) -> Iterator[tuple[str, T | BaseException]]:
     """Run function(*arguments) for every named task; yields (name, result, or the exception) as they end.
 
-    A task whose worker dies is run again elsewhere, three times at most. One progress bar goes to standard error.
+    A task whose worker dies is run again elsewhere, three times at most. One progress bar goes to standard error, or a
+    plain line to `stream`.
     """
     futures = {client.submit(function, *arguments, pure=False): name for name, arguments in tasks.items()}
     bar = tqdm(
         total=len(futures),
         unit=unit,
-        file=sys.stderr,
+        file=stream or sys.stderr,
         disable=not progress,
+        bar_format=None if stream is None else "{n_fmt} of {total_fmt} {unit}s in {elapsed}",
         mininterval=0.2 if sys.stderr.isatty() else LOG_SECONDS,
     )
     try:

@@ -2,10 +2,11 @@
 
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import TextIO, TypedDict
 
 import psutil
 import torch
@@ -105,3 +106,9 @@ def machine_line(machine: MachineInfo) -> str:
     gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
     versions = f"torch {machine['torch']}, Python {machine['python']}"
     return f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {gpu}, {versions}"
+
+
+def progress_stream() -> TextIO:
+    """Where progress goes: standard error, which a notebook would show in red; so there it is standard output."""
+    in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+    return sys.stdout if in_notebook else sys.stderr

@@ -83,12 +83,34 @@ def _cell(value: object, factor: float | None) -> str:
 
 
 def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
-    """(mean, standard deviation) as text, the deviation left out where there is none."""
+    """(mean, standard deviation) as text: the deviation to two digits, the mean to the same place.
+
+    Alone, where there is no deviation, the mean has three digits.
+
+    >>> spread_text((0.40734, 0.01485)), spread_text((280.05, 6.43)), spread_text((3.4891, None))
+    ('0.407 ± 0.015', '280.1 ± 6.4', '3.49')
+    """
     mean, deviation = value
     assert mean is not None
-    if deviation is None:
+    if not deviation:
         return f"{mean * factor:.3g}"
-    return f"{mean * factor:.3g} ± {deviation * factor:.2g}"
+    digits = decimals(deviation * factor)
+    return f"{mean * factor:.{digits}f} ± {deviation * factor:.{digits}f}"
+
+
+def spread_sci(value: Sequence[float | None]) -> str:
+    """`spread_text` of a value of any size: with a power of ten where it is small.
+
+    >>> spread_sci((0.00034891, 0.0000127)), spread_sci((3.25, None)), spread_sci((0.0072, None))
+    ('(3.49 ± 0.13)e-4', '3.25', '7.2e-3')
+    """
+    mean = value[0]
+    assert mean is not None
+    if not 0 < abs(mean) < 0.1:
+        return spread_text(value)
+    exponent = math.floor(math.log10(abs(mean)))
+    text = spread_text(value, 10.0**-exponent)
+    return f"({text})e{exponent}" if value[1] else f"{text}e{exponent}"
 
 
 def decimals(value: float) -> int:

@@ -29,7 +29,7 @@ from utils.cli.options import (
 @reading_options
 @click.option("--normalization", type=click.Choice(networks.NORMALIZATION_KINDS), default="custom")
 @click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
-@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="project")
+@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
 @click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
 @click.option("--loss", type=click.Choice(networks.LOSS_KINDS), default="mse")
 @click.option("--seed", type=int, default=0, metavar="S")
@@ -69,7 +69,7 @@ def train(
     if processes > 1:
         return training.launch(["-m", "compressionhep", "train", *_words_without(context, "processes")], processes)
     sample = jets.load_sample(chosen_dataset(dataset, reading), max_jets, seed)
-    config = training.training_config(profile, schedule, steps, loss, variant)
+    config = training.training_config(profile, schedule, steps, loss)
     fitted = networks.NORMALIZATIONS[normalization].fit(jets.feature_array(sample.train))
     batches = training.make_dataloaders(sample, fitted, config, device)
     speaks = rank_distrib() == 0
@@ -213,7 +213,7 @@ def benchmark(
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or jet files")
 @reading_options
 @click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
-@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="project")
+@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
 @click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
 @click.option("--losses", type=click.Choice(networks.LOSS_KINDS), multiple=True, default=["mse"])
 @click.option(

@@ -47,6 +47,7 @@ from utils.limits import parse_json
     metavar="NAME VALUE",
     help="set a parameter of the notebooks that have it; VALUE is JSON, None, True, False, or else text",
 )
+@click.option("--force", is_flag=True, help="make reference results anew that are up to date, trainings included")
 def run(
     notebooks: tuple[str, ...],
     profile: str,
@@ -54,10 +55,12 @@ def run(
     dataset: str | None,
     device: str | None,
     parameters: tuple[tuple[str, str], ...],
+    force: bool,
     **reading: Any,
 ) -> int:
     """Run notebooks with papermill, and write executed copies, HTML pages, plots, models, a summary and an index page.
-    The exit code is 1 where a notebook fails; the others still run."""
+    The exit code is 1 where a notebook fails; the others still run. Reference results in the repository's own folders
+    are made again only where something that they depend on has changed."""
     from utils.files import REPOSITORY, require_clone
     from utils.machine import machine_info, pick_device
 
@@ -76,17 +79,33 @@ def run(
     if base is None and (chosen == "quick" or asked.get("dataset", "embedded") != "embedded"):
         require_clone(REPOSITORY / "runs", "the default folder of --output")
         base = REPOSITORY / "runs" / chosen  # the repository's own folders hold results of the embedded sample alone
-    if base is not None:
-        folder = Path(str(base)).resolve()
-        plots = folder / "plots"
-        common["output"] = str(folder)
-    else:
-        folder, plots = REPOSITORY / "runs" / "reference", REPOSITORY / "plots"
+    own = base is None
+    output_folder = REPOSITORY if own else Path(str(base)).resolve()
+    common["output"] = str(output_folder)
+    folder, plots = REPOSITORY / "runs" / "reference" if own else output_folder, output_folder / "plots"
     shared = report.share_parameters(found, common, asked)
-    outcomes = report.run_notebooks(shared, folder, plots)
+    stale = _out_of_date(shared, plots, force) if own else shared
+    if len(stale) == len(report.find_notebooks()) and not asked:
+        study.train_runs(study.trainings_folder(output_folder), study.reference_runs(chosen))  # side by side
+    outcomes = report.run_notebooks(stale, folder, plots)
+    if own and stale:
+        report.record_made(outcomes, shared, plots)
+        report.record_commit(plots, output_folder / "models")
     index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
     say(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0
+
+
+def _out_of_date(notebooks: dict[Path, dict[str, object]], plots: Path, force: bool) -> dict[Path, dict[str, object]]:
+    """The notebooks whose reference results are not what a run would make; all of them with `force`, which forgets
+    their trainings as well."""
+    if force:
+        study.forget_trainings(study.trainings_folder())
+        return notebooks
+    for path in notebooks:
+        if report.is_fresh(path, notebooks[path], plots):
+            say(f"{path.stem}: up to date", err=True)
+    return {path: values for path, values in notebooks.items() if not report.is_fresh(path, values, plots)}
 
 
 def _parameter_value(text: str) -> object:
@@ -110,24 +129,16 @@ def _dataset(value: object, reading: Mapping[str, Any]) -> "jets.Dataset":
     raise ValueError(f"parameter dataset: expected embedded, published, or files, found {value!r}")
 
 
-@click.command(short_help="the tables of the reference results")
-@click.argument(
-    "file",
-    required=False,
-    type=FILE,
-    metavar="[FILE]",
-    help="Markdown file to write them into, such as plots/README.md",
-)
-def tables(file: str | None) -> None:
-    """Print the tables of the results in plots/, or write them between the markers of a Markdown file."""
-    from utils.files import clear_partial
-
+@click.command(short_help="the tables and pages of the reference results")
+@click.option("--write", is_flag=True, help="fill the pages of the repository whose numbers come from these results")
+def tables(write: bool) -> None:
+    """Print the tables of the results in plots/, or, with --write, fill the pages that have a template."""
     metrics = report.reference_metrics()
-    if file is None:
+    if not write:
         say(report.tables_text(metrics))
-    else:
-        clear_partial([Path(file).resolve().parent])
-        report.write_tables(Path(file), metrics)
+        return
+    for page in report.write_pages(metrics):
+        say(page)
 
 
 @click.command(short_help="reproduce the published tables, and correct them")

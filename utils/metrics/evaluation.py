@@ -18,6 +18,7 @@ from utils.networks import (
     parameter_count,
     refine_latents,
 )
+from utils.text import decimals
 
 
 def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> Json:
@@ -51,6 +52,7 @@ def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> Js
         "epochs": training.get("epochs"),
         "training_seconds": training.get("seconds"),
         "training_cpu_seconds": training.get("cpu_seconds"),
+        "training_machine": training.get("machine"),
         "train_mse": training.get("train_loss"),
         "valid_mse": training.get("valid_loss"),
         **row,
@@ -72,9 +74,24 @@ def _errors(checkpoint: Checkpoint, true: np.ndarray, latents: np.ndarray) -> Js
 
 
 def resolution_frame(rows: list[Json]) -> pd.DataFrame:
-    """The resolutions of several models (`evaluate`) as one table, indexed by quantity and model."""
-    frame = pd.DataFrame([{"model": row["label"], **entry} for row in rows for entry in row["resolution"]])
-    return frame.set_index(["quantity", "model"]).loc[list(FEATURES)]
+    """The resolutions of several models (`evaluate`) as text to read, with two digits, indexed by quantity and model.
+
+    m and pt in percent, phi in mrad; what `Resolution` says of the residuals.
+    """
+    lines = []
+    for row in rows:
+        for quantity, found in read_resolutions(row["resolution"]).items():
+            columns = {"median": found.median, "68% half-width": found.half_width_68}
+            columns |= {"99% quantile": found.q99, "largest": found.max}
+            texts = {name: _with_unit(value, found.unit) for name, value in columns.items()}
+            lines.append({"quantity": quantity, "model": row["label"], **texts})
+    return pd.DataFrame(lines).set_index(["quantity", "model"]).loc[list(FEATURES)]
+
+
+def _with_unit(value: float, unit: str) -> str:
+    factor, name = {"relative": (100, "%"), "rad": (1000, " mrad")}.get(unit, (1, ""))
+    digits = decimals(factor * value)
+    return f"{factor * value:.{digits}f}{name}"
 
 
 def describe(rows: list[Json]) -> str:
@@ -91,8 +108,8 @@ def describe(rows: list[Json]) -> str:
             + ", ".join(
                 f"{quantity} {_readable(entries[quantity])} ({_readable(others[quantity])})" for quantity in FEATURES
             )
-            + f". The worst 1% of the jets miss pt by more than {100 * entries['pt'].q99:.1f}% and m by more than "
-            f"{100 * entries['m'].q99:.0f}%."
+            + f". The worst 1% of the jets miss pt by more than {_readable(entries['pt'], 'q99')} and m by more than "
+            f"{_readable(entries['m'], 'q99')}."
         )
         if row["unphysical"]:
             lines.append(f"  {row['unphysical']} jets come out with m <= -1 GeV or pt <= 0.")
@@ -131,7 +148,5 @@ def describe_transfer(rows: list[Json]) -> str:
     )
 
 
-def _readable(resolution: Resolution) -> str:
-    if resolution.unit == "relative":
-        return f"{100 * resolution.half_width_68:.2g}%"
-    return f"{resolution.half_width_68:.2g} {resolution.unit}".strip()
+def _readable(resolution: Resolution, which: str = "half_width_68") -> str:
+    return _with_unit(getattr(resolution, which), resolution.unit)

@@ -78,8 +78,9 @@ VARIANT_LABELS: dict[str, str] = {
 
 
 def schedule_label(variant: str, schedule: str) -> str:
-    """What tables and legends call a variant trained with a schedule; the project's own goes without saying."""
-    return VARIANT_LABELS[variant] + ("" if schedule == "project" else f", {schedule}")
+    """What tables and legends call a variant trained with a schedule; the study's own goes without saying."""
+    starts = {"plain": "", "zigzag": ", started from a zigzag"}
+    return VARIANT_LABELS[variant] + starts.get(schedule, f", {schedule}")
 
 
 MAX_FOLDS = 100_000

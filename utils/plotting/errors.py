@@ -1,81 +1,138 @@
-"""Errors of models: overlays, residuals, the plane of m and pt, corner plots."""
+"""Errors of models: overlays, residuals, the plane of m and pt."""
 
 from typing import NamedTuple
 
-import corner
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Normalize
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle, StepPatch
+from matplotlib.ticker import MaxNLocator
 
-from utils.jets import FEATURES
-from utils.metrics import central_68, residuals
+from utils.jets import FEATURES, UNITS
+from utils.metrics import RESIDUAL_UNITS, central_68, residuals
 from utils.plotting.style import (
     FALLING,
     INPUT_COLOR,
-    OUTPUT_COLOR,
     axis_label,
     counts,
+    counts_label,
     draw_histogram,
+    model_color,
+    model_label,
+    plain_log_ticks,
     residual_label,
-    value_range,
+    round_edges,
+    spectrum_edges,
     write_outside,
 )
+from utils.text import decimals
 
 
 class OverlayArtists(NamedTuple):
-    """What `plot_overlay` drew."""
+    """What `plot_overlay` drew: both spectra, their ratio with its uncertainty, and the arrows beyond the panel."""
 
     true: StepPatch
     reconstructed: StepPatch
-    ratio: Line2D
+    ratio: ErrorbarContainer
+    beyond: tuple[Line2D, Line2D]
 
 
-def plot_overlay(main: Axes, ratio: Axes, true: np.ndarray, reconstructed: np.ndarray, quantity: str) -> OverlayArtists:
-    """Input and output spectrum of one quantity, and their ratio below.
+def plot_overlay(
+    main: Axes, ratio: Axes, true: np.ndarray, reconstructed: np.ndarray, quantity: str, model: str | None = None
+) -> OverlayArtists:
+    """Input and output spectrum of one quantity, and their ratio below, which shares the x axis.
 
-    Jets beyond the axis are counted in the first and the last bin, and their number is written there.
+    The band around the input is its statistical uncertainty, the square root of the counts. Both spectra are of the
+    same jets, so that the ratio is uncertain only by those that changed bins (`ratio_with_uncertainty`). The share of
+    output beyond the axis is written at its ends. `model`, a variant, gives colour and label.
     """
-    low, high = value_range(true, quantity)
-    edges = np.geomspace(low, high, 41) if quantity == "pt" else np.linspace(low, high, 41)
-    drawn_true = draw_histogram(main, true, edges, color=INPUT_COLOR, fill=True, label="input")
-    drawn_out = draw_histogram(main, reconstructed, edges, color=OUTPUT_COLOR, label="output")
-    counts_true, counts_out = (counts(values, edges) for values in (true, reconstructed))
-    filled = counts_true > 0
-    centers = np.sqrt(edges[1:] * edges[:-1]) if quantity == "pt" else (edges[1:] + edges[:-1]) / 2
-    values = counts_out[filled] / counts_true[filled]
-    (points,) = ratio.plot(centers[filled], values, "o", markersize=3, color=OUTPUT_COLOR)
-    for beyond, edge, marker in ((values > 1.5, 1.46, "^"), (values < 0.5, 0.54, "v")):
-        ratio.plot(centers[filled][beyond], np.full(beyond.sum(), edge), marker, markersize=4, color=OUTPUT_COLOR)
-    ratio.axhline(1, color="0.5", linewidth=1)
-    ratio.set(xlabel=axis_label(quantity), ylabel="out / in", ylim=(0.5, 1.5))
-    main.set_ylabel("jets per bin")
+    edges = spectrum_edges(true, quantity)
+    if quantity == "pt":
+        edges = np.geomspace(edges[0], edges[-1], 43)
+    color = model_color(model)
+    before, after = counts(true, edges), counts(reconstructed, edges)
+    drawn_true = draw_histogram(main, true, edges, INPUT_COLOR, fill=True, label="input")
+    spread = np.sqrt(before)
+    band = main.stairs(before + spread, edges, baseline=before - spread, fill=True, label="stat. uncertainty")
+    band.set(facecolor="none", edgecolor="0.25", hatch="//////", linewidth=0)
+    drawn_out = draw_histogram(main, reconstructed, edges, color, label=model_label(model))
     if quantity in FALLING:
         main.set_yscale("log")
+        main.set_ylim(0.5, 20 * max(before.max(), after.max()))
     else:
-        main.set_ylim(0, 1.35 * max(counts_true.max(), counts_out.max()))
+        main.set_ylim(0, 1.4 * max(before.max(), after.max()))
+    main.set_ylabel(counts_label(edges, UNITS[quantity], quantity))
+    main.legend(frameon=False, loc="upper right", ncols=2, fontsize="small")
     if quantity == "pt":
         ratio.set_xscale("log")
-        ticks = [tick for tick in (20, 30, 50, 100, 200, 300, 500, 1000) if low <= tick <= high]
-        ratio.set_xticks(ticks, labels=[str(tick) for tick in ticks])
-        ratio.set_xticks([], minor=True)
-    main.legend(frameon=False, loc="upper right", ncols=1 if quantity in FALLING else 2)
+        plain_log_ticks(ratio)
+    points, beyond = _draw_ratio(ratio, true, reconstructed, edges, color)
+    ratio.set(xlabel=axis_label(quantity), ylabel="out / in")
     write_outside(main, reconstructed, edges, "output ")
-    return OverlayArtists(drawn_true, drawn_out, points)
+    return OverlayArtists(drawn_true, drawn_out, points, beyond)
 
 
-def plot_overlays(figure: Figure | SubFigure, true: np.ndarray, reconstructed: np.ndarray) -> list[OverlayArtists]:
-    """The four quantities of jets of shape (jets, 4), input over output, each with its ratio panel."""
+RATIO_REACHES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""How far from 1 a ratio panel may reach."""
+
+
+def _draw_ratio(
+    ax: Axes, true: np.ndarray, reconstructed: np.ndarray, edges: np.ndarray, color: str
+) -> tuple[ErrorbarContainer, tuple[Line2D, Line2D]]:
+    """The ratio in a panel that holds 95% of its points; arrows stand for those beyond."""
+    values, errors = ratio_with_uncertainty(true, reconstructed, edges)
+    filled = np.isfinite(values)
+    values, errors = values[filled], errors[filled]
+    centers = np.sqrt(edges[1:] * edges[:-1]) if ax.get_xscale() == "log" else (edges[1:] + edges[:-1]) / 2
+    centers = centers[filled]
+    needed = np.quantile(np.abs(values - 1), 0.95) if len(values) else 0.0
+    reach = next((reach for reach in RATIO_REACHES if reach >= needed), RATIO_REACHES[-1])
+    low, high = 1 - 1.08 * reach, 1 + 1.08 * reach
+    points = ax.errorbar(centers, values, errors, fmt="o", markersize=2.5, linewidth=0.8, color=color)
+    up, down = values > high, values < low
+    (above,) = ax.plot(centers[up], np.full(up.sum(), 1 + reach), "^", markersize=4, color=color)
+    (below,) = ax.plot(centers[down], np.full(down.sum(), 1 - reach), "v", markersize=4, color=color)
+    ax.axhline(1, color="0.5", linewidth=1, zorder=0)
+    ax.set(ylim=(low, high), xlim=(edges[0], edges[-1]))
+    ax.set_yticks([1 - reach, 1, 1 + reach])
+    ax.yaxis.set_major_formatter("{x:g}")
+    return points, (above, below)
+
+
+def ratio_with_uncertainty(true: np.ndarray, reconstructed: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Output over input counts of each bin and its standard deviation; NaN where no input is.
+
+    Of the jets of a bin, s stay, l leave, and g come in from elsewhere: r = (s + g) / (s + l), each a Poisson number.
+    So var(r) = (g + r^2 l + (1 - r)^2 s) / (s + l)^2.
+    """
+    bins = [np.digitize(np.asarray(values, np.float64), edges) for values in (true, reconstructed)]
+    inside, before, after = len(edges) - 1, counts(true, edges), counts(reconstructed, edges)
+    same = bins[0][bins[0] == bins[1]]
+    stay = np.bincount(same, minlength=inside + 2)[1 : inside + 1]
+    stay = np.minimum(stay, np.minimum(before, after))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(before > 0, after / before, np.nan)
+        variance = (after - stay + ratio**2 * (before - stay) + (1 - ratio) ** 2 * stay) / before**2
+    return ratio, np.sqrt(variance)
+
+
+def plot_overlays(
+    figure: Figure | SubFigure,
+    true: np.ndarray,
+    reconstructed: np.ndarray,
+    model: str | None = None,
+    quantities: tuple[str, ...] = FEATURES,
+) -> list[OverlayArtists]:
+    """Quantities of jets of shape (jets, 4), input over output, each with its ratio panel, two beside each other."""
     drawn = []
-    parts = np.asarray(figure.subfigures(2, 2)).flat
-    for i, (part, quantity) in enumerate(zip(parts, FEATURES, strict=True)):
-        main, ratio = part.subplots(2, 1, sharex=True, height_ratios=[3, 1], gridspec_kw={"hspace": 0.05})
-        drawn.append(plot_overlay(main, ratio, true[:, i], reconstructed[:, i], quantity))
+    parts = np.asarray(figure.subfigures(-(-len(quantities) // 2), 2)).flat
+    for part, quantity in zip(parts, quantities, strict=False):
+        column = FEATURES.index(quantity)
+        main, ratio = part.subplots(2, 1, sharex=True, height_ratios=[3, 1], gridspec_kw={"hspace": 0.03})
+        drawn.append(plot_overlay(main, ratio, true[:, column], reconstructed[:, column], quantity, model))
+        part.align_ylabels()
     return drawn
 
 
@@ -87,35 +144,51 @@ class ResidualArtists(NamedTuple):
     band: Rectangle
 
 
-def plot_residuals(axes: np.ndarray, true: np.ndarray, reconstructed: np.ndarray) -> list[ResidualArtists]:
+def plot_residuals(
+    axes: np.ndarray, true: np.ndarray, reconstructed: np.ndarray, model: str | None = None, fontsize: str = "small"
+) -> list[ResidualArtists]:
     """Histograms of the four residuals (`metrics.residuals`) with median and central 68% band.
 
-    Each axis reaches six 68% half-widths to both sides; the first and last bin hold what lies beyond, and its share is
-    written there.
+    Each axis reaches some six 68% half-widths to both sides; the share of what lies beyond is written at its ends.
+    Median, half-width and 99% quantile of the absolute residual stand beside the curve.
     """
     drawn = []
     for ax, (quantity, column) in zip(axes.flat, residuals(true, reconstructed).items(), strict=True):
         values = column.dropna().to_numpy()
         low, median, high = central_68(values)
         reach = 6 * max((high - low) / 2, 1e-9)
-        edges = np.linspace(median - reach, median + reach, 81)
-        histogram = draw_histogram(ax, values, edges, color=OUTPUT_COLOR, fill=True)
-        band = ax.axvspan(low, high, color="0.85", zorder=0, label=f"68%: half-width {(high - low) / 2:.3g}")
-        line = ax.axvline(median, color="0.2", linewidth=1, linestyle="--", label=f"median {median:.2g}")
-        ax.set_yscale("log")
-        top = counts(values, edges).max()
-        ax.set(xlabel=residual_label(str(quantity)), ylabel="jets per bin", ylim=(0.5, top * 30))
-        ax.legend(frameon=False, loc="upper center", ncols=2, fontsize="small")
+        edges = round_edges(median - reach, median + reach, 80)
+        band = ax.axvspan(low, high, color="0.9", zorder=0)
+        histogram = draw_histogram(ax, values, edges, model_color(model))
+        line = ax.axvline(median, color="0.3", linewidth=1, linestyle="--")
+        found = counts(values, edges)
+        lowest = max(0.5, 0.4 * np.quantile(found[found > 0], 0.05)) if found.any() else 0.5
+        highest = max(found.max(), 1)
+        room = (highest / lowest) ** 0.28  # above the curve, for the words
+        ax.set(yscale="log", ylim=(lowest, room * highest), xlabel=residual_label(str(quantity)))
+        ax.set_ylabel(counts_label(edges, RESIDUAL_UNITS[str(quantity)]))
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.text(0.03, 0.95, _residual_words(str(quantity), values), transform=ax.transAxes, va="top", fontsize=fontsize)
         write_outside(ax, values, edges)
         drawn.append(ResidualArtists(histogram, line, band))
     return drawn
+
+
+def _residual_words(quantity: str, values: np.ndarray) -> str:
+    """Median, 68% half-width and 99% quantile: in percent, in mrad, or as they are."""
+    unit = RESIDUAL_UNITS[quantity]
+    factor, name = {"relative": (100, "%"), "rad": (1000, " mrad")}.get(unit, (1, ""))
+    low, median, high = factor * np.array(central_68(values))
+    tail = factor * np.quantile(np.abs(values), 0.99)
+    bias, width, worst = (f"{value:.{decimals(value)}f}{name}" for value in (median, (high - low) / 2, tail))
+    return f"median {bias.replace('-', chr(0x2212))}\n68% half-width {width}\n99% of |residual| below {worst}"
 
 
 PLANE = ((1.0, 200.0), (15.0, 1500.0))
 """Limits of m and pt in GeV in `plot_plane`."""
 
 
-def plot_plane(ax: Axes, true: np.ndarray, reconstructed: np.ndarray) -> list[Line2D]:
+def plot_plane(ax: Axes, true: np.ndarray, reconstructed: np.ndarray, model: str | None = None) -> list[Line2D]:
     """Jets of shape (jets, 4) in the plane of m and pt: true ones in grey, reconstructed ones over them.
 
     Shows the surface that a code can reach, where phi and eta do not matter. The title counts the reconstructed jets
@@ -123,77 +196,16 @@ def plot_plane(ax: Axes, true: np.ndarray, reconstructed: np.ndarray) -> list[Li
     """
     m, pt = FEATURES.index("m"), FEATURES.index("pt")
     drawn: list[Line2D] = []
-    for jets, color, label in ((true, "0.75", "input"), (reconstructed, "tab:red", "output")):
+    for jets, color, label in ((true, INPUT_COLOR, "input"), (reconstructed, model_color(model), model_label(model))):
         drawn += ax.plot(
-            jets[:, m], jets[:, pt], "o", markersize=0.7, markeredgewidth=0, color=color, label=label, rasterized=True
+            jets[:, m], jets[:, pt], "o", markersize=0.8, markeredgewidth=0, color=color, label=label, rasterized=True
         )
     inside = np.ones(len(reconstructed), dtype=bool)
     for column, (low, high) in zip((m, pt), PLANE, strict=True):
         inside &= (reconstructed[:, column] >= low) & (reconstructed[:, column] <= high)
-    ax.set(xscale="log", yscale="log", xlim=PLANE[0], ylim=PLANE[1], xlabel="m [GeV]", ylabel=r"$p_\mathrm{T}$ [GeV]")
-    ax.set_title(f"{(~inside).sum():,} of {len(inside):,} jets beyond the axes", fontsize="small")
+    ax.set(xscale="log", yscale="log", xlim=PLANE[0], ylim=PLANE[1], xlabel=axis_label("m"), ylabel=axis_label("pt"))
+    for which in ("x", "y"):
+        plain_log_ticks(ax, which)
+    ax.set_title(f"{(~inside).sum():,} of {len(inside):,} jets beyond the axes", loc="right", fontsize="small")
     ax.legend(frameon=False, loc="upper left", markerscale=8)
     return drawn
-
-
-class CornerArtists(NamedTuple):
-    """What `plot_corner` drew: the matrix of axes, the correlations, and the colour bar."""
-
-    axes: np.ndarray
-    correlations: pd.DataFrame
-    colorbar: Colorbar
-
-
-def plot_corner(figure: Figure, true: np.ndarray, reconstructed: np.ndarray) -> CornerArtists:
-    """Corner plot of the four residuals; each cell's background is coloured by their Spearman rank correlation.
-
-    The central 98% of each residual is shown; massless jets, which have no relative mass residual, are left out.
-    """
-    frame = residuals(true, reconstructed).dropna()
-    labels = [residual_label(str(quantity)) for quantity in frame]
-    corner.corner(
-        frame.to_numpy(),
-        fig=figure,
-        bins=40,
-        range=[tuple(np.quantile(frame[quantity], [0.01, 0.99])) for quantity in frame],
-        labels=labels,
-        color="0.15",
-        plot_datapoints=False,
-        fill_contours=False,
-        plot_density=False,
-        no_fill_contours=True,
-        smooth=1.0,
-        levels=(0.39, 0.68, 0.86, 0.95),
-        label_kwargs={"fontsize": "small"},
-        labelpad=0.12,
-    )
-    axes = np.array(figure.axes).reshape(len(FEATURES), len(FEATURES))
-    correlations = frame.corr(method="spearman")
-    colors = ScalarMappable(Normalize(-1, 1), "RdBu_r")
-    _color_cells(axes, correlations.to_numpy(), colors)
-    _plain_ticks(axes)
-    bar = figure.colorbar(
-        colors,
-        cax=figure.add_axes((0.58, 0.92, 0.36, 0.018)),
-        orientation="horizontal",
-        label="Spearman correlation of the residuals",
-    )
-    return CornerArtists(axes, correlations, bar)
-
-
-def _color_cells(axes: np.ndarray, correlations: np.ndarray, colors: ScalarMappable) -> None:
-    """Below the diagonal the background in the colour of each correlation, and its value in the corner."""
-    shades = colors.to_rgba(correlations, alpha=0.6)
-    for row in range(len(axes)):
-        for ax, correlation, shade in zip(axes[row, :row], correlations[row, :row], shades[row, :row], strict=True):
-            ax.set_facecolor(shade)
-            ax.text(0.05, 0.93, f"{correlation:+.2f}", transform=ax.transAxes, ha="left", va="top", fontsize="small")
-
-
-def _plain_ticks(axes: np.ndarray) -> None:
-    """Small plain numbers, instead of a common power of ten that would lie on the labels."""
-    for ax in axes.flat:
-        ax.tick_params(labelsize="x-small")
-    for i in range(len(axes)):
-        axes[-1, i].xaxis.set_major_formatter("{x:.2g}")
-        axes[i, 0].yaxis.set_major_formatter("{x:.2g}" if i else "")

@@ -1,4 +1,4 @@
-"""Jets themselves: distributions, correlations, samples beside each other."""
+"""Jets themselves: distributions, correlations, samples beside each other, and what their latents hold."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,17 +7,23 @@ import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import LogNorm
 from matplotlib.patches import StepPatch
 
-from utils.jets import FEATURES
+from utils.jets import FEATURES, UNITS
 from utils.plotting.style import (
     FALLING,
     INPUT_COLOR,
     SYMBOLS,
     axis_label,
     counts,
+    counts_label,
     draw_histogram,
     fill_style,
+    legend_above,
+    plain_log_ticks,
+    spectrum_edges,
     value_range,
     write_outside,
 )
@@ -29,18 +35,20 @@ class DistributionArtists(NamedTuple):
     histograms: list[StepPatch]
 
 
-def plot_distributions(
-    axes: np.ndarray, jets: np.ndarray, labels: list[str], color: str = INPUT_COLOR
-) -> DistributionArtists:
+def plot_distributions(axes: np.ndarray, jets: np.ndarray, normalization: str | None = None) -> DistributionArtists:
     """Histograms of the four columns of `jets`, shape (jets, 4), into four axes.
 
-    The range covers 99.8% of the jets; the counts beyond are written at the edge where they lie.
+    The jets are in GeV and rad, or have the normalization that is named. The range covers 99.8% of the jets; the share
+    beyond is written at the edge where it lies.
     """
     drawn = []
-    for ax, column, label, quantity in zip(axes.flat, np.asarray(jets).T, labels, FEATURES, strict=True):
-        edges = np.linspace(*value_range(column, quantity), 61)
-        drawn.append(draw_histogram(ax, column, edges, color=color, fill=True))
-        ax.set(xlabel=label, ylabel="jets per bin")
+    for ax, column, quantity in zip(axes.flat, np.asarray(jets).T, FEATURES, strict=True):
+        edges = spectrum_edges(column, quantity, 64)
+        drawn.append(draw_histogram(ax, column, edges, color=INPUT_COLOR, fill=True))
+        if normalization is None:
+            ax.set(xlabel=axis_label(quantity), ylabel=counts_label(edges, UNITS[quantity]))
+        else:
+            ax.set(xlabel=f"{SYMBOLS[quantity]}, {normalization} normalization", ylabel=counts_label(edges, ""))
         if quantity in FALLING:
             ax.set_yscale("log")
         write_outside(ax, column, edges)
@@ -63,25 +71,53 @@ def plot_correlations(ax: Axes, jets: np.ndarray) -> Axes:
     )
 
 
+SAMPLE_COLORS = (INPUT_COLOR, "#0072B2", "#D55E00", "#009E73")
+
+
 def plot_samples(axes: np.ndarray, samples: Mapping[str, np.ndarray]) -> list[list[StepPatch]]:
     """The four quantities of several samples, name -> jets of shape (jets, 4), as shares of each, into four axes.
 
-    The first sample is filled, the others are lines; the first and last bin hold what lies beyond the axis.
+    The first sample is filled, the others are lines; the share of all that lies beyond the axis is written at its ends.
     """
     drawn = []
-    colors = [INPUT_COLOR, *seaborn.color_palette("tab10")[1:]]
     for i, (ax, quantity) in enumerate(zip(axes.flat, FEATURES, strict=True)):
-        low, high = value_range(np.concatenate([jets[:, i] for jets in samples.values()]), quantity)
-        edges = np.linspace(low, high, 61)
+        together = np.concatenate([jets[:, i] for jets in samples.values()])
+        edges = spectrum_edges(together, quantity, 64)
         patches: list[StepPatch] = []
-        for (name, jets), color in zip(samples.items(), colors, strict=False):
-            share = counts(jets[:, i], edges) / len(jets)
+        for (name, jets), color in zip(samples.items(), SAMPLE_COLORS, strict=False):
+            share = 100 * counts(jets[:, i], edges) / len(jets)
             patches.append(ax.stairs(share, edges, color=color, label=name, **fill_style(not patches)))
-        ax.set(xlabel=axis_label(quantity), ylabel="share of the jets per bin")
+        ax.set(xlabel=axis_label(quantity), ylabel=counts_label(edges, UNITS[quantity], what="% of the jets"))
+        ax.set_xlim(edges[0], edges[-1])
         if quantity in FALLING:
             ax.set_yscale("log")
-        else:
-            ax.set_ylim(0, 1.35 * ax.get_ylim()[1])
-        ax.legend(frameon=False, loc="upper right", ncols=1 if quantity in FALLING else len(samples))
+        write_outside(ax, together, edges)
         drawn.append(patches)
+    legend_above(axes.flat[0], len(samples))
+    return drawn
+
+
+def plot_latents(axes: np.ndarray, jets: np.ndarray, latents: np.ndarray) -> list[QuadMesh]:
+    """Each latent against each quantity of the jets, shapes (jets, latents) and (jets, 4), into axes of that shape.
+
+    A row of axes for each latent, a column for each quantity; darker cells hold more jets, the central 99.8% of each
+    latent is shown. A latent that is a quantity under another name makes a line; one that has nothing of it, a cloud.
+    """
+    drawn = []
+    for i, row in enumerate(axes):
+        low, high = np.quantile(latents[:, i], [0.001, 0.999])
+        latent_edges = np.linspace(low, max(high, low + 1e-6), 101)
+        for column, (ax, quantity) in enumerate(zip(row, FEATURES, strict=True)):
+            start, end = value_range(jets[:, column], quantity)
+            logarithmic = quantity in FALLING
+            start = max(start, 1.0) if logarithmic else start
+            edges = np.geomspace(start, end, 101) if logarithmic else np.linspace(start, end, 101)
+            density = np.histogram2d(jets[:, column], latents[:, i], [edges, latent_edges])[0].T
+            drawn.append(ax.pcolormesh(edges, latent_edges, density, norm=LogNorm(0.5), cmap="Blues", rasterized=True))
+            if logarithmic:
+                ax.set_xscale("log")
+                plain_log_ticks(ax)
+            if i == len(axes) - 1:
+                ax.set_xlabel(axis_label(quantity))
+        row[0].set_ylabel(f"latent $z_{i + 1}$")
     return drawn

@@ -1,50 +1,113 @@
-"""Error against size: mean squared error, and the resolution of one quantity."""
+"""Error against size: mean squared error, and the resolution of each quantity."""
 
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation
 
 from utils.metrics import RESIDUAL_UNITS
-from utils.plotting.style import SYMBOLS
+from utils.networks import VARIANT_LABELS
+from utils.plotting.style import MODEL_COLORS, OTHER_COLOR, SYMBOLS, legend_above
+
+LARGEST, CLOSE = 9.0, (1.0, 4.0)
+"""Bytes per jet up to which methods are shown, and the range of the second panel; float32 takes 16."""
+
+CODEC_COLORS = {"bounded": "black", "SZ3": "#56B4E9", "mantissa rounding + zstd": "#8C510A", "zfp": "#7A5195"}
 
 
-class SizeErrorArtists(NamedTuple):
-    """What a panel of error against size shows: a line per method, those of lossless coders, and a reference.
+LEADER = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0}
+"""The thin line from a name to what it names."""
+
+
+class RateArtists(NamedTuple):
+    """What a panel of error against size shows: a line per method, its label beside it, and a reference.
 
     The reference is the Shannon lower bound, or the band of the detector's resolution where one was given.
     """
 
     curves: list[Line2D]
-    lossless: list[Line2D]
+    labels: list[Annotation]
     reference: Line2D | Rectangle | None
 
 
-def plot_rate_distortion(ax: Axes, points: pd.DataFrame, bound: pd.DataFrame) -> SizeErrorArtists:
-    """Mean squared error against bytes per jet of each method in `points`, and the Shannon lower bound.
+def plot_rate_distortion(axes: Sequence[Axes], points: pd.DataFrame, bound: pd.DataFrame) -> list[RateArtists]:
+    """Mean squared error against bytes per jet of each method, and the Shannon lower bound: all of it, and from close.
 
-    `points` are rows of `study.measure_all`, `bound` of `study.shannon_lower_bound`. Lossless coders have no error to
-    draw: vertical lines mark their size. Named settings have black markers.
+    `points` are rows of `study.measure_all`, `bound` of `study.shannon_lower_bound`. Networks have the colours of their
+    variants, dashed where they were trained without the custom normalization; codecs have others. Each curve is named
+    at its end. Settings with a name are stars; lossless coders lie beyond the axis, and their sizes are written there.
     """
-    curves = _rate_curves(ax, points, "mse")
-    lossless = [
-        ax.axvline(group["bytes_per_jet"].min(), color="0.6", linestyle=style, linewidth=1, label=str(name))
-        for style, (name, group) in zip(("-", "--", ":"), points[points["mse"] == 0].groupby("method"), strict=False)
-    ]
-    (limit,) = ax.plot(bound["bytes_per_jet"], bound["mse"], "k--", label="Shannon lower bound")
-    for marker, (_, point) in zip("ph*", points[points["named"]].iterrows(), strict=False):
-        label = f"{point['method']}: {point['setting']}"
-        ax.plot(point["bytes_per_jet"], point["mse"], f"k{marker}", markersize=9, linestyle="none", label=label)
-    ax.set(xlabel="bytes per jet", ylabel="mean squared error, custom-normalized", xlim=(0, 16), yscale="log")
-    return SizeErrorArtists(curves, lossless, limit)
+    errors = points.loc[(points["mse"] > 0) & (points["bytes_per_jet"] < LARGEST), "mse"]
+    learned = points.loc[(points["weight_bytes"] > 0) & (points["mse"] > 0), "mse"]
+    floor = float(learned.min() if len(learned) else errors.min())
+    ranges = ((0.0, LARGEST), (0.3 * errors.min(), 2 * errors.max())), (CLOSE, (0.4 * floor, 25 * floor))
+    drawn = []
+    for ax, (horizontal, vertical) in zip(axes, ranges, strict=True):
+        ax.set(xlabel="bytes per jet", xlim=horizontal, ylim=vertical, yscale="log")
+        curves, ends = _rate_curves(ax, points, "mse")
+        (limit,) = ax.plot(bound["bytes_per_jet"], bound["mse"], "--", color="0.5", label="Shannon lower bound")
+        drawn.append(RateArtists(curves, _label_ends(ax, [*ends, limit]), limit))
+        _mark_named(ax, points)
+    axes[0].set_ylabel("mean squared error, custom normalization")
+    axes[1].set_title(f"from close: {CLOSE[0]:g} to {CLOSE[1]:g} bytes", loc="left", fontsize="small")
+    lossless = points[points["mse"] == 0].groupby("method", sort=False)["bytes_per_jet"].min().sort_values()
+    if len(lossless):
+        sizes = ", ".join(f"{str(name).removeprefix('lossless ')} {size:.1f}" for name, size in lossless.items())
+        axes[0].set_title(f"lossless: {sizes} bytes \u2192", loc="right", fontsize="small")
+    return drawn
+
+
+def _mark_named(ax: Axes, points: pd.DataFrame) -> None:
+    """Stars for settings with a name, which stands below on the left, where no method is."""
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    for _, point in points[points["named"]].iterrows():
+        x, y = point["bytes_per_jet"], point["mse"]
+        if left < x < right and bottom < y < top:
+            ax.plot(x, y, "*", color=CODEC_COLORS.get(point["method"], "black"), markersize=11, markeredgecolor="white")
+            words = "\n".join(textwrap.wrap(point["setting"], 26))
+            line = LEADER | {"color": "0.5", "relpos": (1, 0.7)}
+            name = ax.annotate(words, (x, y), (-30, -12), textcoords="offset points", arrowprops=line)
+            name.set(ha="right", va="top", fontsize="x-small")
+
+
+def plot_rate_resolutions(
+    figure: Figure, points: pd.DataFrame, bands: Mapping[str, tuple[float, float]], source: str
+) -> list[RateArtists]:
+    """A row a quantity: left its 68% half-width, right its largest residual, against bytes per jet; each column has a
+    legend.
+
+    `bands` are the lowest and highest resolution of a detector by quantity, and `source` says where they come from.
+    """
+    axes = figure.subplots(len(bands), 2, sharex=True)
+    drawn = []
+    for number, (row, (quantity, band)) in enumerate(zip(axes, bands.items(), strict=True), 1):
+        for ax, statistic in zip(row, ("half_width_68", "max"), strict=True):
+            drawn.append(plot_rate_resolution(ax, points, quantity, statistic, band))
+            if number < len(bands):
+                ax.set_xlabel("")
+    for ax in axes[0]:
+        ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="float16 latents (see below)")
+        legend_above(ax, 3, "x-small")
+    figure.supxlabel(
+        f"Bands: {source}. Hollow points at 6 bytes: latents as float16, whose steps grow with the latent, while the\n"
+        "integers of the curves have equal steps: so they are no point of the curve, worse where a latent is large.",
+        fontsize="small",
+        x=0.01,
+        ha="left",
+    )
+    return drawn
 
 
 def plot_rate_resolution(
     ax: Axes, points: pd.DataFrame, quantity: str, statistic: str, band: tuple[float, float] | None = None
-) -> SizeErrorArtists:
+) -> RateArtists:
     """The "half_width_68", "q99" or "max" of a quantity's residuals against bytes per jet of each method.
 
     `band` is the lowest and highest resolution of the detector, drawn behind.
@@ -52,23 +115,93 @@ def plot_rate_resolution(
     name = {"half_width_68": "68% half-width", "q99": "99% of |residual|", "max": "largest |residual|"}[statistic]
     shaded = None
     if band is not None:
-        shaded = ax.axhspan(*band, color="0.85", zorder=0, label="jet energy resolution")
-    curves = _rate_curves(ax, points, f"{quantity}_{statistic}")
+        shaded = ax.axhspan(*band, color="0.88", zorder=0, label="resolution of a detector")
+    curves, _ = _rate_curves(ax, points, f"{quantity}_{statistic}")
     unit = RESIDUAL_UNITS[quantity]
     label = f"{SYMBOLS[quantity]}: {name}" + (f" [{unit}]" if unit else "")
-    ax.set(xlabel="bytes per jet", ylabel=label, xlim=(0, 13), yscale="log")
-    return SizeErrorArtists(curves, [], shaded)
+    ax.set(xlabel="bytes per jet", ylabel=label, xlim=(0, LARGEST), yscale="log")
+    return RateArtists(curves, [], shaded)
 
 
-def _rate_curves(ax: Axes, points: pd.DataFrame, column: str) -> list[Line2D]:
+def _rate_curves(ax: Axes, points: pd.DataFrame, column: str) -> tuple[list[Line2D], list[Line2D]]:
+    """A curve for each method with an error, and the lines at whose ends their names belong.
+
+    A method's latents as float16 are a hollow point of their own, and a dotted line leads to those as float32, which
+    lie beyond the axis.
+    """
     lossy = points[(points["mse"] > 0) & ~points["named"]]
-    palette = [*seaborn.color_palette("tab10"), "black", "gold"]
-    curves = []
-    for number, (name, group) in enumerate(lossy.groupby("method", sort=False)):
+    curves: list[Line2D] = []
+    ends: list[Line2D] = []
+    for name, group in lossy.groupby("method", sort=False):
         shown = group[group[column] > 0].sort_values("bytes_per_jet")
-        marker = "osD^vP*XhHp<"[number % 12]
-        color = palette[number % len(palette)]
-        curves += ax.plot(
-            shown["bytes_per_jet"], shown[column], marker=marker, markersize=4, color=color, label=str(name)
+        floats = shown["setting"].str.startswith("float")
+        color, line = _style(str(name))
+        steps = shown[~floats]
+        width = 2.2 if name == "bounded" else 1.3
+        x, y = steps["bytes_per_jet"], steps[column]
+        curves += ax.plot(x, y, line, marker=".", markersize=5, color=color, linewidth=width, label=str(name))
+        half = shown[shown["setting"] == "float16 latents"]
+        ax.plot(half["bytes_per_jet"], half[column], "o", markersize=4, color=color, markerfacecolor="white")
+        end = pd.concat([steps.tail(1), shown[shown["setting"] == "float32 latents"]])
+        if len(end) == 2:
+            (tail,) = ax.plot(end["bytes_per_jet"], end[column], ":", color=color, linewidth=1)
+            tail.set_gid(str(name))
+        ends.append(tail if len(end) == 2 else curves[-1])
+    return curves, ends
+
+
+def _style(method: str) -> tuple[str, str]:
+    """Colour and line of a method by its name, such as "tanh, no norm."."""
+    label, _, normalization = method.partition(", ")
+    variants = {label: name for name, label in VARIANT_LABELS.items()}
+    color = CODEC_COLORS.get(method) or MODEL_COLORS.get(variants.get(label, ""), OTHER_COLOR)
+    return color, {"no norm.": "--", "standard norm.": "-."}.get(normalization, "-")
+
+
+def _label_ends(ax: Axes, lines: list[Line2D]) -> list[Annotation]:
+    """Each curve's name right of the axes, at the height where it ends or leaves them, moved apart where they are
+    close; a thin line leads there."""
+    (left, right), (bottom, top) = ax.get_xlim(), np.log(ax.get_ylim())
+    ends = []
+    for line in lines:
+        data = np.asarray(line.get_xydata(), dtype=float)
+        x, y = data[np.argsort(data[:, 0])].T
+        fine = np.linspace(max(left, x[0]), min(right, x[-1]), 400)
+        curve = np.interp(fine, x, np.log(y))
+        inside = (curve > bottom) & (curve < top)
+        if not inside.any():
+            continue
+        at, height = fine[inside][-1], curve[inside][-1]
+        ends.append((at, np.exp(height), (height - bottom) / (top - bottom), line))
+    ends.sort(key=lambda end: (round(end[2], 2), -end[0]))
+    heights = np.array(spread_apart([height for *_, height, _ in ends], 0.042))
+    heights += max(0.0, 0.01 - heights.min(initial=1.0))
+    return [
+        ax.annotate(
+            line.get_gid() or str(line.get_label()),
+            xy=(x, y),
+            xytext=(1.03, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize="small",
+            color=line.get_color(),
+            arrowprops=LEADER | {"color": line.get_color(), "relpos": (0, 0.5)},
         )
-    return curves
+        for (x, y, _, line), height in zip(ends, heights, strict=True)
+    ]
+
+
+def spread_apart(heights: Sequence[float], gap: float) -> list[float]:
+    """Rising numbers, moved as little as may be until neighbours are a gap apart.
+
+    >>> spread_apart([0.1, 0.5, 0.5], 0.2)
+    [0.1, 0.4, 0.6]
+    """
+    groups: list[list[float]] = []  # of each group: its heights without gaps, whose mean is its place
+    for number, height in enumerate(heights):
+        groups.append([height - gap * number])
+        while len(groups) > 1 and np.mean(groups[-2]) > np.mean(groups[-1]):
+            last = groups.pop()
+            groups[-1] += last
+    flat = [float(np.mean(group)) for group in groups for _ in group]
+    return [round(height + gap * number, 9) for number, height in enumerate(flat)]

@@ -1,5 +1,6 @@
-"""What all figures share: colours, labels, ranges, histograms with overflow, saving."""
+"""What all figures share: colours, labels, bins, histograms whose overflow is written at the edge, titles, saving."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -8,15 +9,30 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from utils.files import recorded_path
-from utils.jets import UNITS
+from utils.files import Json, recorded_path
+from utils.jets import UNITS, Sample
 from utils.metrics import RESIDUAL_UNITS
 from utils.networks import VARIANT_LABELS
 
 SYMBOLS = {"m": r"$m$", "pt": r"$p_{\mathrm{T}}$", "phi": r"$\phi$", "eta": r"$\eta$"}
 
-INPUT_COLOR, OUTPUT_COLOR = "tab:blue", "tab:orange"
+MODEL_COLORS = {
+    "linear": "#E69F00",
+    "tanh": "#0072B2",
+    "leaky_relu_bn": "#D55E00",
+    "elu_bn": "#009E73",
+    "residual_gelu": "#CC79A7",
+    "pca": "0.35",
+}
+"""A variant has one colour in every figure: those of Okabe and Ito, which the colour-blind tell apart."""
+
+OTHER_COLOR = "#56B4E9"
+"""Of models that are no variant of the study."""
+
+INPUT_COLOR = "0.72"
+"""What is true is grey; what comes out has the colour of its model."""
 
 FALLING = ("m", "pt")
 """Quantities whose spectrum falls over orders of magnitude: logarithmic counts."""
@@ -32,22 +48,59 @@ class FillStyle(TypedDict, total=False):
     """How a histogram is drawn: filled without an edge, or as a line."""
 
     fill: bool
-    alpha: float
     linewidth: float
 
 
-class SeriesStyle(TypedDict):
-    """Colour and label of a model's bars or line."""
-
-    color: str
-    label: str
+def model_color(model: str | None) -> str:
+    """The colour of a variant, or of whatever else."""
+    return MODEL_COLORS.get(str(model), OTHER_COLOR)
 
 
-def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG at 150 dpi by `files.recorded_path`, whole or not at all; returns the path."""
+def model_label(model: str | None, otherwise: str = "output") -> str:
+    """What a legend calls the output of a variant."""
+    return otherwise if model is None else VARIANT_LABELS.get(model, model)
+
+
+ORIGINS = {
+    "embedded": r"Simulated QCD jets (Pythia 8), $\sqrt{s}$ = 13 TeV",
+    "published": r"Jets of the published study, $\sqrt{s}$ = 13 TeV",
+}
+"""What a title says of a sample; of another one it says the name of its file."""
+
+
+def figure_title(sample: Sample | Json, model: str = "", part: str = "test") -> str:
+    """The line above a figure: the sample, the energy of its collisions, how many jets of which part, and the model.
+
+    `sample` or its `source`; `part` is "train", "valid" or "test", or "" for no number.
+    """
+    source = sample.source if isinstance(sample, Sample) else sample
+    dataset = source["dataset"]
+    if isinstance(dataset, dict):
+        dataset = dataset["path"]
+    names = [str(dataset)] if isinstance(dataset, str | Path) else [str(name) for name in dataset]
+    plain = ", ".join(Path(name).name for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    words = [ORIGINS.get(plain, "Jets of " + plain.replace("$", r"\$")), source.get("selection", "")]
+    if part:
+        kind = {"train": "training", "valid": "validation", "test": "test"}[part]
+        words.append(f"{source['jets'][part]:,} {kind} jets")
+    return " | ".join(text for text in (", ".join(word for word in words if word), model) if text)
+
+
+def save_figure(figure: Figure, path: str | Path, title: str = "") -> Path:
+    """Write a figure as PNG at 150 dpi by `files.recorded_path`, whole or not at all; returns the path.
+
+    The `title` (`figure_title`) stands small above it, on the left.
+    """
     path = Path(path)
+    if title:
+        lines = "\n".join(textwrap.wrap(title, int(15 * figure.get_figwidth())))
+        if figure.get_layout_engine() is None:
+            figure.text(0.02, 1.0, lines, ha="left", va="bottom", fontsize="small", color="0.25")
+        else:
+            figure.suptitle(lines, x=0.01, ha="left", fontsize="small", color="0.25")
     with recorded_path(path) as partial:
-        figure.savefig(partial, dpi=150, bbox_inches="tight", format="png")
+        box = None if figure.get_layout_engine() else "tight"  # a layout leaves no margins to cut, which takes a draw
+        figure.savefig(partial, dpi=150, bbox_inches=box, format="png")
     return path
 
 
@@ -73,21 +126,56 @@ def value_range(values: np.ndarray, quantity: str) -> tuple[float, float]:
     return float(values.min()), float(max(high, values.min() + 1e-6))
 
 
+def round_edges(low: float, high: float, bins: int) -> np.ndarray:
+    """Edges of at most so many equal bins that cover a range, whose width is a round number."""
+    locator = MaxNLocator(bins, steps=[1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10], min_n_ticks=2)
+    return np.asarray(locator.tick_values(low, high))
+
+
+def spectrum_edges(values: np.ndarray, quantity: str, bins: int = 42) -> np.ndarray:
+    """Edges of equal bins over `value_range`, whose width is a round number.
+
+    Angles fill the circle with whole bins. A spectrum that falls begins with its lowest value, rounded down, and that
+    of m at 0, where a massless jet whose mass is some keV below it has its place in the first bin.
+    """
+    low, high = value_range(values, quantity)
+    if quantity == "phi":
+        return np.linspace(low, high, bins // 10 * 8 + 1)
+    edges = round_edges(low, high, bins)
+    if quantity in FALLING and high > low + 1e-5:
+        start = 0.0 if -0.01 < low < 0.01 else float(np.floor(low * 10) / 10)
+        width = edges[1] - edges[0]
+        edges = start + width * np.arange(np.ceil((high - start) / width) + 1)
+        edges[0] = min(start, low)
+    return edges
+
+
+def counts_label(edges: np.ndarray, unit: str, quantity: str = "", what: str = "jets") -> str:
+    """What a histogram counts, and the width of its bins: "jets / 1.5 GeV"; of the quantity where bins grow with it."""
+    widths = np.diff(edges)
+    if widths[-1] > 1.01 * widths[0]:
+        return f"{what} / {100 * (edges[1] / edges[0] - 1):.2g}% of {SYMBOLS[quantity]}"
+    width, _, exponent = f"{widths[-1]:.2g}".partition("e")
+    power = rf"$\times 10^{{{int(exponent)}}}$" if exponent else ""
+    return f"{what} / {width}{power}" + (f" {unit}" if unit and unit != "relative" else "")
+
+
 def counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Values per bin; the first and the last bin also hold what lies beyond the edges."""
-    return np.histogram(np.clip(np.asarray(values, dtype=np.float64), edges[0], edges[-1]), edges)[0]
+    """Values per bin; what lies beyond the edges is in none (`write_outside` says how much that is)."""
+    return np.histogram(np.asarray(values, dtype=np.float64), edges)[0]
 
 
 def draw_histogram(
     ax: Axes, values: np.ndarray, edges: np.ndarray, color: str, fill: bool = False, label: str | None = None
 ) -> StepPatch:
-    """A histogram of `counts`, filled or as a line."""
+    """A histogram of `counts`, filled or as a line, over the whole axis."""
+    ax.set_xlim(edges[0], edges[-1])
     return ax.stairs(counts(values, edges), edges, color=color, label=label, **fill_style(fill))
 
 
 def fill_style(fill: bool) -> FillStyle:
-    """A pale area, or a line."""
-    return {"fill": True, "alpha": 0.35, "linewidth": 0} if fill else {"linewidth": 1.5}
+    """An area, or a line."""
+    return {"fill": True, "linewidth": 0} if fill else {"linewidth": 1.5}
 
 
 def write_outside(ax: Axes, values: np.ndarray, edges: np.ndarray, what: str = "") -> None:
@@ -99,8 +187,24 @@ def write_outside(ax: Axes, values: np.ndarray, edges: np.ndarray, what: str = "
         ax.set_title(f"{what}{100 * above:.2g}% above \u2192", loc="right", fontsize="small")
 
 
-def series(model: str, way: str, index: int) -> SeriesStyle:
-    """Colour and label of a model's bars or line; `index` counts the models."""
-    colors = {"tanh": "tab:blue", "leaky_relu_bn": "tab:orange", "elu_bn": "tab:green", "residual_gelu": "tab:red"}
-    suffix = "" if way == "project" else ", original's way"
-    return {"color": colors.get(model, f"C{index + 3}"), "label": VARIANT_LABELS.get(model, model) + suffix}
+def plain_log_ticks(ax: Axes, which: str = "x") -> None:
+    """Ticks at 1, 2 and 5 of each decade of a logarithmic axis, as plain numbers."""
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legend_above(ax: Axes, columns: int, fontsize: str = "small") -> None:
+    """The legend above the axes, where it hides nothing."""
+    ax.legend(
+        frameon=False,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=columns,
+        fontsize=fontsize,
+        borderaxespad=0.2,
+        handlelength=1.6,
+        columnspacing=1.0,
+    )

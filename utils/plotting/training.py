@@ -1,20 +1,23 @@
-"""Trainings: losses, learning rates, activations, comparisons over seeds and samples."""
+"""One training: losses, learning rates, activations; a model on other samples; all of it in one figure."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
-from matplotlib.container import ErrorbarContainer
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from utils.networks import schedule_label
-from utils.plotting.style import INPUT_COLOR, OUTPUT_COLOR, Row, Rows, series
+from utils.plotting.errors import OverlayArtists, ResidualArtists, plot_overlays, plot_residuals
+from utils.plotting.style import model_color, plain_log_ticks
 
 if TYPE_CHECKING:
     from utils.training import LearningRateScan
+
+TRAINING_COLOR, VALIDATION_COLOR = "0.6", "black"
 
 
 class LossArtists(NamedTuple):
@@ -25,13 +28,23 @@ class LossArtists(NamedTuple):
     best: Line2D
 
 
-def plot_losses(ax: Axes, losses: pd.DataFrame, best_epoch: int) -> LossArtists:
-    """Training and validation loss per epoch (columns epoch, train, valid), with the epoch whose weights are kept."""
-    (train,) = ax.plot(losses["epoch"] + 1, losses["train"], color=INPUT_COLOR, label="training (mean over the epoch)")
-    (valid,) = ax.plot(losses["epoch"] + 1, losses["valid"], color=OUTPUT_COLOR, label="validation")
-    best = ax.axvline(best_epoch + 1, color="0.5", linestyle=":", label=f"weights kept: epoch {best_epoch + 1}")
-    ax.set(xlabel="epoch", ylabel="mean squared error (training space)", yscale="log")
-    ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.97, 1.0))
+def plot_losses(ax: Axes, losses: pd.DataFrame, best_epoch: int, space: str = "training space") -> LossArtists:
+    """Training and validation loss per epoch (columns epoch, train, valid), with the epoch whose weights are kept.
+
+    Both axes are logarithmic: nearly all of the fall is in the first epochs. `space` is where the errors are squared,
+    such as "custom normalization".
+    """
+    epochs = losses["epoch"] + 1
+    (train,) = ax.plot(epochs, losses["train"], color=TRAINING_COLOR, label="training (mean over the epoch)")
+    (valid,) = ax.plot(epochs, losses["valid"], color=VALIDATION_COLOR, label="validation")
+    best = ax.axvline(best_epoch + 1, color="0.4", linestyle=":", label=f"weights kept: epoch {best_epoch + 1}")
+    ax.set(xlabel="epoch", ylabel=f"mean squared error, {space}", xscale="log", yscale="log")
+    ax.set_xlim(0.95, 1.1 * max(len(losses), 2))
+    plain_log_ticks(ax)
+    highest = max(losses["train"].max(), losses["valid"].max())
+    ax.set_ylim(top=3 * highest)
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.94, 1.0), fontsize="small")
     return LossArtists(train, valid, best)
 
 
@@ -45,29 +58,66 @@ class LearningRateArtists(NamedTuple):
 
 def plot_learning_rate(ax: Axes, scan: "LearningRateScan", used: float) -> LearningRateArtists:
     """Loss against learning rate from the finder, with fastai's `valley` suggestion and the rate that is used."""
-    (losses,) = ax.plot(scan.learning_rates, scan.losses, color=INPUT_COLOR)
-    valley = ax.axvline(scan.valley, color="0.3", linestyle="--", label=f"suggestion (valley): {scan.valley:.1e}")
-    line = ax.axvline(used, color=OUTPUT_COLOR, label=f"peak rate used: {used:.0e}")
+    (losses,) = ax.plot(scan.learning_rates, scan.losses, color="black")
+    valley = ax.axvline(scan.valley, color="0.5", linestyle="--", label=f"suggestion (valley): {scan.valley:.1e}")
+    line = ax.axvline(used, color="#D55E00", label=f"peak rate used: {used:.2g}")
     ax.set(xlabel="learning rate", ylabel="training loss (smoothed)", xscale="log", yscale="log")
-    ax.legend(frameon=False, loc="lower left")
+    ax.legend(frameon=False, loc="lower left", fontsize="small")
     return LearningRateArtists(losses, valley, line)
 
 
-def plot_activations(axes: np.ndarray, activations: pd.DataFrame) -> list[list[Line2D]]:
-    """Mean and standard deviation of each layer's activations against the training step, into two axes."""
-    layers = sorted(activations["layer"].unique())
-    colors = seaborn.color_palette("viridis", len(layers))
+def plot_activations(axes: np.ndarray, activations: pd.DataFrame) -> list[QuadMesh]:
+    """Mean and standard deviation of each layer's activations, as two images: a row a layer, a column a training step.
+
+    Blue means are below zero, red ones above; a dark standard deviation is a layer that varies little between jets.
+    """
     drawn = []
-    for ax, name in zip(axes.flat, ("mean", "std"), strict=True):
-        lines = []
-        for layer, color in zip(layers, colors, strict=True):
-            rows = activations[activations["layer"] == layer]
-            lines += ax.plot(rows["step"], rows[name], color=color, linewidth=1, label=str(layer + 1))
+    for ax, name, colors in zip(axes.flat, ("mean", "std"), ("RdBu_r", "viridis"), strict=True):
+        table = activations.pivot(index="layer", columns="step", values=name)
+        reach = max(float(table.abs().to_numpy().max()), 1e-9)
+        steps = table.columns.to_numpy(dtype=float)
+        width = steps[1] - steps[0] if len(steps) > 1 else 1.0
+        edges = np.append(steps, steps[-1] + width)
+        rows = np.arange(len(table) + 1) + 0.5
+        low = -reach if name == "mean" else 0.0
+        image = ax.pcolormesh(edges, rows, table.to_numpy(), cmap=colors, vmin=low, vmax=reach, rasterized=True)
         label = {"mean": "mean of the activations", "std": "standard deviation of the activations"}[name]
-        ax.set(xlabel="training step", ylabel=label)
-        drawn.append(lines)
-    axes.flat[-1].legend(title="layer", frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        ax.figure.colorbar(image, ax=ax, label=label)
+        ax.set(xlabel="training step", ylabel="layer")
+        ax.invert_yaxis()
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        drawn.append(image)
     return drawn
+
+
+class SummaryArtists(NamedTuple):
+    """What `plot_summary` drew."""
+
+    losses: LossArtists
+    overlays: list[OverlayArtists]
+    residuals: list[ResidualArtists]
+
+
+def plot_summary(
+    figure: Figure,
+    losses: pd.DataFrame,
+    best_epoch: int,
+    true: np.ndarray,
+    reconstructed: np.ndarray,
+    model: str | None = None,
+    space: str = "training space",
+) -> SummaryArtists:
+    """A training and what came of it: losses, the spectra of m and pt, and the four residuals.
+
+    The arguments are those of `plot_losses`, `plot_overlays` and `plot_residuals`.
+    """
+    upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=[1, 0.8])).flat
+    left, right = np.asarray(upper.subfigures(1, 2, width_ratios=[1, 2])).flat
+    drawn = plot_losses(left.subplots(), losses, best_epoch, space)
+    drawn.valid.set_color(model_color(model))
+    left.axes[0].legend(frameon=False, loc="upper right", bbox_to_anchor=(0.94, 1.0), fontsize="small")
+    overlays = plot_overlays(right, true, reconstructed, model, ("m", "pt"))
+    return SummaryArtists(drawn, overlays, plot_residuals(lower.subplots(1, 4), true, reconstructed, model, "x-small"))
 
 
 def plot_transfer(ax: Axes, mse: pd.Series) -> Axes:
@@ -87,104 +137,7 @@ def plot_transfer(ax: Axes, mse: pd.Series) -> Axes:
         fmt="",
         cmap="viridis_r",
         square=True,
-        cbar_kws={"label": "log10 of the mean squared error"},
+        cbar_kws={"label": r"$\log_{10}$ of the mean squared error, custom normalization"},
     )
     ax.set(xlabel="tested on", ylabel="trained on")
     return ax
-
-
-class ComparisonArtists(NamedTuple):
-    """What `plot_comparison` drew: means with their spread, plain and refined, and the line of the baseline."""
-
-    plain: list[ErrorbarContainer]
-    refined: list[ErrorbarContainer]
-    baseline: Line2D
-
-
-def plot_comparison(ax: Axes, rows: Rows, others: Mapping[str, float] | None = None) -> ComparisonArtists:
-    """Test MSE over that of rank-3 PCA of each variant and schedule: every seed as a dot, mean and deviation beside it.
-
-    Rows of one size of sample; with `refined`, a second column of hollow markers. `others` are further models by name,
-    with their ratio.
-    """
-    groups: dict[tuple[str, str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row["variant"], row["schedule"], row["loss"]), []).append(row)
-    several = len({loss for *_, loss in groups}) > 1
-    plain: list[ErrorbarContainer] = []
-    refined: list[ErrorbarContainer] = []
-    labels = []
-    for x, ((variant, schedule, loss), group) in enumerate(groups.items()):
-        color = series(variant, "project", x)["color"]
-        label = schedule_label(variant, schedule).replace(", ", "\n")
-        labels.append(f"{label}\n({loss})" if several else label)
-        encoded = [row["mse"] / row["pca_mse"] for row in group]
-        improved = [row["refined"]["mse"] / row["pca_mse"] for row in group if row.get("refined") is not None]
-        for drawn, ratios, shift, face in ((plain, encoded, -0.12, color), (refined, improved, 0.12, "white")):
-            if len(ratios) < len(group):
-                continue
-            ax.plot([x + shift + 0.09] * len(ratios), ratios, "o", color=color, markersize=3, alpha=0.6)
-            deviation = np.std(ratios, ddof=1) if len(ratios) > 1 else None
-            drawn.append(
-                ax.errorbar(
-                    x + shift, np.mean(ratios), deviation, fmt="o", color=color, markerfacecolor=face, capsize=3
-                )
-            )
-    for x, (name, ratio) in enumerate((others or {}).items(), len(groups)):
-        ax.plot(x, ratio, "k*", markersize=9)
-        labels.append(name)
-    baseline = ax.axhline(1, color="0.5", linestyle="--", label="rank-3 PCA")
-    ax.plot([], [], "o", color="0.3", label="encoder alone")
-    if refined:
-        ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="latents refined")
-    ax.set(ylabel="test MSE / MSE of rank-3 PCA", ylim=(0, None), xlim=(-0.5, len(labels) - 0.5))
-    ax.set_xticks(range(len(labels)), labels)
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
-    return ComparisonArtists(plain, refined, baseline)
-
-
-def plot_training_time(ax: Axes, rows: Rows) -> list[Line2D]:
-    """Validation loss against the CPU time of the training so far, a line for each seed, the end of each marked."""
-    variants = list(dict.fromkeys(row["variant"] for row in rows))
-    drawn: list[Line2D] = []
-    for row in rows:
-        style = series(row["variant"], "project", variants.index(row["variant"]))
-        if any(line.get_label() == style["label"] for line in drawn):
-            style["label"] = "_another seed"
-        epochs = np.asarray(row["curve"]["epoch"]) + 1
-        seconds = row["training_cpu_seconds"] * epochs / epochs[-1]
-        drawn += ax.plot(seconds, row["curve"]["valid"], linewidth=1, **style)
-        ax.plot(seconds[-1], row["curve"]["valid"][-1], "o", markersize=4, color=style["color"])
-    ax.set(xlabel="CPU time [s]", ylabel="validation loss", yscale="log", xlim=(0, None))
-    ax.legend(frameon=False)
-    return drawn
-
-
-def plot_sample_size(ax: Axes, rows: Rows) -> list[ErrorbarContainer]:
-    """Test and training MSE against the number of training jets: mean and standard deviation over the seeds."""
-    variants = list(dict.fromkeys(row["variant"] for row in rows))
-    drawn: list[ErrorbarContainer] = []
-    columns = ("variant", "training_jets", "mse", "train_mse")
-    frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows])
-    frame["size"] = [row["max_jets"] or np.inf for row in rows]  # seeds of one size differ by an event or so
-    for variant, part in frame.groupby("variant", sort=False):
-        style = series(str(variant), "project", variants.index(variant))
-        grouped = part.drop(columns="variant").groupby("size").agg(["mean", "std"]).fillna(0)
-        for column, line, suffix in (("mse", "-", "test"), ("train_mse", ":", "training")):
-            label = f"{style['label']}, {suffix}"
-            mean, deviation = grouped[column]["mean"], grouped[column]["std"]
-            drawn.append(
-                ax.errorbar(
-                    grouped["training_jets"]["mean"],
-                    mean,
-                    deviation,
-                    fmt="o" + line,
-                    color=style["color"],
-                    capsize=3,
-                    markersize=4,
-                    label=label,
-                )
-            )
-    ax.set(xlabel="training jets", ylabel="mean squared error, custom-normalized", xscale="log", yscale="log")
-    ax.legend(frameon=False)
-    return drawn

@@ -1,4 +1,11 @@
 from .audit import write_audit_page as write_audit_page
+from .fresh import (
+    is_fresh as is_fresh,
+    record_commit as record_commit,
+    record_made as record_made,
+    result_digest as result_digest,
+    used_files as used_files,
+)
 from .notebooks import (
     NOTEBOOKS as NOTEBOOKS,
     Outcome as Outcome,
@@ -7,23 +14,27 @@ from .notebooks import (
     run_notebooks as run_notebooks,
     share_parameters as share_parameters,
 )
+from .prose import (
+    FUNCTIONS as FUNCTIONS,
+    PAGES as PAGES,
+    TEMPLATES as TEMPLATES,
+    render_page as render_page,
+    write_pages as write_pages,
+)
 from .results import (
-    BEGIN as BEGIN,
     COMPARISON as COMPARISON,
     CUSTOM as CUSTOM,
     ELU as ELU,
-    END as END,
     EXECUTION_TIME as EXECUTION_TIME,
     LEAKY_RELU as LEAKY_RELU,
     MEMORY as MEMORY,
     NO_NORMALIZATION as NO_NORMALIZATION,
     RESIDUAL_GELU as RESIDUAL_GELU,
+    STANDARD as STANDARD,
     execution as execution,
     read_metrics as read_metrics,
     reference_metrics as reference_metrics,
     result_tables as result_tables,
-    tables_in as tables_in,
     tables_text as tables_text,
-    write_tables as write_tables,
 )
 from .summary import summary_text as summary_text, write_report as write_report

@@ -6,15 +6,14 @@ function in `RESULT_TABLES`.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from utils.files import REPOSITORY, Json, atomic_path, require_clone
+from utils.files import REPOSITORY, Json, require_clone
 from utils.limits import read_json
 from utils.machine import machine_line
 from utils.metrics import read_resolutions
-from utils.study import largest_sample
-from utils.text import Table, decimals, spread_text
-
-BEGIN, END = "<!-- tables:begin -->", "<!-- tables:end -->"
+from utils.study import largest_sample, summarize_seeds
+from utils.text import Table, spread_sci, spread_text
 
 NO_NORMALIZATION = "1b. 4D_3D_200_no_norm"
 
@@ -47,81 +46,95 @@ def read_metrics(plots: Path) -> dict[str, Json]:
 
 
 def normalization_comparison(metrics: Metrics) -> Table | None:
-    """The same networks under each normalization, beside PCA; None without results."""
-    rows = [
-        (label, model)
-        for notebook, label in ((NO_NORMALIZATION, "none"), (STANDARD, "standard"), (CUSTOM, "custom"))
-        for model in metrics.get(notebook, {}).get("models", [])
-    ]
-    return _comparison(
-        "Normalization comparison",
-        ("normalization", "model", "MSE, own space", "MSE, custom space"),
-        [(label, m["label"], _mse(m["mse"]), _mse(m["mse_custom"]), *_errors(m)) for label, m in rows],
-        "An MSE in one space says nothing of an MSE in another: compare the custom-space column and the errors.",
-        [metrics[name] for name in (NO_NORMALIZATION, STANDARD, CUSTOM) if name in metrics],
-        labels=2,
+    """The same networks under each normalization over their seeds, beside PCA; None without results."""
+    rows, sources = [], []
+    for notebook, label in ((NO_NORMALIZATION, "none"), (STANDARD, "standard"), (CUSTOM, "custom")):
+        content = metrics.get(notebook, {})
+        if "seeds" not in content:
+            continue
+        sources.append(content)
+        for entry in summarize_seeds(content["seeds"]):
+            cells = [label, entry["label"], spread_sci(entry["mse"]), _common(entry["mse_custom"], entry["unphysical"])]
+            rows.append((*cells, *_widths(entry)))
+        pca = content["models"][-1]
+        common = _common(pca["mse_custom"] and (pca["mse_custom"], None), [pca["unphysical"]])
+        rows.append((label, pca["label"], spread_sci((pca["mse"], None)), common, *_single_widths(pca)))
+    if not rows:
+        return None
+    caption = (
+        "An MSE in one space says nothing of an MSE in another: compare the column of the common space, that of the "
+        f"custom normalization, and the errors. {_seeds_line(sources[0]['seeds'])} A dash in the common space: so many "
+        f"jets come out with m <= -1 GeV or pt <= 0, which have no place there. {WIDTHS} {provenance(sources)}"
     )
+    header = ("normalization", "model", "MSE, own space", "MSE, common space")
+    columns = (name for name, _ in ERROR_COLUMNS.values())
+    return Table("Normalization comparison", (*header, *columns), rows, caption, labels=2)
 
 
 def model_comparison(metrics: Metrics) -> Table | None:
-    """The architectures under the custom normalization, beside PCA; None without results.
-
-    From several seeds, where notebook 2d has run, otherwise from the notebooks of the single models.
-    """
-    if COMPARISON in metrics:
-        return _comparison_of_seeds(metrics[COMPARISON])
-    wanted = (
-        (CUSTOM, "tanh"),
-        (LEAKY_RELU, "leaky_relu_bn"),
-        (ELU, "elu_bn"),
-        (RESIDUAL_GELU, "residual_gelu"),
-        (CUSTOM, "pca"),
-    )
-    models = [
-        model
-        for notebook, name in wanted
-        for model in metrics.get(notebook, {}).get("models", [])
-        if model["model"] == name
-    ]
-    return _comparison(
-        "Model comparison",
-        ("model", "parameters", "epochs", "MSE", "MSE / PCA"),
-        [(m["label"], *_size(m), _mse(m["mse"]), _ratio(m, models), *_errors(m)) for m in models],
-        "All under the custom normalization, in whose space the MSE is.",
-        [metrics[name] for name in (CUSTOM, LEAKY_RELU, ELU, RESIDUAL_GELU) if name in metrics],
-    )
-
-
-def _comparison_of_seeds(content: Json) -> Table:
+    """The architectures under the custom normalization over their seeds, beside PCA; None without results of 2d."""
+    if COMPARISON not in metrics:
+        return None
+    content = metrics[COMPARISON]
     pca, rows = content["pca"], []
-    for entry in largest_sample(content["summary"]):
+    entries = largest_sample(content["summary"])
+    order = list(dict.fromkeys(entry["variant"] for entry in entries))
+    for entry in sorted(entries, key=lambda entry: order.index(entry["variant"])):
         refined = entry["refined_over_pca"]
         cells = [entry["label"], f"{entry['parameters']:,}", f"{entry['cpu_seconds'][0]:.0f}"]
         cells += [spread_text(entry["mse"], 1e4), spread_text(entry["mse_over_pca"])]
         cells += [spread_text(refined) if refined else "-"]
-        for quantity, (_, factor) in ERROR_COLUMNS.items():
-            width, tail = (entry["resolution"][quantity][key] for key in ("half_width_68", "q99"))
-            cells.append(f"{spread_text(width, factor)} ({tail[0] * factor:.3g})")
-        rows.append(tuple(cells))
+        rows.append((*cells, *_widths(entry)))
     for model in [*content["published_models"], pca]:
         label = model.get("published_as", model["label"])
         cells = [f"published, {label}" if "published_as" in model else label, f"{model['parameters']:,}", "-"]
         cells += [f"{1e4 * model['mse']:.3g}", f"{model['mse'] / pca['mse']:.2f}", "-"]
-        found = read_resolutions(model["resolution"])
-        for quantity, (_, factor) in ERROR_COLUMNS.items():
-            cells.append(f"{factor * found[quantity].half_width_68:.3g} ({factor * found[quantity].q99:.3g})")
-        rows.append(tuple(cells))
+        rows.append((*cells, *_single_widths(model)))
     steps = next((row["refined"]["steps"] for row in content["rows"] if "refined" in row), 0)
-    columns = tuple(name for name, _ in ERROR_COLUMNS.values())
-    seeds = len(largest_sample(content["summary"])[0]["seeds"])
     caption = (
-        f"All under the custom normalization, in whose space the MSE is: mean ± standard deviation over {seeds} seeds. "
-        "Errors on the test jets: half of the central 68%, and in brackets the 99% quantile of the absolute error; pt "
-        f"and m relative, massless jets left out of m. Refined: after {steps} steps on the latents of each jet. "
-        f"{provenance([content])}"
+        f"All under the custom normalization, in whose space the MSE is. {_seeds_line(content['rows'])} "
+        f"CPU: of the training. Refined: after {steps} steps on the latents of each jet. "
+        "A dash: the published models were not trained here and are taken as they are; PCA needs no training, and no "
+        f"step makes its latents better. {WIDTHS} {provenance([content])}"
     )
+    columns = tuple(name for name, _ in ERROR_COLUMNS.values())
     header = ("model", "parameters", "CPU [s]", "MSE [1e-4]", "MSE / PCA", "refined / PCA", *columns)
     return Table("Model comparison", header, rows, caption)
+
+
+WIDTHS = (
+    "Errors on the test jets: half of the central 68%, and in brackets the 99% quantile of the absolute error; pt and "
+    "m relative, massless jets left out of m."
+)
+
+
+def _seeds_line(rows: Sequence[Json]) -> str:
+    seeds = len({row["seed"] for row in rows})
+    return f"Mean ± standard deviation over {seeds} seeds." if seeds > 1 else "From one seed."
+
+
+def _widths(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    cells = []
+    for quantity, (_, factor) in ERROR_COLUMNS.items():
+        width, tail = (entry["resolution"][quantity][key] for key in ("half_width_68", "q99"))
+        cells.append(f"{spread_text(width, factor)} ({tail[0] * factor:.3g})")
+    return tuple(cells)
+
+
+def _single_widths(model: Json) -> tuple[str, ...]:
+    found = read_resolutions(model["resolution"])
+    return tuple(
+        f"{factor * found[quantity].half_width_68:.3g} ({factor * found[quantity].q99:.3g})"
+        for quantity, (_, factor) in ERROR_COLUMNS.items()
+    )
+
+
+def _common(mse: Sequence[float | None] | None, unphysical: Sequence[int]) -> str:
+    """An error in the common space, or a dash and how many jets have no place there."""
+    if mse is not None:
+        return spread_sci(mse)
+    fewest, most = min(unphysical), max(unphysical)
+    return f"- ({most:,} jets)" if fewest == most else f"- ({fewest:,} to {most:,} jets)"
 
 
 def execution(metrics: Metrics) -> Table | None:
@@ -172,25 +185,6 @@ def result_tables(metrics: Metrics) -> list[Table]:
         raise ValueError(f"metrics.json of {names}: not all are as this version writes them ({error!r})") from error
 
 
-def _comparison(
-    title: str,
-    header: tuple[str, ...],
-    rows: Sequence[tuple[str, ...]],
-    note: str,
-    sources: Sequence[Json],
-    labels: int = 1,
-) -> Table | None:
-    if not rows:
-        return None
-    columns = (*header, *(name for name, _ in ERROR_COLUMNS.values()))
-    masked = max(row["masked"] for source in sources for model in source["models"] for row in model["resolution"])
-    caption = (
-        f"{note} Errors on the test jets: median ± half of the central 68%, and in brackets the 99% quantile of the "
-        f"absolute error; pt and m relative, the {masked:,} massless jets left out of m. {provenance(sources)}"
-    )
-    return Table(title, columns, rows, caption, labels)
-
-
 def provenance(sources: Iterable[Json]) -> str:
     """One sentence on the data, the profile and the device behind some metrics; all values where they differ."""
     facts = []
@@ -209,60 +203,9 @@ def provenance(sources: Iterable[Json]) -> str:
     return f"From {', '.join(parts)}."
 
 
-def _mse(value: float | None) -> str:
-    if value is None:
-        return "-"
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{value:.3g}" if 0.1 <= value < 1000 else f"{mantissa}e{int(exponent)}"
-
-
-def _size(model: Json) -> tuple[str, str]:
-    return f"{model['parameters']:,}", str(model.get("epochs") or "-")
-
-
-def _ratio(model: Json, models: Sequence[Json]) -> str:
-    baseline = next((other["mse"] for other in models if other["model"] == "pca"), None)
-    return f"{model['mse'] / baseline:.2f}" if baseline else "-"
-
-
-def _errors(model: Json) -> tuple[str, ...]:
-    found = read_resolutions(model["resolution"])
-    cells = []
-    for quantity, (_, factor) in ERROR_COLUMNS.items():
-        resolution = found[quantity]
-        median, width, tail = (factor * x for x in (resolution.median, resolution.half_width_68, resolution.q99))
-        digits = decimals(width)
-        bias = f"{round(median, digits) or 0.0:.{digits}f}".replace("-", "−")
-        cells.append(f"{bias} ± {width:.{digits}f} ({tail:.{decimals(tail)}f})")
-    return tuple(cells)
-
-
 def tables_text(metrics: Metrics) -> str:
-    """The tables as Markdown, as plots/README.md holds them between its markers."""
+    """The tables as Markdown."""
     return "\n\n".join(table.markdown() for table in result_tables(metrics))
-
-
-def write_tables(path: Path, metrics: Metrics) -> None:
-    """Put the tables between the markers of a Markdown file; ValueError where it lacks them."""
-    before, _, after = _split_at_markers(path)
-    with atomic_path(path) as partial:
-        partial.write_text(f"{before}{BEGIN}\n{tables_text(metrics)}\n{END}{after}", encoding="utf-8")
-
-
-def tables_in(path: Path) -> str:
-    """What stands between the markers of a Markdown file."""
-    return _split_at_markers(path)[1].strip("\n")
-
-
-def _split_at_markers(path: Path) -> tuple[str, str, str]:
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    between, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no place for the tables: expected the lines {BEGIN} and {END}")
-    return before, between, after
 
 
 def reference_metrics() -> dict[str, Json]:

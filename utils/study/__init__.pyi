@@ -20,7 +20,7 @@ from .methods import (
     missing_methods as missing_methods,
 )
 from .ratedistortion import (
-    CMS_RESOLUTION_BAND as CMS_RESOLUTION_BAND,
+    RESOLUTION_SOURCE as RESOLUTION_SOURCE,
     bytes_at_equal_error as bytes_at_equal_error,
     dijet_masses as dijet_masses,
     dijet_shift as dijet_shift,
@@ -28,9 +28,16 @@ from .ratedistortion import (
     measure as measure,
     measure_all as measure_all,
     nearest_neighbour_entropy as nearest_neighbour_entropy,
+    resolution_bands as resolution_bands,
     shannon_lower_bound as shannon_lower_bound,
 )
-from .record import notebook_folders as notebook_folders, save_model as save_model, write_metrics as write_metrics
+from .record import (
+    forget_trainings as forget_trainings,
+    notebook_folders as notebook_folders,
+    save_model as save_model,
+    trainings_folder as trainings_folder,
+    write_metrics as write_metrics,
+)
 from .reproduction import (
     LABELS as LABELS,
     PUBLISHED_RESULTS as PUBLISHED_RESULTS,
@@ -43,13 +50,24 @@ from .reproduction import (
 )
 from .sweep_summary import (
     describe_seeds as describe_seeds,
+    describe_starts as describe_starts,
     largest_sample as largest_sample,
     seeds_frame as seeds_frame,
+    seeds_table as seeds_table,
     summarize_seeds as summarize_seeds,
     summary_frame as summary_frame,
     write_sweep as write_sweep,
 )
-from .sweeps import COMPARED as COMPARED, SweepError as SweepError, sweep as sweep
+from .sweeps import (
+    COMPARED as COMPARED,
+    REFINE_STEPS as REFINE_STEPS,
+    SEEDS as SEEDS,
+    SIZES as SIZES,
+    SweepError as SweepError,
+    reference_runs as reference_runs,
+    sweep as sweep,
+    train_runs as train_runs,
+)
 from .timing import (
     COLD_STAGES as COLD_STAGES,
     time_batches as time_batches,

@@ -46,9 +46,9 @@ NANOAOD = "NanoAOD, 10 bits for m and pt, 12 for phi and eta"
 
 TIGHT = Bounds(ErrorBound(0.001, 0.001), ErrorBound(0.001), ErrorBound(absolute=0.001), ErrorBound(absolute=0.001))
 
-DEFAULT_SETTING = "1%, 1% (10 MeV), 0.005, 0.005"
+DEFAULT_SETTING = "pt 1%, m 1% or 10 MeV, phi and eta 0.005"
 
-TIGHT_SETTING = "0.1%, 0.1% (1 MeV), 0.001, 0.001"
+TIGHT_SETTING = "pt 0.1%, m 0.1% or 1 MeV, phi and eta 0.001"
 
 OPTIONAL = {"zfp": ("zfpy", 'extra "codecs"'), "SZ3": ("pysz", 'extra "codecs"')}
 """Methods that need a package which may be missing: its name, and what brings it."""

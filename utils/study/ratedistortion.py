@@ -8,28 +8,41 @@ from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+import torch
 import vector
 from scipy.special import digamma, gammaln
 from sklearn.neighbors import NearestNeighbors
 
 from utils.files import Json
-from utils.jets import FEATURES, event_counts, feature_array
-from utils.metrics import mean_squared_error, median_and_width, residuals, resolutions
-from utils.networks import VARIANT_LABELS, Checkpoint, load_checkpoint
+from utils.jets import FEATURES, MASSLESS, event_counts, feature_array
+from utils.metrics import RESIDUAL_UNITS, mean_squared_error, median_and_width, residuals, resolutions
+from utils.networks import VARIANT_LABELS, Checkpoint, load_checkpoint, resolution
 from utils.study.methods import COMMON_SPACE, Method
 
 T = TypeVar("T")
 
-CMS_JET_RESOLUTION = ((30.0, 0.15, 0.20), (100.0, 0.10, 0.10), (1000.0, 0.05, 0.05))
-"""Relative resolution of jet pt in CMS, lowest and highest at a pt in GeV (arXiv:1607.03663)."""
-
-CMS_RESOLUTION_BAND = (
-    min(lowest for _, lowest, _ in CMS_JET_RESOLUTION),
-    max(highest for _, _, highest in CMS_JET_RESOLUTION),
-)
-"""The lowest and the highest of these, at any pt."""
+RESOLUTION_SOURCE = "pt as ATLAS measured it (arXiv:2007.02645); m, phi and eta assumed (networks.resolution)"
+"""Where the bands of `resolution_bands` come from."""
 
 _NORMALIZATION_LABELS = {"none": ", no norm.", "standard": ", standard norm."}
+
+
+def resolution_bands(jets: np.ndarray) -> dict[str, tuple[float, float]]:
+    """What a detector resolves (`networks.resolution`) for jets of shape (jets, 4): the middle 80%, by quantity.
+
+    Relative for pt and m (without massless jets), phi in rad, in the order pt, m, phi, eta.
+    """
+    jets = np.asarray(jets, np.float32)
+    jets = jets[jets[:, FEATURES.index("m")] > MASSLESS]
+    sigma = resolution(torch.from_numpy(jets)).numpy()
+    bands = {}
+    for name in ("pt", "m", "phi", "eta"):
+        column = sigma[:, FEATURES.index(name)]
+        if RESIDUAL_UNITS[name] == "relative":
+            column = column / jets[:, FEATURES.index(name)]
+        low, high = np.quantile(column, [0.1, 0.9]).tolist()
+        bands[name] = (low, high)
+    return bands
 
 
 def measure(method: Method, jets: np.ndarray, repeats: int = 3) -> Json:

@@ -14,8 +14,8 @@ from utils.files import Json, manage_folder, recorded_path, write_json
 from utils.jets import FEATURES
 from utils.machine import machine_info
 from utils.metrics import RESIDUAL_UNITS, read_resolutions
-from utils.networks import schedule_label
-from utils.text import Table, spread_text
+from utils.networks import VARIANT_LABELS, schedule_label
+from utils.text import Table, spread_sci, spread_text
 
 Spread = tuple[float, float | None]
 """Mean and standard deviation over the seeds; no deviation where there is one seed."""
@@ -28,11 +28,14 @@ class SeedSummary(TypedDict):
     """A variant trained by one schedule with one loss on one size of sample, over its seeds; JSON-safe.
 
     `max_jets` is the size that was asked for (None: all jets), `training_jets` what came of it. `mse` and `train_mse`
-    are custom-normalized, `refine_seconds` for a million jets; what is refined is None without refinement.
+    are in the space of the training; `mse_custom` in the common space, None where an output of any seed has no place
+    there (`unphysical`: the fewest and the most such jets). `refine_seconds` are for a million jets; what is refined
+    is None without refinement.
     """
 
     variant: str
     label: str
+    normalization: str
     schedule: str
     loss: str
     max_jets: int | None
@@ -40,6 +43,8 @@ class SeedSummary(TypedDict):
     seeds: list[int]
     parameters: int
     mse: Spread
+    mse_custom: Spread | None
+    unphysical: tuple[int, int]
     mse_over_pca: Spread
     train_mse: Spread
     cpu_seconds: Spread
@@ -51,7 +56,7 @@ class SeedSummary(TypedDict):
 
 
 def summarize_seeds(rows: Sequence[Json]) -> list[SeedSummary]:
-    """The rows of `sweep` over their seeds, for each variant, schedule, loss and size."""
+    """The rows of `sweep` over their seeds, for each variant, normalization, schedule, loss and size."""
     groups: dict[tuple[object, ...], list[Json]] = {}
     for row in rows:
         groups.setdefault(_key(row), []).append(row)
@@ -61,10 +66,12 @@ def summarize_seeds(rows: Sequence[Json]) -> list[SeedSummary]:
 def _summary(group: list[Json]) -> SeedSummary:
     first = group[0]
     refined = [row["refined"] for row in group] if all("refined" in row for row in group) else []
+    custom, unphysical = ([row[name] for row in group] for name in ("mse_custom", "unphysical"))
     over_pca = [row["refined"]["mse"] / row["pca_mse"] for row in group if refined]
     return {
         "variant": first["variant"],
         "label": schedule_label(first["variant"], first["schedule"]),
+        "normalization": first["normalization"],
         "schedule": first["schedule"],
         "loss": first["loss"],
         "max_jets": first["max_jets"],
@@ -72,6 +79,8 @@ def _summary(group: list[Json]) -> SeedSummary:
         "seeds": [row["seed"] for row in group],
         "parameters": first["parameters"],
         "mse": _spread([row["mse"] for row in group]),
+        "mse_custom": None if None in custom else _spread(custom),
+        "unphysical": (min(unphysical), max(unphysical)),
         "mse_over_pca": _spread([row["mse"] / row["pca_mse"] for row in group]),
         "train_mse": _spread([row["train_mse"] for row in group]),
         "cpu_seconds": _spread([row["training_cpu_seconds"] for row in group]),
@@ -126,6 +135,31 @@ def summary_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def seeds_table(summary: Sequence[SeedSummary]) -> pd.DataFrame:
+    """A small table of text, a row for each model: errors of the common space as a number, or how many jets of the
+    output have no place there; the last columns are 68% half-widths."""
+    table = []
+    for entry in summary:
+        custom, (fewest, most) = entry["mse_custom"], entry["unphysical"]
+        lost = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+        widths = {name: entry["resolution"][name]["half_width_68"] for name in FEATURES}
+        table.append(
+            {
+                "model": entry["label"],
+                "normalization": entry["normalization"],
+                "seeds": len(entry["seeds"]),
+                "MSE": spread_sci(entry["mse"]),
+                "MSE / PCA": spread_text(entry["mse_over_pca"]),
+                "MSE, common space": f"- ({lost} jets)" if custom is None else spread_sci(custom),
+                "pt [%]": spread_text(widths["pt"], 100),
+                "m [%]": spread_text(widths["m"], 100),
+                "phi [mrad]": spread_text(widths["phi"], 1000),
+                "eta [0.001]": spread_text(widths["eta"], 1000),
+            }
+        )
+    return pd.DataFrame(table).set_index("model")
+
+
 def seeds_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
     """68% half-widths and 99% quantiles of |residual|, relative or in rad, of the entries of `summarize_seeds`."""
     table = [
@@ -166,6 +200,21 @@ def describe_seeds(summary: Sequence[SeedSummary]) -> str:
     return "\n".join(lines)
 
 
+def describe_starts(summary: Sequence[SeedSummary]) -> str:
+    """What a start from a zigzag changes for each variant that was trained with and without, as Markdown."""
+    ratios = {(entry["variant"], entry["schedule"]): entry["mse_over_pca"] for entry in largest_sample(summary)}
+    lines = []
+    for variant in dict.fromkeys(variant for variant, _ in ratios):
+        if {(variant, "plain"), (variant, "zigzag")} <= ratios.keys():
+            alone, started = ratios[variant, "plain"], ratios[variant, "zigzag"]
+            low, high = sorted((alone, started), key=lambda ratio: ratio[0])
+            lines.append(
+                f"- {VARIANT_LABELS[variant]}: test MSE over that of rank-3 PCA {spread_text(alone)} left alone, "
+                f"{spread_text(started)} started from a zigzag; {_verdict(low, high)}."
+            )
+    return "\n".join(lines)
+
+
 def _verdict(low: Spread, high: Spread) -> str:
     """Whether two means lie further apart than the sum of their deviations, in words."""
     gap = high[0] - low[0]
@@ -196,7 +245,7 @@ def write_sweep(folder: str | Path, rows: Sequence[Json]) -> str:
 
 
 def _key(entry: Mapping[str, object]) -> tuple[object, ...]:
-    return entry["max_jets"], entry["loss"], entry["schedule"], entry["variant"]
+    return tuple(entry[name] for name in ("max_jets", "loss", "normalization", "schedule", "variant"))
 
 
 def largest_sample(summary: Sequence[SeedSummary]) -> list[SeedSummary]:

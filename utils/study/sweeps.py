@@ -1,37 +1,29 @@
 """Many trainings side by side: every variant from several seeds, on samples of several sizes."""
 
-import json
 import time
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from utils import __version__
 from utils.cluster import available_cores, connect, run_tasks
-from utils.files import (
-    Json,
-    is_recorded,
-    manage_folder,
-    refuse_unrecorded,
-    remove_leftovers,
-    source_sha256,
-    write_json,
-)
+from utils.files import Json, manage_folder, refuse_unrecorded, remove_leftovers, source_sha256
 from utils.jets import Dataset, is_remote, load_sample, sample_files, split_dataset
-from utils.machine import pick_device
-from utils.metrics import evaluate
-from utils.networks import VARIANTS, CustomNormalization, pca_checkpoint
-from utils.study.record import save_model
-from utils.training import make_checkpoint, make_dataloaders, train, training_config
+from utils.machine import pick_device, progress_stream
+from utils.networks import NORMALIZATION_KINDS, NORMALIZATIONS, VARIANTS
+from utils.study.runs import Run, finished_row, train_run
+from utils.training import training_config
 
 COMPARED = ("tanh", "leaky_relu_bn", "elu_bn", "residual_gelu")
 """The variants of the comparison; "linear" is left out, since PCA is its best case."""
 
-CURVE_POINTS = 40
-"""Points of a loss curve that a run keeps."""
+SEEDS = {"quick": (0,), "reference": (0, 1, 2)}
+"""Seeds that the notebooks train from, by profile."""
+
+REFINE_STEPS = 3
+"""Gauss-Newton steps on the latents that the notebooks take."""
+
+SIZES = {"quick": (3000,), "reference": (3000, 10_000, 30_000)}
+"""Sizes of sample that notebook 2d compares beside all jets, by profile."""
 
 
 class SweepError(RuntimeError):
@@ -40,28 +32,6 @@ class SweepError(RuntimeError):
     def __init__(self, message: str, rows: list[Json]):
         super().__init__(message)
         self.rows = rows
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training of a sweep; JSON-safe but for paths. `max_jets` limits the training jets, None: all of them."""
-
-    variant: str
-    seed: int
-    max_jets: int | None
-    dataset: Dataset
-    profile: str
-    schedule: str
-    steps: int | None
-    loss: str
-    refine: int
-    device: str | None
-
-    @property
-    def name(self) -> str:
-        """What its files and its line in the progress are called."""
-        jets = "all" if self.max_jets is None else str(self.max_jets)
-        return f"{self.variant}-{self.schedule}-{self.loss}-{jets}-jets-seed-{self.seed}"
 
 
 def parse_variants(names: Sequence[str]) -> list[str]:
@@ -79,12 +49,14 @@ def sweep(
     variants: Sequence[str] = COMPARED,
     seeds: Iterable[int] = (0, 1, 2),
     *,
+    normalization: str = "custom",
     dataset: Dataset = "embedded",
     profile: str = "reference",
-    schedule: str = "project",
+    schedule: str = "plain",
     steps: int | None = None,
     losses: Sequence[str] = ("mse",),
     sizes: Sequence[int | None] = (None,),
+    max_jets: int | None = None,
     refine: int = 0,
     device: str | None = None,
     workers: int | None = None,
@@ -97,24 +69,55 @@ def sweep(
     A row is what `metrics.evaluate` says of the model on the test jets, which are the same for every size and seed,
     with `variant`, `schedule`, `seed`, `training_jets`, `pca_mse` (rank-3 PCA of the same training jets) and the
     `curve` of its losses. Each lies in `folder` as JSON, beside its model, as soon as its training ends; what is there
-    already, of the same configuration, sample and version, is not trained again. `workers`, `scheduler` and
-    `dashboard` as in `cluster.connect`; a folder given to a cluster must be one that its workers see. Raises SweepError
-    for trainings that failed, after the others are done.
+    already, of the same configuration, sample and code, is not trained again. `max_jets` as in `load_sample`,
+    `workers`, `scheduler` and `dashboard` as in `cluster.connect`; a folder given to a cluster must be one that its
+    workers see. Raises SweepError for trainings that failed, after the others are done.
     """
-    folder = Path(folder).resolve()
+    common = Run("", 0, normalization, None, max_jets, dataset, profile, schedule, steps, "mse", refine, device)
     runs = [
-        Run(variant, seed, size, dataset, profile, schedule, steps, loss, refine, device)
+        replace(common, variant=variant, seed=seed, max_jets=size, loss=loss)
         for size in sizes
         for seed in seeds
         for loss in losses
         for variant in parse_variants(variants)
     ]
+    return train_runs(folder, runs, workers, scheduler, dashboard=dashboard, progress=progress)
+
+
+def reference_runs(profile: str = "reference", dataset: Dataset = "embedded", device: str | None = None) -> list[Run]:
+    """Every training that the notebooks of the study ask for, those that take longest first."""
+    seeds, residual = SEEDS[profile], COMPARED[-1]
+    own = Run(residual, seeds[0], dataset=dataset, profile=profile, refine=REFINE_STEPS, device=device)
+    runs = [
+        replace(own, variant=variant, schedule=schedule, seed=seed)
+        for variant in reversed(COMPARED)
+        for schedule in ("plain", "zigzag")
+        for seed in seeds
+    ]
+    raw = (("tanh", "standard"), ("tanh", "none"), ("linear", "none"))
+    runs += [
+        replace(own, variant=name, normalization=kind, seed=seed, refine=0) for name, kind in raw for seed in seeds
+    ]
+    return [*runs, replace(own, loss="resolution"), *(replace(own, max_jets=size) for size in SIZES[profile])]
+
+
+def train_runs(
+    folder: str | Path,
+    runs: Sequence[Run],
+    workers: int | None = None,
+    scheduler: str | None = None,
+    *,
+    dashboard: bool = False,
+    progress: bool = True,
+) -> list[Json]:
+    """The row of each of the `runs`, of one dataset; what is not done yet in `folder` is, as `sweep` says."""
+    folder = Path(folder).resolve()
     _check(runs, workers, scheduler)
-    source = _source_of(dataset)
+    source = _source_of(runs[0].dataset)
     remove_leftovers(manage_folder(folder))
     for name in ("sweep.json", "sweep.md", "sweep.png"):
         refuse_unrecorded(folder / name)
-    rows = {run.name: _finished(folder, run, source) for run in runs}
+    rows = {run.name: finished_row(folder, run, source) for run in runs}
     missing = {run.name: (run, source, folder) for run in runs if rows[run.name] is None}
     for name in missing:
         refuse_unrecorded(folder / f"{name}.json")
@@ -137,11 +140,21 @@ def _train_missing(
     dashboard: bool,
     progress: bool,
 ) -> dict[str, Json | BaseException]:
-    """The row of each training, or why it failed, by its name; no more workers are started than there is work."""
+    """The row of each training, or why it failed, by its name; no more workers are started than there is work, and
+    none for one at a time, which is done here."""
     if scheduler is None:
         workers = min(workers or available_cores(), len(missing))
+        if workers == 1 and not dashboard:
+            return {name: _here(*task) for name, task in missing.items()}
     with connect(workers, scheduler, dashboard) as client:
-        return dict(run_tasks(client, train_run, missing, "training", progress))
+        return dict(run_tasks(client, train_run, missing, "training", progress, progress_stream()))
+
+
+def _here(run: Run, source: Json, folder: Path) -> Json | BaseException:
+    try:
+        return train_run(run, source, folder)
+    except Exception as error:
+        return error
 
 
 def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> None:
@@ -149,7 +162,10 @@ def _check(runs: Sequence[Run], workers: int | None, scheduler: str | None) -> N
     if not runs:
         raise ValueError("a sweep needs a variant, a loss, a size and a seed at least")
     for run in runs:
-        training_config(run.profile, run.schedule, run.steps, run.loss, run.variant)
+        training_config(run.profile, run.schedule, run.steps, run.loss)
+        if run.normalization not in NORMALIZATIONS:
+            known = ", ".join(NORMALIZATION_KINDS)
+            raise ValueError(f"unknown normalization {run.normalization!r}; known: {known}")
         if run.refine < 0:
             raise ValueError(f"refinement takes a number of steps, none or more, found {run.refine}")
         if run.max_jets is not None and run.max_jets < 100:
@@ -170,62 +186,3 @@ def _source_of(dataset: Dataset) -> Json:
     files = sample_files(path)
     states = [[name, time.time_ns() if is_remote(name) else source_sha256(name)] for name in files]
     return known | {"files": states}
-
-
-def train_run(run: Run, source: Json, folder: Path) -> Json:
-    """Train and evaluate one model of a sweep, and write its row and its weights to `folder`."""
-    if (row := _finished(folder, run, source)) is not None:
-        return row
-    sample = load_sample(run.dataset, seed=run.seed)
-    if run.max_jets is not None:
-        sample = sample.with_training_jets(run.max_jets)
-    config = training_config(run.profile, run.schedule, run.steps, run.loss, run.variant)
-    normalization = CustomNormalization()
-    batches = make_dataloaders(sample, normalization, config, run.device)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = train(VARIANTS[run.variant], batches, config, run.seed, progress=False)
-    checkpoint = make_checkpoint(result, run.variant, normalization, sample, run.seed)
-    row = evaluate(checkpoint, sample.test, run.refine)
-    kept = np.unique(np.linspace(0, len(result.losses) - 1, CURVE_POINTS).astype(int))
-    curve = result.losses.iloc[kept]
-    row |= {
-        "variant": run.variant,
-        "schedule": run.schedule,
-        "seed": run.seed,
-        "max_jets": run.max_jets,
-        "training_jets": len(sample.train),
-        "train_mse": evaluate(checkpoint, sample.train)["mse"],
-        "pca_mse": evaluate(pca_checkpoint(normalization, sample), sample.test)["mse"],
-        "curve": {name: [float(f"{value:.5g}") for value in curve[name]] for name in curve},
-    }
-    save_model(folder / f"{run.name}.safetensors", checkpoint, row)
-    write_json(_row_path(folder, run), {"run": _identity(run, source), "row": row}, recorded=True)
-    return row
-
-
-def _row_path(folder: Path, run: Run) -> Path:
-    return folder / f"{run.name}.json"
-
-
-def _identity(run: Run, source: Json) -> Json:
-    """All that a row depends on, as JSON gives it back."""
-    config = training_config(run.profile, run.schedule, run.steps, run.loss, run.variant).to_dict()
-    everything = {
-        "run": asdict(run) | {"dataset": None},
-        "training": config,
-        "architecture": VARIANTS[run.variant].to_dict(),
-        "source": source,
-        "version": __version__,
-    }
-    return json.loads(json.dumps(everything))
-
-
-def _finished(folder: Path, run: Run, source: Json) -> Json | None:
-    """The row of a run that is done, None where there is none of the same configuration, or its files are not as they
-    were written."""
-    path = _row_path(folder, run)
-    if not all(is_recorded(file) for file in (path, path.with_suffix(".safetensors"))):
-        return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return content["row"] if content["run"] == _identity(run, source) else None

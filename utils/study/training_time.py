@@ -49,7 +49,7 @@ def time_training(
         for table in (sample.train, sample.valid)
     )
     rows = _train_as_original(VARIANTS[variant], x, valid, epochs, seed)
-    config = training_config(variant=variant)
+    config = training_config()
     dls = make_dataloaders(sample, normalization, config, device)
     own_epochs = max(1, epochs // 3)
     result = train(VARIANTS[variant], dls, replace(config, steps=own_epochs * len(dls.train)), seed, progress=False)

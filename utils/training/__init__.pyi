@@ -1,18 +1,16 @@
-from .batches import (
-    JetDataLoader as JetDataLoader,
-    apply_symmetries as apply_symmetries,
-    make_dataloaders as make_dataloaders,
-)
-from .callbacks import Clip as Clip, FollowZigzag as FollowZigzag
+from .batches import JetDataLoader as JetDataLoader, make_dataloaders as make_dataloaders
+from .callbacks import Activations as Activations, FollowZigzag as FollowZigzag
 from .config import (
     OPTIMIZERS as OPTIMIZERS,
     PROFILES as PROFILES,
     SCHEDULES as SCHEDULES,
     training_config as training_config,
 )
+from .kept import TRAINING_CODE as TRAINING_CODE, training_digest as training_digest
 from .loop import (
     OPTIMIZER_FUNCTIONS as OPTIMIZER_FUNCTIONS,
     LearningRateScan as LearningRateScan,
+    TrainingResult as TrainingResult,
     find_learning_rate as find_learning_rate,
     make_checkpoint as make_checkpoint,
     make_learner as make_learner,

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from numpy.typing import ArrayLike
 from torch import nn
 
-from utils.jets import FEATURES, JetError, Sample, feature_array, wrap_angle
+from utils.jets import JetError, Sample, feature_array
 from utils.machine import pick_device
 from utils.networks import Normalization, make_loss
 from utils.training.config import TrainingConfig
@@ -40,22 +39,14 @@ class JetTensor:
 class JetDataLoader(DataLoader):
     """A fastai DataLoader whose batches are slices of one tensor on the device; input and target are the same.
 
-    Shuffling permutes the whole tensor once an epoch. With `symmetries`, the normalization of the jets, it also moves
-    them by `apply_symmetries`, anew in every epoch.
+    Shuffling permutes the whole tensor once an epoch.
     """
 
     n_inp = 1
     dataset: JetTensor
 
-    def __init__(
-        self,
-        dataset: JetTensor | ArrayLike | torch.Tensor,
-        bs: int = 1024,
-        symmetries: Normalization | None = None,
-        **kwargs: Any,
-    ):
+    def __init__(self, dataset: JetTensor | ArrayLike | torch.Tensor, bs: int = 1024, **kwargs: Any):
         super().__init__(dataset if isinstance(dataset, JetTensor) else JetTensor(dataset), bs=bs, **kwargs)
-        self.symmetries = symmetries
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         self.randomize()
@@ -64,28 +55,9 @@ class JetDataLoader(DataLoader):
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.rng.getrandbits(63))
             jets = jets[torch.randperm(len(jets), generator=generator).to(jets.device)]
-            if self.symmetries is not None:
-                jets = apply_symmetries(jets, self.symmetries, generator)
         for i in range(len(self)):
             batch = jets[i * self.bs : (i + 1) * self.bs]
             yield batch, batch
-
-
-def apply_symmetries(jets: torch.Tensor, normalization: Normalization, generator: torch.Generator) -> torch.Tensor:
-    """Turn every jet by a random angle around the beam, and mirror half of them at the plane eta = 0.
-
-    Jets of unpolarized symmetric beams in a symmetric detector are distributed as before. `jets` are normalized ones,
-    shape (jets, 4); a copy is returned.
-    """
-    phi, eta = FEATURES.index("phi"), FEATURES.index("eta")
-    turn, mirror = torch.rand(2, len(jets), generator=generator).to(jets)
-    jets = jets.clone()
-    offset, scale = normalization.offset, normalization.scale
-    angle = jets[:, phi] * scale[phi] + offset[phi] + 2 * np.pi * turn
-    jets[:, phi] = (wrap_angle(angle - np.pi) - offset[phi]) / scale[phi]
-    mirrored = -jets[:, eta] - 2 * offset[eta] / scale[eta]
-    jets[:, eta] = torch.where(mirror < 0.5, mirrored, jets[:, eta])
-    return jets
 
 
 def make_dataloaders(
@@ -110,7 +82,6 @@ def make_dataloaders(
         JetDataLoader(
             train,
             bs=training.batch_size_for(len(train)),
-            symmetries=normalization if training.symmetries else None,
             shuffle=True,
             drop_last=True,
             device=device,

@@ -13,28 +13,32 @@ import numpy as np
 import pandas as pd
 import torch
 from fastai.callback.core import Callback
-from fastai.callback.hook import ActivationStats
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.schedule import ParamScheduler, SchedNo, combine_scheds, combined_cos, steep, valley
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
-from fastai.optimizer import Adam, OptimWrapper
+from fastai.optimizer import OptimWrapper
 from fastai.torch_core import num_distrib, set_seed
 from pytorch_optimizer import SOAP
 from torch import nn
 
 from utils.jets import Sample
-from utils.machine import torch_threads
+from utils.machine import machine_info, machine_line, torch_threads
 from utils.networks import Autoencoder, AutoencoderConfig, Checkpoint, Normalization, Zigzag
-from utils.training.callbacks import Clip, FollowZigzag, History
+from utils.training.callbacks import Activations, FollowZigzag, History
 from utils.training.config import TrainingConfig
+from utils.training.kept import load_training, save_training, training_digest
 from utils.training.processes import all_processes
+from utils.training.progress import Progress
 
 OPTIMIZER_FUNCTIONS: dict[str, Any] = {
-    "adam": Adam,
-    "soap": partial(OptimWrapper, opt=SOAP, betas=(0.95, 0.95), precondition_frequency=10),
+    "adam": partial(OptimWrapper, opt=torch.optim.AdamW, eps=1e-5),
+    "soap": partial(OptimWrapper, opt=SOAP, precondition_frequency=10),
 }
-"""What makes each of `OPTIMIZERS`."""
+"""What makes each of `OPTIMIZERS`. Adam is PyTorch's with fastai's epsilon: fastai's own takes twice the time."""
+
+RECORDED_STEPS = 100
+"""At so many steps of a training, activations are recorded."""
 
 
 def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int = 0) -> Learner:
@@ -45,7 +49,7 @@ def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: Training
     learner = Learner(
         dls,
         Autoencoder(config),
-        opt_func=OPTIMIZER_FUNCTIONS[training.optimizer],
+        opt_func=partial(OPTIMIZER_FUNCTIONS[training.optimizer], betas=training.betas),
         lr=training.learning_rates[0],
         wd=training.weight_decay,
         path=Path(tempfile.gettempdir()),
@@ -78,12 +82,16 @@ def find_learning_rate(
     )
 
 
+FACTS = ("best_epoch", "seconds", "cpu_seconds", "machine")
+"""What is known of a training beside its numbers."""
+
+
 @dataclass(frozen=True)
 class TrainingResult:
     """A trained model with its losses (one row an epoch: epoch, train, valid) and the fastai Learner behind it.
 
     `seconds` of wall time, `cpu_seconds` of all threads of the process: where other work ran meanwhile, the second says
-    more. `activations` has a row for each recorded step and layer: step, layer, mean, std.
+    more; `machine` says whose time. `activations` has a row for each recorded step and layer: step, layer, mean, std.
     """
 
     learner: Learner
@@ -92,6 +100,7 @@ class TrainingResult:
     best_epoch: int
     seconds: float
     cpu_seconds: float
+    machine: str
     training: TrainingConfig = field(repr=False)
 
     @property
@@ -101,13 +110,21 @@ class TrainingResult:
 
 
 def train(
-    config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int = 0, progress: bool = True
+    config: AutoencoderConfig,
+    dls: DataLoaders,
+    training: TrainingConfig,
+    seed: int = 0,
+    progress: bool = True,
+    keep: str | Path | None = None,
 ) -> TrainingResult:
     """Train an autoencoder and keep the weights of the epoch with the lowest validation loss.
 
     A progress bar over the epochs goes to standard error. On a CPU it takes one thread, so that the weights do not
     depend on the number of cores; more threads wait for each other, far longer where anything else runs.
     The same seed on the same machine gives the same weights. Raises FloatingPointError where the losses are not finite.
+
+    With `keep`, a folder, the result is kept there, and one of the same jets, architecture, schedule, seed and code
+    (`training_digest`) is taken from there.
 
     >>> from utils import jets, networks, training
     >>> sample, normalization = jets.load_sample(max_jets=500), networks.CustomNormalization()
@@ -117,25 +134,42 @@ def train(
     >>> list(result.losses)
     ['epoch', 'train', 'valid']
     """
+    if keep is None:
+        return _train(config, dls, training, seed, progress)
+    digest = training_digest(config, dls, training, seed)
+    found = load_training(Path(keep), digest)
+    if found is None:
+        result = _train(config, dls, training, seed, progress)
+        tables = {"losses": result.losses, "activations": result.activations}
+        facts = {name: getattr(result, name) for name in FACTS}
+        save_training(Path(keep), digest, result.model.state_dict(), tables, facts)
+        return result
+    state, tables, about = found
+    learner = make_learner(config, dls, training, seed)
+    learner.model.load_state_dict(state)
+    known: dict[str, Any] = {name: about[name] for name in FACTS} | tables
+    return TrainingResult(learner, **known, training=training)
+
+
+def _train(
+    config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int, progress: bool
+) -> TrainingResult:
     if training.folds and config.latent != 3:
         raise ValueError(f"a zigzag has three numbers and the network {config.latent} latents: train with folds=None")
     learner = make_learner(config, dls, training, seed)
     epochs = max(1, round(training.steps / len(dls.train)))
-    history = History(epochs, training.frozen_batch_norm * epochs, progress)
-    stats = ActivationStats(every=max(1, epochs * len(dls.train) // 200), modules=_activation_modules(learner.model))
-    if len(training.learning_rates) == 1:
-        peak = training.learning_rates[0]
-        schedule = combined_cos(training.warmup, peak / 100, peak, 0.0)
-    else:
-        parts = len(training.learning_rates)
-        schedule = combine_scheds([1 / parts] * parts, [SchedNo(rate, rate) for rate in training.learning_rates])
+    history = History(training.frozen_batch_norm * epochs)
+    every = -(-epochs * len(dls.train) // RECORDED_STEPS)
+    stats = Activations(every=every, modules=_activation_modules(learner.model))
+    callbacks: list[Callback] = [ParamScheduler({"lr": _rates(training)}), stats, history]
+    if progress:
+        callbacks.append(Progress(epochs, history))
+    if training.folds:
+        callbacks.append(FollowZigzag(Zigzag(training.folds).fit(dls.train.dataset.jets.cpu())))
     start, cpu_start = time.perf_counter(), time.process_time()
     try:
         with learner.no_logging(), torch_threads(1), all_processes(learner):
-            extra: list[Callback] = [Clip(training.clip)] if training.clip else []
-            if training.folds:
-                extra.append(FollowZigzag(Zigzag(training.folds).fit(dls.train.dataset.jets.cpu())))
-            learner.fit(epochs, cbs=[ParamScheduler({"lr": schedule}), stats, history, *extra])
+            learner.fit(epochs, cbs=callbacks)
     except torch.linalg.LinAlgError as error:  # SOAP decomposes gradients, which NaN has no decomposition of
         raise FloatingPointError(f"the training diverged in epoch {learner.epoch}; lower the learning rate") from error
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
@@ -145,7 +179,17 @@ def train(
         learner.model = Autoencoder(config).to(dls.device)
     learner.model.load_state_dict(history.best_state)
     losses, activations = pd.DataFrame(history.rows), _activation_table(stats)
-    return TrainingResult(learner, losses, activations, history.best_epoch, seconds, cpu_seconds, training)
+    machine = machine_line(machine_info())
+    return TrainingResult(learner, losses, activations, history.best_epoch, seconds, cpu_seconds, machine, training)
+
+
+def _rates(training: TrainingConfig) -> Any:
+    """The learning rate over a training, as a function of the fraction that is done."""
+    if len(training.learning_rates) == 1:
+        peak = training.learning_rates[0]
+        return combined_cos(training.warmup, peak / 100, peak, 0.0)
+    parts = len(training.learning_rates)
+    return combine_scheds([1 / parts] * parts, [SchedNo(rate, rate) for rate in training.learning_rates])
 
 
 def make_checkpoint(
@@ -161,6 +205,7 @@ def make_checkpoint(
             "epochs": len(result.losses),
             "seconds": round(result.seconds, 2),
             "cpu_seconds": round(result.cpu_seconds, 2),
+            "machine": result.machine,
             "best_epoch": result.best_epoch,
             "train_loss": losses["train"],
             "valid_loss": losses["valid"],
@@ -177,7 +222,7 @@ def _activation_modules(model: Autoencoder) -> list[nn.Module]:
     return activations or layers
 
 
-def _activation_table(stats: ActivationStats) -> pd.DataFrame:
+def _activation_table(stats: Activations) -> pd.DataFrame:
     every = stats.every or 1
     return pd.DataFrame(
         {"step": i * every, "layer": layer, "mean": values["mean"], "std": values["std"]}

@@ -1,0 +1,118 @@
+"""Trainings from several seeds: comparisons of variants, error against time and against the size of the sample."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.lines import Line2D
+
+from utils.networks import schedule_label
+from utils.plotting.style import Row, Rows, legend_above, model_color, model_label, plain_log_ticks
+
+
+class ComparisonArtists(NamedTuple):
+    """What `plot_comparison` drew: means with their spread, plain and refined, and the line of the baseline."""
+
+    plain: list[ErrorbarContainer]
+    refined: list[ErrorbarContainer]
+    baseline: Line2D
+
+
+def plot_comparison(ax: Axes, rows: Rows, others: Mapping[str, float] | None = None) -> ComparisonArtists:
+    """Test MSE over that of rank-3 PCA of each variant and schedule: every seed as a dot, mean and deviation beside it.
+
+    Rows of one size of sample; with `refined`, a second column of hollow markers. `others` are further models by name,
+    with their ratio.
+    """
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["variant"], row["schedule"], row["loss"]), []).append(row)
+    several = len({loss for *_, loss in groups}) > 1
+    plain: list[ErrorbarContainer] = []
+    refined: list[ErrorbarContainer] = []
+    labels = []
+    for x, ((variant, schedule, loss), group) in enumerate(groups.items()):
+        color = model_color(variant)
+        parts = schedule_label(variant, schedule).split(", ")
+        label = "\n".join(line for part in parts for line in textwrap.wrap(part, 14))
+        labels.append(f"{label}\n({loss})" if several else label)
+        encoded = [row["mse"] / row["pca_mse"] for row in group]
+        improved = [row["refined"]["mse"] / row["pca_mse"] for row in group if row.get("refined") is not None]
+        for drawn, ratios, shift, face in ((plain, encoded, -0.12, color), (refined, improved, 0.12, "white")):
+            if len(ratios) < len(group):
+                continue
+            ax.plot([x + shift + 0.09] * len(ratios), ratios, "o", color=color, markersize=3, alpha=0.6)
+            drawn.append(_point(ax, x + shift, ratios, color, face))
+    for x, (name, ratio) in enumerate((others or {}).items(), len(groups)):
+        ax.plot(x, ratio, "k*", markersize=9)
+        labels.append(name)
+    baseline = ax.axhline(1, color="0.5", linestyle="--", label="rank-3 PCA")
+    ax.plot([], [], "o", color="0.3", label="encoder alone: mean and standard deviation")
+    if refined:
+        ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="latents refined")
+    ax.plot([], [], "o", color="0.3", markersize=3, alpha=0.6, label="one seed")
+    ax.set(ylabel="test MSE / MSE of rank-3 PCA", ylim=(0, None), xlim=(-0.5, len(labels) - 0.5))
+    ax.set_xticks(range(len(labels)), labels, fontsize="small")
+    legend_above(ax, 4)
+    return ComparisonArtists(plain, refined, baseline)
+
+
+def _point(ax: Axes, x: float, ratios: list[float], color: str, face: str) -> ErrorbarContainer:
+    deviation = np.std(ratios, ddof=1) if len(ratios) > 1 else None
+    return ax.errorbar(x, np.mean(ratios), deviation, fmt="o", color=color, markerfacecolor=face, capsize=3)
+
+
+def plot_training_time(ax: Axes, rows: Rows) -> list[Line2D]:
+    """Validation error against the CPU time of the training so far, a line for each seed, the end of each marked.
+
+    The rows are of the custom normalization, in whose space the errors are squared.
+    """
+    drawn: list[Line2D] = []
+    for row in rows:
+        color, label = model_color(row["variant"]), model_label(row["variant"])
+        if any(line.get_label() == label for line in drawn):
+            label = "_another seed"
+        epochs = np.asarray(row["curve"]["epoch"]) + 1
+        seconds = row["training_cpu_seconds"] * epochs / epochs[-1]
+        drawn += ax.plot(seconds, row["curve"]["valid"], linewidth=1, color=color, label=label)
+        ax.plot(seconds[-1], row["curve"]["valid"][-1], "o", markersize=4, color=color)
+    ax.set(xlabel="CPU time [s]", ylabel="validation MSE, custom normalization", xscale="log", yscale="log")
+    plain_log_ticks(ax)
+    ax.legend(frameon=False, loc="upper right")
+    return drawn
+
+
+def plot_sample_size(ax: Axes, rows: Rows) -> list[ErrorbarContainer]:
+    """Test and training MSE against the number of training jets: mean, and standard deviation over several seeds.
+
+    The rows are of the custom normalization, in whose space the errors are squared.
+    """
+    drawn: list[ErrorbarContainer] = []
+    columns = ("variant", "training_jets", "mse", "train_mse")
+    frame = pd.DataFrame([{name: row[name] for name in columns} for row in rows])
+    frame["size"] = [row["max_jets"] or np.inf for row in rows]  # seeds of one size differ by an event or so
+    for variant, part in frame.groupby("variant", sort=False):
+        color = model_color(str(variant))
+        grouped = part.drop(columns="variant").groupby("size").agg(["mean", "std", "count"])
+        for column, line, face, suffix in (("mse", "-", color, "test"), ("train_mse", ":", "white", "training")):
+            deviation = grouped[column]["std"] if grouped[column]["count"].min() > 1 else None
+            drawn.append(
+                ax.errorbar(
+                    grouped["training_jets"]["mean"],
+                    grouped[column]["mean"],
+                    deviation,
+                    fmt="o" + line,
+                    color=color,
+                    markerfacecolor=face,
+                    capsize=3 if deviation is not None else 0,
+                    markersize=5,
+                    label=f"{model_label(str(variant))}, {suffix} jets",
+                )
+            )
+    ax.set(xlabel="training jets", ylabel="mean squared error, custom normalization", xscale="log", yscale="log")
+    ax.legend(frameon=False)
+    return drawn

@@ -1,0 +1,124 @@
+"""What each notebook found, in a sentence whose numbers come from its metrics."""
+
+from collections.abc import Callable, Mapping
+
+from utils.files import Json
+from utils.metrics import read_resolutions
+from utils.networks import VARIANT_LABELS
+from utils.study import largest_sample, summarize_seeds
+from utils.text import bytes_text, spread_text
+
+
+def answer(notebook: str, metrics: Json | None) -> str | None:
+    """One sentence on what a notebook found; None where there are no metrics, or it is none of this project's."""
+    make = ANSWERS.get(notebook.partition(".")[0])
+    return None if metrics is None or make is None else make(metrics)
+
+
+def _normalizations(metrics: Json) -> str:
+    worst = max(value for errors in metrics["closure"].values() for value in errors.values())
+    massless = metrics["massless"]["train"]["massless"]
+    return (
+        f"All three normalizations can be undone, to {worst:.0e} of a value; {massless:,} of the "
+        f"{metrics['dataset']['jets']['train']:,} training jets are massless."
+    )
+
+
+def _transfer(metrics: Json) -> str:
+    mse = {(row["tested_on"], row["trained_on"]): row["mse"] for row in metrics["transfer"]}
+    ratios = {pair: value / mse[pair[0], pair[0]] for pair, value in mse.items() if pair[0] != pair[1]}
+    (tested, trained), ratio = max(ratios.items(), key=lambda item: item[1])
+    return (
+        f"They come out wrong, and nothing says so: on the sample {tested}, the model trained on {trained} has "
+        f"{ratio:.2g} times the error of the one trained there."
+    )
+
+
+def _training(metrics: Json) -> str:
+    """Of the models that a notebook shows; means over the seeds where there are several."""
+    *models, baseline = metrics["models"]
+    over_seeds = {entry["variant"]: entry for entry in summarize_seeds(metrics.get("seeds", []))}
+    parts = []
+    for model in models:
+        entry, found = over_seeds.get(model["model"]), read_resolutions(model["resolution"])
+        widths = {name: found[name].half_width_68 for name in ("pt", "m")}
+        ratio = _ratio(model, baseline)
+        if entry is not None:
+            widths = {name: entry["resolution"][name]["half_width_68"][0] for name in widths}
+            ratio = spread_text(entry["mse_over_pca"])
+        words = " and ".join(f"{100 * width:.2g}% in {name}" for name, width in widths.items())
+        parts.append(f"{model['label']}: {ratio} times the error of rank-3 PCA, {words} (68%)")
+    return "; ".join(parts) + "."
+
+
+def _ratio(model: Json, baseline: Json) -> str:
+    ratio = model["mse"] / baseline["mse"]
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
+
+
+def _residual(metrics: Json) -> str:
+    stripes, error = max(metrics["zigzag"].items(), key=lambda item: int(item[0]))
+    return f"{_training(metrics)[:-1]}; a formula, a zigzag of {stripes} stripes, has an error of {error:.1e}."
+
+
+def _comparison(metrics: Json) -> str:
+    """Of the study's own schedule, where it is among them."""
+    entries = largest_sample(metrics["summary"])
+    entries = [entry for entry in entries if entry["schedule"] == "plain"] or entries
+    ranked = sorted(entries, key=lambda entry: entry["mse_over_pca"][0])
+    names = ", ".join(f"{entry['label']} {spread_text(entry['mse_over_pca'])}" for entry in ranked)
+    return f"Error over that of rank-3 PCA, best first: {names}."
+
+
+def _rates(metrics: Json) -> str:
+    equal = metrics["bytes_at_equal_error"]
+    labels = tuple(VARIANT_LABELS.values())
+    learned = {name: row for name, row in equal.items() if name.startswith(labels)}
+    mse = next(iter(equal["bounded"]))
+    best = next(name for name, row in learned.items() if row[mse] is not None)
+    sizes = (equal[name][mse] for name in ("bounded", best, "Shannon lower bound"))
+    plain, latents, bound = (f"{size:.2f}" for size in sizes)
+    return (
+        f"Rounding and an entropy coder: at the error of the best network here ({best}, {mse}) they take {plain} bytes "
+        f"a jet, the network's own latents {latents}; no code of single jets can do with less than {bound}."
+    )
+
+
+def _own_jets(metrics: Json) -> str:
+    model, baseline = metrics["models"]
+    size = metrics["compressed"]["bytes_per_jet"]
+    return (
+        f"The network trained on them has {_ratio(model, baseline)} times the error of rank-3 PCA; the codec bounded "
+        f"takes {size:.2f} bytes a jet."
+    )
+
+
+def _times(metrics: Json) -> str:
+    best = max(metrics["throughput"], key=lambda row: row["jets_per_s"])
+    return (
+        f"{best['jets_per_s'] / 1e6:.2g} million jets a second, there and back ({best['label']} on the device "
+        f"{best['device']}), {best['ratio']:.2g} times as many as in the original's way."
+    )
+
+
+def _memory(metrics: Json) -> str:
+    peak = max(max(row["encoding"], row["decoding"]) for row in metrics["bounded"])
+    return f"At most {bytes_text(peak)} above input and output, for {metrics['bounded'][0]['jets']:,} jets."
+
+
+ANSWERS: Mapping[str, Callable[[Json], str]] = {
+    "0": _normalizations,
+    "1a": _transfer,
+    "1b": _training,
+    "1c": _training,
+    "1d": _training,
+    "2a": _training,
+    "2b": _training,
+    "2c": _residual,
+    "2d": _comparison,
+    "3": _rates,
+    "4": _own_jets,
+    "Execution_time_calculation": _times,
+    "Memory_allocation_trace": _memory,
+}
+"""By the beginning of the notebook's name."""

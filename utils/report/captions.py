@@ -1,0 +1,76 @@
+"""What each figure shows, in a sentence: for the gallery of plots/ and the pages of a run."""
+
+from pathlib import Path
+
+CAPTIONS = {
+    "summary": "A training and what came of it: losses, the spectra of m and pt in and out, and the four residuals.",
+    "jets": "The four quantities of the training jets, in GeV and rad.",
+    "correlations": "Rank correlations of the four quantities: m and pt rise together.",
+    "standard": "The same jets under the standard normalization, which keeps the tails.",
+    "custom": "The same jets under the custom normalization, whose logarithms bend the spectra.",
+    "samples": "The samples that models are trained and tested on.",
+    "transfer": "Mean squared error of each model on each sample.",
+    "overlay_pretrained": "Input and output of the pre-trained model on the published jets.",
+    "residuals_worst": "Residuals of the model and the sample that fit worst.",
+    "learning_rate": "The learning-rate finder: loss against a rate that grows every step.",
+    "losses": "Training and validation loss against the epoch.",
+    "activations": "Mean and standard deviation of each layer's activations during the training.",
+    "latents_untrained": "The three latents of an untrained network against each quantity.",
+    "latents": "The three latents against each quantity: which of them carries what.",
+    "overlay": "Input and output spectra, with their ratio.",
+    "residuals": "Residuals jet by jet, with median, central 68% and tails.",
+    "corner": "Correlations of the four residuals.",
+    "folds": "The plane of m and pt, as the network and as a zigzag draw it.",
+    "comparison": "Error over that of rank-3 PCA, every seed of every variant.",
+    "training_time": "Validation error against the CPU time of the training.",
+    "sample_size": "Error against the number of training jets.",
+    "rate_distortion": "Error against bytes per jet of every method: down and to the left is better.",
+    "rate_resolution": "The same in the units of an analysis: the typical jet on the left, the worst one on the right.",
+    "batches": "Jets per second against the jets in a call.",
+    "scaling": "Time against the number of jets.",
+}
+"""By the name of the file without its suffix, in the order in which a gallery shows them."""
+
+BEGINNINGS = {
+    "stages_": "Time of each stage, from the first import to decoding, on the device {}.",
+    "memory_": "Peak memory of each stage above what must exist, on the device {}.",
+}
+"""For names that end in a device."""
+
+KEY_FIGURES = {"1d": "latents", "2c": "folds", "3": "rate_distortion", "Execution_time_calculation": "batches"}
+"""Which figure stands for a notebook, by the beginning of its name, where it is not the first of `KEYS`."""
+
+KEYS = ("summary", "comparison", "transfer", "custom", "memory_cpu", "residuals", "overlay")
+
+
+def caption(figure: Path) -> str:
+    """What a figure shows; that of a single figure's variant, such as losses_tanh, names the variant."""
+    stem = figure.stem
+    if stem in CAPTIONS:
+        return CAPTIONS[stem]
+    for beginning, words in BEGINNINGS.items():
+        if stem.startswith(beginning):
+            return words.format(stem.removeprefix(beginning))
+    known = max((name for name in CAPTIONS if stem.startswith(f"{name}_")), key=len, default=None)
+    if known is None:
+        return stem.replace("_", " ").capitalize() + "."
+    which = stem.removeprefix(f"{known}_").replace("_", " ")
+    return f"{CAPTIONS[known].removesuffix('.')} ({which})."
+
+
+def in_order(figures: list[Path]) -> list[Path]:
+    """Figures as a gallery shows them: in the order of `CAPTIONS`, variants behind each other, others at the end."""
+    order = {name: number for number, name in enumerate(CAPTIONS)}
+
+    def place(figure: Path) -> tuple[int, str]:
+        known = [number for name, number in order.items() if figure.stem == name or figure.stem.startswith(f"{name}_")]
+        return max(known, default=len(order)), figure.stem
+
+    return sorted(figures, key=place)
+
+
+def key_figure(notebook: str, figures: list[Path]) -> Path | None:
+    """The figure that stands for a notebook; None where there is none."""
+    wanted = (KEY_FIGURES.get(notebook.partition(".")[0]), *KEYS)
+    by_stem = {figure.stem: figure for figure in figures}
+    return next((by_stem[stem] for stem in wanted if stem in by_stem), in_order(figures)[0] if figures else None)
