@@ -27,7 +27,7 @@ def names(source: str) -> set[str]:
 
 def test_the_files_that_code_uses_are_those_behind_the_names_of_faces_and_what_they_import() -> None:
     used = names(CODE)
-    assert {"jets/samples.py", "jets/read.py", "plotting/training.py", "plotting/style.py", "files.py"} <= used
+    assert {"jets/samples.py", "jets/read.py", "plotting/training.py", "plotting/style.py", "files/records.py"} <= used
     assert not [name for name in used if name.startswith(("codec", "cli", "report")) or name == "plotting/rates.py"]
     assert "codec/compression.py" in names("from utils.codec import compress")
     assert names("from utils.text import Table") == {"text.py"}

@@ -91,6 +91,10 @@ def with_template(page: str) -> bool:
     return (TEMPLATES / PAGES[page]).is_file()
 
 
+@pytest.mark.skipif(
+    not any("commit" in content for content in reference_metrics().values()),
+    reason="the reference results are of an earlier form, without what the templates ask for: make reference",
+)
 @pytest.mark.parametrize("page", [page for page in PAGES if with_template(page)])
 def test_a_page_is_what_its_template_makes_of_the_reference_results(page: str) -> None:
     text = render_page(page, reference_metrics())

@@ -6,7 +6,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import PowerNorm
 from matplotlib.container import BarContainer
 
-from utils.plotting.style import INPUT_COLOR, OUTPUT_COLOR, Rows
+from utils.plotting.style import INPUT_COLOR, OTHER_COLOR, Rows
 
 
 def plot_branch_bytes(ax: Axes, branches: Rows, limit: int = 25) -> tuple[BarContainer, BarContainer]:
@@ -14,7 +14,7 @@ def plot_branch_bytes(ax: Axes, branches: Rows, limit: int = 25) -> tuple[BarCon
     costliest = sorted(branches, key=lambda branch: branch["lzma_bytes"])[-limit:]
     places = np.arange(len(costliest))
     before = ax.barh(places + 0.2, _kilobytes(costliest, "lzma_bytes"), 0.4, color=INPUT_COLOR, label="as stored")
-    after = ax.barh(places - 0.2, _kilobytes(costliest, "lzma_bytes_after"), 0.4, color=OUTPUT_COLOR, label="policy")
+    after = ax.barh(places - 0.2, _kilobytes(costliest, "lzma_bytes_after"), 0.4, color=OTHER_COLOR, label="policy")
     ax.set_yticks(places, [branch["name"] for branch in costliest], fontsize="small")
     ax.set(xlabel="size under LZMA-9 [kB]", ylim=(-0.6, len(costliest) - 0.4))
     ax.legend()

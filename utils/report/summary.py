@@ -56,7 +56,7 @@ def write_report(
 def _earlier(folder: Path, profile: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """What earlier runs of a profile left in a folder, but for notebooks that ran again now."""
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        summary = read_json(folder / "summary.json", dict)
         known = summary["notebooks"] if summary["profile"] == profile else []
         again = {outcome.name for outcome in outcomes}
         found = [_outcome(folder, entry) for entry in known if entry["name"] not in again]
