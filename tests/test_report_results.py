@@ -325,6 +325,6 @@ def test_results_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(ValueError, match=r"metrics\.json: cannot be read: "):
             read_metrics(tmp_path)
-    path.write_text('{"models": [{"label": 3}], "dataset": 1}')
+    path.write_text('{"seeds": [{"label": 3}], "models": [], "dataset": 1}')
     with pytest.raises(ValueError, match=r"metrics\.json of .*: not all are as this version writes them"):
         result_tables(read_metrics(tmp_path))
