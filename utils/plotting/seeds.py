@@ -1,5 +1,6 @@
 """Trainings from several seeds: comparisons of variants, error against time and against the size of the sample."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -36,7 +37,8 @@ def plot_comparison(ax: Axes, rows: Rows, others: Mapping[str, float] | None = N
     labels = []
     for x, ((variant, schedule, loss), group) in enumerate(groups.items()):
         color = model_color(variant)
-        label = schedule_label(variant, schedule).replace(", ", "\n")
+        parts = schedule_label(variant, schedule).split(", ")
+        label = "\n".join(line for part in parts for line in textwrap.wrap(part, 14))
         labels.append(f"{label}\n({loss})" if several else label)
         encoded = [row["mse"] / row["pca_mse"] for row in group]
         improved = [row["refined"]["mse"] / row["pca_mse"] for row in group if row.get("refined") is not None]

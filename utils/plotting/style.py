@@ -99,7 +99,8 @@ def save_figure(figure: Figure, path: str | Path, title: str = "") -> Path:
         else:
             figure.suptitle(lines, x=0.01, ha="left", fontsize="small", color="0.25")
     with recorded_path(path) as partial:
-        figure.savefig(partial, dpi=150, bbox_inches="tight", format="png")
+        box = None if figure.get_layout_engine() else "tight"  # a layout leaves no margins to cut, which takes a draw
+        figure.savefig(partial, dpi=150, bbox_inches=box, format="png")
     return path
 
 
