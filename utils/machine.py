@@ -69,12 +69,15 @@ def _cpu_model() -> str:
 
 
 def find_devices(device: str | None = None) -> list[torch.device]:
-    """The device that is asked for; for None the CPU, and the GPU as well where there is one."""
+    """The device that is asked for; for None the CPU, and the GPU as well where there is one: by its number, as a
+    tensor names it."""
     if device is not None:
-        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device {device!r} was asked for, but this machine has no GPU that torch can use")
-        return [torch.device(device)]
-    return [CPU, torch.device("cuda")] if torch.cuda.is_available() else [CPU]
+        return [_numbered(pick_device(device))]
+    return [CPU, _numbered(torch.device("cuda"))] if torch.cuda.is_available() else [CPU]
+
+
+def _numbered(device: torch.device) -> torch.device:
+    return torch.device("cuda", torch.cuda.current_device()) if device == torch.device("cuda") else device
 
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:

@@ -20,8 +20,9 @@ from utils.networks.folding import decoder_steps, encoder_steps, latent_width
 from utils.networks.onnx_export import decoder_onnx, encoder_onnx, make_session
 from utils.networks.steps import run_steps
 
-BATCH_SIZE = 2048
-"""Jets in a batch of one CPU thread: its activations fit in the cache."""
+BATCH_SIZE = 768
+"""Jets in a batch of one CPU thread: the activations of a layer fit in the cache of its core, which counts where one
+layer is several passes over them (ELU)."""
 
 GPU_BATCH_SIZE = 1 << 18
 
