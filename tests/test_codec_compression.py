@@ -390,7 +390,7 @@ def test_a_kill_in_the_middle_leaves_no_file(tmp_path: Path) -> None:
     code = STREAM.format(folders=folders, path=str(path))
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         deadline = time.monotonic() + 900
-        while sum(file.stat().st_size for file in tmp_path.iterdir()) < 100_000:
+        while sum(file.stat().st_size for file in tmp_path.rglob("*.zip")) < 100_000:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)

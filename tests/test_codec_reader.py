@@ -160,7 +160,7 @@ def outcome(case: tuple[Path, bytes]) -> Outcome:
 
 @pytest.fixture(scope="module")
 def child() -> Iterator[Child]:
-    with Child(outcome, megabytes=300) as child:
+    with Child(outcome, seconds=300, megabytes=300) as child:
         yield child
 
 

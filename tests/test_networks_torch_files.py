@@ -72,6 +72,15 @@ def test_a_record_that_does_not_fit_its_checksum_is_damaged(tmp_path: Path) -> N
         load_published(tmp_path / "mine.pth", activation="elu", normalization=CustomNormalization())
 
 
+def test_a_record_that_one_bit_makes_a_folder_is_no_zeros(tmp_path: Path) -> None:
+    content = bytearray(torch_file(zipped=True))
+    entry = content.rindex(b"PK\x01\x02", 0, content.rindex(b"archive/data/8"))
+    content[entry + 38] ^= 0x10
+    (tmp_path / "mine.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match="a record is marked as a folder"):
+        load_published(tmp_path / "mine.pth", activation="elu", normalization=CustomNormalization())
+
+
 def test_a_file_with_the_name_of_a_published_one_is_it_or_says_what_it_is(tmp_path: Path) -> None:
     assert NAME in PUBLISHED_MODELS
     path = tmp_path / NAME

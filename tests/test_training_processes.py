@@ -1,5 +1,6 @@
 """Training in several processes: the same losses as in one, for the same batches."""
 
+import itertools
 import re
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from tests.network_helpers import LOOPBACK, listening
+from utils import training
 from utils.cli import main
 from utils.files import REPOSITORY
 from utils.networks import load_checkpoint
@@ -81,3 +83,26 @@ def test_batch_norms_and_soap_train_in_two_processes_as_well(two: Two) -> None:
     found, folder = two.losses, two.folder
     assert found["elu_bn"]["test"] < 0.05
     assert load_checkpoint(folder / "elu_bn.safetensors").metadata["training"]["optimizer"] == "soap"
+
+
+def test_the_command_hands_its_options_on_to_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words: list[str] = []
+
+    def launch(arguments: list[str], processes: int) -> int:
+        words.extend(arguments)
+        return processes + 1
+
+    monkeypatch.setattr(training, "launch", launch)
+    output = str(tmp_path / "m.safetensors")
+    options = ["--variant", "elu_bn", "--steps", "7", "--output", output, "--force"]
+    assert main(["train", "--processes", "2", *options]) == 3
+    assert words[:3] == ["-m", "compressionhep", "train"]
+    assert "--processes" not in words
+    given = dict(itertools.pairwise(words))
+    assert (given["--variant"], given["--steps"], given["--output"]) == ("elu_bn", "7", output)
+    assert "--force" in words
+
+
+def test_a_process_that_fails_ends_the_others(tmp_path: Path) -> None:
+    code = "import os, sys, time; sys.exit(5) if os.environ['RANK'] == '1' else time.sleep(3600)"
+    assert training.launch(["-c", code], 2) == 5

@@ -56,6 +56,7 @@ class Child(Generic[Case]):
         self._process = context.Process(target=_serve, args=(theirs, self._function, self._megabytes), daemon=True)
         self._process.start()
         theirs.close()
+        self._connection.recv()  # once it has imported what it needs, which is no part of a case
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -80,6 +81,7 @@ class Child(Generic[Case]):
 
 def _serve(connection: Connection, function: Callable[[Case], Outcome], megabytes: float) -> None:
     limit = functools.partial(_limit_memory, round(megabytes * 1e6))
+    connection.send("ready")
     while True:
         case = connection.recv()
         limit()

@@ -30,6 +30,9 @@ from utils.networks import (
 CASES = 2000
 """Of each kind in `make fuzz`."""
 
+SECONDS = 300
+"""A case that takes longer hangs; most take 20 ms, the first ones seconds, for what is imported late."""
+
 MEGABYTES = 300
 """What reading weights of some kB may take."""
 
@@ -130,7 +133,7 @@ def fuzz(cases: int, seed: int, folder: Path) -> dict[str, Tally]:
     zipped, legacy = torch_file(True), torch_file(False)
     (folder / "whole.pth").write_bytes(zipped)
     tallies: dict[str, Tally] = {}
-    with Child(partial(read, folder), megabytes=MEGABYTES) as child:
+    with Child(partial(read, folder), SECONDS, MEGABYTES) as child:
         for number in range(cases):
             whole = folder / f"whole{number % 3}.safetensors"
             for kind, case in (

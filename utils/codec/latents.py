@@ -127,7 +127,8 @@ class AutoencoderScheme:
     def _outputs(self, integers: np.ndarray) -> Columns:
         latents = restore_latents(integers, self.offset, self.matrix)
         columns = columns_of(networks.decode_latents(self.checkpoint, latents))
-        return columns | {"phi": wrap_angle(columns["phi"])}
+        with np.errstate(invalid="ignore"):  # infinities are found by `_unusable`
+            return columns | {"phi": wrap_angle(columns["phi"])}
 
     def _predict(self, integers: np.ndarray) -> Columns:
         latents = self.offset + integers.astype(np.float64) @ self.matrix
@@ -217,7 +218,8 @@ def round_latents(latents: np.ndarray, offset: np.ndarray, matrix: np.ndarray) -
 
 def restore_latents(integers: np.ndarray, offset: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Latents, float32, from their integers."""
-    return (offset + integers.astype(np.float64) @ matrix).astype(np.float32)
+    with np.errstate(over="ignore"):
+        return (offset + integers.astype(np.float64) @ matrix).astype(np.float32)
 
 
 def columns_of(jets: np.ndarray) -> Columns:

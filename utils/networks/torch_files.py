@@ -54,6 +54,9 @@ _ASKED_FOR = {
 _NESTED = 20
 """Most tuples inside each other: to hash one that holds another twice takes twice as long as the other."""
 
+_FOLDER = 0x10
+"""The bit in a zip's directory that makes a record a folder."""
+
 _MARK = -1
 
 _FROM_MARK = (pickletools.markobject, pickletools.stackslice)
@@ -124,6 +127,8 @@ def _pickles(path: Path) -> Iterator[IO[bytes]]:
             raise CheckpointError(
                 f"{path}: its records are compressed, which torch does not do; expected weights (.pth)"
             )
+        if any(info.external_attr & _FOLDER for info in infos):
+            raise CheckpointError(f"{path}: damaged: a record is marked as a folder, and torch would read zeros")
         if (bad := records.testzip()) is not None:
             raise CheckpointError(f"{path}: damaged: the CRC-32 of its record {bad} does not fit")
         for info in infos:

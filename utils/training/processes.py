@@ -38,9 +38,9 @@ def launch(arguments: Sequence[str], processes: int) -> int:
             environment = {"OMP_NUM_THREADS": "1"} | os.environ | together | {"RANK": rank, "LOCAL_RANK": rank}
             running.append(subprocess.Popen([sys.executable, *arguments], env=environment, start_new_session=True))
         try:
-            while any(process.poll() is None for process in running) and not any(p.returncode for p in running):
+            while None in (codes := [process.poll() for process in running]) and not any(codes):
                 time.sleep(0.1)
-            return max((process.returncode for process in running if process.returncode), default=0, key=abs)
+            return next(filter(None, codes), 0)
         finally:
             for process in running:
                 process.kill()
