@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -91,5 +91,6 @@ def resolution_table(true: np.ndarray, reconstructed: np.ndarray) -> pd.DataFram
 
 
 def read_resolutions(rows: Iterable[Mapping[str, Any]]) -> dict[str, Resolution]:
-    """The resolutions in a row of `evaluate`, by quantity."""
-    return {row["quantity"]: Resolution(**{k: v for k, v in row.items() if k != "quantity"}) for row in rows}
+    """The resolutions in a row of `evaluate`, by quantity; what else a row says of a quantity is left out."""
+    names = {field.name for field in fields(Resolution)}
+    return {row["quantity"]: Resolution(**{k: v for k, v in row.items() if k in names}) for row in rows}
