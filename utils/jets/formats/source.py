@@ -33,7 +33,8 @@ class Source:
     `empty_rows`, a row with an event and no other value is one of them.
     `unit` is what the file or its format says of all energies, None where it says nothing, and `unit_from` where;
     `units` and the largest momentum `beam_energy` (GeV) were decided for the sample. `total` is the number of rows,
-    None where unknown. `notices` are said when it was read, `hints` where it is refused. `split` makes the `pieces` of a range of rows, where the format can.
+    None where unknown. `notices` are said when it was read, `hints` where it is refused. `split` makes the `pieces` of
+    a range of rows, where the format can.
     """
 
     name: str
