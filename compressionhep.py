@@ -1,6 +1,7 @@
 """The command line as a module of its own name: `python -m compressionhep COMMAND ...`.
 
-It takes `utils` from beside itself, whatever else is called so in the working folder or on PYTHONPATH.
+It takes `utils` from beside itself, whatever else is called so in the working folder or on PYTHONPATH; so do processes
+that it starts, which get its `sys.path`.
 """
 
 import importlib
@@ -11,12 +12,8 @@ from pathlib import Path
 def main() -> int:
     """Run the command that the arguments name; returns its exit code."""
     sys.path.insert(0, str(Path(__file__).resolve().parent))
-    try:
-        importlib.import_module("utils.cli.interrupts").end_on_signals()
-        run = importlib.import_module("utils.cli").main
-    finally:
-        sys.path.pop(0)
-    return run()
+    importlib.import_module("utils.cli.interrupts").end_on_signals()
+    return importlib.import_module("utils.cli").main()
 
 
 if __name__ == "__main__":

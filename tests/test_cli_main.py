@@ -34,7 +34,7 @@ from utils.training import PROFILES, SCHEDULES
 
 COMMANDS = (
     *("info", "convert", "simulate", "fetch", "compress", "decompress", "train"),
-    *("evaluate", "export", "benchmark", "sweep", "run", "tables", "reproduce"),
+    *("evaluate", "export", "benchmark", "sweep", "run", "tables", "reproduce", "slim", "audit"),
 )
 PARAMETERS = 'profile = "reference"\noutput = None\ndataset = "embedded"\ndevice = None\nrate = 0.0\n'
 WRITE = """import json, pathlib

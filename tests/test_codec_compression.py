@@ -41,6 +41,7 @@ from utils.jets import (
     make_table,
     published_folder,
     read_jets,
+    wrap_angle,
     write_jets,
 )
 from utils.metrics import resolution_table
@@ -235,16 +236,20 @@ def test_autoencoder_file_holds_its_decoder_and_loses_little(tmp_path: Path, che
     found = feature_array(read_compressed(tmp_path / "jets.zarr.zip"))
     assert 0 < report["latent_mse_growth"] < 0.01
 
-    def mse(reconstructed: np.ndarray) -> float:
-        normalize = checkpoint.normalization.normalize
-        return float(np.mean((normalize(reconstructed) - normalize(jets)) ** 2))
-
-    own = mse(reconstruct(checkpoint, jets).astype(float))
-    assert own < mse(found) < 1.03 * own
+    own = mean_squared_error(reconstruct(checkpoint, jets), jets, checkpoint)
+    assert own < mean_squared_error(found, jets, checkpoint) < 1.03 * own
     assert report["errors"]["pt"]["max"] == pytest.approx(resolution_table(jets, found).loc["pt", "max"], rel=1e-5)
     assert report["outside_training_range"] > 1000  # about half have a negative phi or eta
     more = compress(table, tmp_path / "b.zarr.zip", codec="autoencoder", model=checkpoint, latent_bits=12)
     assert more["latent_mse_growth"] < report["latent_mse_growth"] / 10
+
+
+def mean_squared_error(found: np.ndarray, jets: np.ndarray, checkpoint: Checkpoint) -> float:
+    """In the space of the model; phi, which containers wrap, counts as the turn that is nearest."""
+    found = found.astype(float)
+    found[:, 2] = jets[:, 2] + wrap_angle(found[:, 2] - jets[:, 2])
+    normalize = checkpoint.normalization.normalize
+    return float(np.mean((normalize(found) - normalize(jets)) ** 2))
 
 
 @pytest.mark.parametrize("rank", [None, 3, 1])
@@ -462,9 +467,8 @@ def test_published_autoencoder_needs_few_bytes_for_latents_at_its_own_error(tmp_
     report = compress(source, tmp_path / "jets.zarr.zip", unit="MeV", codec="autoencoder", model=checkpoint)
     latents = sum(size for name, size in report["stream_bytes"].items() if name.startswith("latent"))
     assert latents / report["jets"] < 2.85
-    normalize = CustomNormalization().normalize
     jets = feature_array(read_jets(source, unit="MeV"))
-    own = np.mean((normalize(reconstruct(checkpoint, jets).astype(float)) - normalize(jets)) ** 2)
+    own = mean_squared_error(reconstruct(checkpoint, jets), jets, checkpoint)
     found = feature_array(read_compressed(tmp_path / "jets.zarr.zip"))
-    assert np.mean((normalize(found) - normalize(jets)) ** 2) < 1.01 * own
+    assert mean_squared_error(found, jets, checkpoint) < 1.01 * own
     assert json.loads(json.dumps(report)) == report

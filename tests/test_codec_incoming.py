@@ -40,10 +40,10 @@ def with_empty(table: pd.DataFrame) -> pd.DataFrame:
         (with_column("event", [1, 2, 1]), "jets of one event must stand together"),
         (with_column("event", [1.5, 2, 3]), r"column event must hold whole event numbers \(int64\), found float64"),
         (with_column("event", np.array([2**63 + 1, 1, 2], np.uint64)), "int64 ends at"),
-        (with_column("event", ["a", "b", "c"]), "must hold whole event numbers"),
+        (with_column("event", ["a", "b", "c"]), "column event is not numeric"),
         (with_column("pt", ["1", "2", "3"]), "column pt holds .*, expected numbers"),
         (lambda table: table.drop(columns="eta"), "missing columns eta; those there are: event, m, pt, phi"),
-        (with_empty, "its number be its own"),
+        (with_empty, "its event be its own"),
     ],
 )
 def test_jets_that_could_not_be_given_back_are_refused(

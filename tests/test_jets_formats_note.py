@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from tests.fuzz_inputs import example_table, outcome_of
 
+from tests.fuzz.inputs import example_table, outcome_of
 from utils.jets import JetError, concat_tables, iter_jets, read_jets, write_jets
 
 KEY = b"compression_hep"

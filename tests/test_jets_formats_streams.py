@@ -21,6 +21,7 @@ from pandas._libs.internals import _unpickle_block
 from pandas.core.internals.managers import BlockManager
 
 from utils.cli import main
+from utils.files import ChangedError
 from utils.jets import JetError, iter_jets, read_jets, read_pickled_table
 
 NAMES = ("event", "m", "pt", "phi", "eta")
@@ -231,7 +232,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(suffix: str, change: st
             file.write(b"150000,5,50,0.1,0.2\n")
     else:
         path.unlink()
-    with pytest.raises(JetError, match=rf"jets\{suffix}: changed while it was read"):
+    with pytest.raises(ChangedError, match=rf"jets\{suffix}: it was written to, or replaced, while it was read"):
         sum(len(table) for table in stream)
     if change == "replaced":
         assert len(read_jets(path, unit="GeV")) == 140_000

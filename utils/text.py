@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def printable(text: str) -> str:
-    """Text with control characters, and whatever else is no sign of its own, escaped; lines and tabs stay.
+    r"""Text with control characters, and whatever else is no sign of its own, escaped; lines and tabs stay.
 
     >>> printable("jets\x1b[2J")
     'jets\\x1b[2J'

@@ -8,7 +8,7 @@ from typing import Any
 from utils.files import describe_head
 from utils.jets import formats
 from utils.jets.formats.layouts import Options, parse_columns
-from utils.jets.formats.source import Source, open_binary, reading, state_of
+from utils.jets.formats.source import Source, open_binary, reading
 from utils.jets.formats.streams import compression_of, encoding_of, unpacked
 from utils.jets.table import JetError
 from utils.text import listing
@@ -119,7 +119,6 @@ def open_source(
     read: Mapping[str, Any] | None = None,
 ) -> Source:
     """Open one file and find the jets in it; arguments as in `iter_jets`."""
-    state = state_of(name)
     source = _open(name, Options(tree, collection, parse_columns(columns or {}), read_options(read)))
     if unknown := (padding or {}).keys() - source.columns.needed.keys():
         raise JetError(
@@ -127,7 +126,7 @@ def open_source(
         )
     if source.note and (columns or padding):  # the checksums of the note are those of other columns
         source = replace(source, note=None, unit=source.note["unit"], unit_from="its note")
-    return replace(source, padding=padding or {}, state=state)
+    return replace(source, padding=padding or {})
 
 
 def _open(name: str, options: Options) -> Source:

@@ -3,7 +3,6 @@ from .bounds import SENTINELS as SENTINELS, Bound as Bound, Errors as Errors, ro
 from .observables import WORKING_POINTS as WORKING_POINTS, Observables as Observables
 from .policy import (
     BOOKKEEPING as BOOKKEEPING,
-    PRESETS as PRESETS,
     Plan as Plan,
     Policy as Policy,
     Rule as Rule,
@@ -20,10 +19,6 @@ from .schema import (
     TreeFile as TreeFile,
     open_trees as open_trees,
 )
-from .slim import (
-    COMPRESSIONS as COMPRESSIONS,
-    KINDS as KINDS,
-    read_record as read_record,
-    slim as slim,
-)
+from .settings import COMPRESSIONS as COMPRESSIONS, KINDS as KINDS, PRESETS as PRESETS
+from .slim import read_record as read_record, slim as slim
 from .tables import audit_tables as audit_tables

@@ -11,9 +11,7 @@ from utils.files import Json
 from utils.text import listing
 from utils.trees.bounds import Bound
 from utils.trees.schema import Column, Tree, TreeError
-
-PRESETS = ("stored", "nanoaod", "physlite")
-"""Policies that ship with the project: every bit of everything, and bounds for the jets of two experiments."""
+from utils.trees.settings import PRESETS
 
 PRESET_FOLDER = Path(__file__).with_name("presets")
 

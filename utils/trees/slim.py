@@ -19,14 +19,9 @@ from utils.trees.policy import BOOKKEEPING, Plan, Policy, load_policy, make_plan
 from utils.trees.read import Chunk, chunk_entries, iter_chunks
 from utils.trees.record import Outcome, make_record, make_report
 from utils.trees.schema import RECORD_KEY, Column, Lost, Tree, TreeError, open_trees
+from utils.trees.settings import COMPRESSIONS, KINDS
 from utils.trees.ttree import TTreeWriter
 from utils.trees.verify import require_same
-
-COMPRESSIONS = {"lzma": uproot.LZMA(6), "zstd": uproot.ZSTD(5), "lz4": uproot.LZ4(4)}
-"""Compressors of ROOT, the first is the default, and the smallest. LZMA at level 6 differs from CMS's 9 in the size of
-its dictionary alone, 8 MB in place of 64, which a basket does not fill and which takes milliseconds to set up."""
-
-KINDS = {"ttree": "TTree", "rntuple": "RNTuple"}
 
 SUFFIX = ".root"
 
@@ -138,7 +133,7 @@ def _write(path: Path, outcome: Outcome, to: str | None, compression: str, bar: 
     shared = {plan.tree.name: candidates(plan.columns) for plan in outcome.plans}
     while True:
         apart = None
-        with new_root_file(path, COMPRESSIONS[compression]) as file:
+        with new_root_file(path, getattr(uproot, compression.upper())(COMPRESSIONS[compression])) as file:
             for plan in outcome.plans:
                 writer = _writer(file, plan, to, shared[plan.tree.name], str(outcome.source))
                 outcome.begin(plan, _kind(plan.tree, to))

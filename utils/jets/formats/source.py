@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
@@ -34,8 +33,8 @@ class Source:
     `empty_rows`, a row with an event and no other value is one of them.
     `unit` is what the file or its format says of all energies, None where it says nothing, and `unit_from` where;
     `units` and the largest momentum `beam_energy` (GeV) were decided for the sample. `total` is the number of rows,
-    None where unknown. `notices` are said when it was read, `hints` where it is refused. `state` is what the file was
-    when it was opened. `split` makes the `pieces` of a range of rows, where the format can.
+    None where unknown. `notices` are said when it was read, `hints` where it is refused. `split` makes the `pieces` of
+    a range of rows, where the format can.
     """
 
     name: str
@@ -57,7 +56,6 @@ class Source:
     total: int | None = None
     notices: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
-    state: tuple[int, ...] | None = None
     split: Callable[[int, int], Pieces] | None = None
 
     def part(self, first: int, last: int) -> "Source":
@@ -78,23 +76,14 @@ class Source:
     def read(self, columns: Mapping[str, str]) -> Iterator[Block]:
         """Blocks of the named columns, role -> name; without any, of event ids alone. Whatever a library raises on a
         damaged file is turned into a JetError that names the file."""
-        with self._unchanged(), reading(self.name, self.format):
+        with reading(self.name, self.format):
             blocks = self._blocks(columns)
         while True:
-            with self._unchanged(), reading(self.name, self.format):
+            with reading(self.name, self.format):
                 block = next(blocks, None)
             if block is None:
                 return
             yield block
-
-    @contextlib.contextmanager
-    def _unchanged(self) -> Iterator[None]:
-        """JetError, before any other, where the file is another than it was when it was opened."""
-        try:
-            yield
-        finally:
-            if self.state is not None and state_of(self.name) != self.state:
-                raise JetError(f"{self.name}: changed while it was read; read it again when nothing writes to it")
 
     def _blocks(self, wanted: Mapping[str, str]) -> Iterator[Block]:
         columns, counter = self.columns, self.counter if self.jagged and wanted else None
@@ -148,17 +137,6 @@ def file_size(name: str) -> int:
     """Bytes of a local or remote file."""
     with open_binary(name) as file:
         return file.seek(0, io.SEEK_END)
-
-
-def state_of(name: str) -> tuple[int, ...] | None:
-    """What tells a local file from what it is after a change: device, inode, size and time; None for a remote one, and
-    nothing of one that is gone."""
-    if is_remote(name):
-        return None
-    with contextlib.suppress(OSError):
-        stat = os.stat(name)
-        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
-    return ()
 
 
 def is_jagged(dimensions: Mapping[str, int], columns: JetColumns, source: str) -> bool:
