@@ -25,7 +25,7 @@ ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)
 PARAMETERS: dict[str, Any] = {
     "profile": "quick",
     "max_jets": 2000,
-    "steps": 40,
+    "steps": 120,
     "refine": 1,
     "seeds": [0, 1],
     "sizes": [1000],
