@@ -347,25 +347,22 @@ def test_run_refuses_what_it_does_not_know_before_it_runs(
     assert not (tmp_path / "out").exists()
 
 
-def test_tables_refuses_a_file_without_markers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "notes.md").write_text("nothing")
-    assert main(["tables", str(tmp_path / "notes.md")]) == 2
-    assert "has no place for the tables" in capsys.readouterr().err
-
-
 def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict = {}
     other = str(REPOSITORY / "datasets" / "qcd_jets_test.parquet")
     monkeypatch.setattr(report, "run_notebooks", lambda chosen, *folders: asked.update(chosen) or [])
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
+    recorded: list[Path] = []
+    monkeypatch.setattr(report, "record_commit", lambda plots, models: recorded.append(plots))
     for arguments, expected in (
-        (["run", "1d", "--profile", "reference"], None),
+        (["run", "1d", "--profile", "reference"], REPOSITORY),
         (["run", "1d", "--profile", "reference", "-p", "dataset", other], REPOSITORY / "runs" / "reference"),
         (["run", "1d"], REPOSITORY / "runs" / "quick"),
     ):
         assert main(arguments) == 0
         (parameters,) = asked.values()
-        assert parameters.get("output") == (None if expected is None else str(expected))
+        assert parameters["output"] == str(expected)
+    assert not recorded  # the commit goes into results when all of them are up to date
 
 
 def test_several_files_become_one_container_that_keeps_what_is_not_finite(tmp_path):

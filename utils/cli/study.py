@@ -90,7 +90,11 @@ def run(
     outcomes = report.run_notebooks(stale, folder, plots)
     if own and stale:
         report.record_made(outcomes, shared, plots)
-        report.record_commit(plots, output_folder / "models")
+        whole = len(shared) == len(report.find_notebooks())
+        if whole and all(
+            outcome.error is None for outcome in outcomes
+        ):  # a result that is out of date keeps its commit
+            report.record_commit(plots, output_folder / "models")
     index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
     say(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0

@@ -115,7 +115,7 @@ def record_made(outcomes: Iterable[Outcome], notebooks: Mapping[Path, Mapping[st
 
 
 def record_commit(plots: Path, models: Path) -> None:
-    """Write the commit of the code into all results, also into those that it left as they were."""
+    """Write the commit of the code into all results, also into those that were up to date: after a run of all."""
     commit = source_commit()
     for path in sorted(plots.glob("*/metrics.json")):
         content: Json = json.loads(path.read_text(encoding="utf-8"))
