@@ -76,8 +76,7 @@ def compress(
     `path` ends in .zarr.zip, and is neither the source nor the model (OutputError). Jets that `decompress` would refuse
     raise JetError; so do NaN and infinite values, which `keep_nonfinite` keeps bit for bit (not with "autoencoder").
     Jets are stored as float32. Bounds hold, and errors are measured, against the source's own digits; where a quantity
-    is to be kept exactly and float32 has fewer digits, a JetWarning says by how much it was rounded. A file's NaN comes
-    as reading gives it: a signalling one as a quiet one.
+    is to be kept exactly and float32 has fewer digits, a JetWarning says by how much it was rounded.
     The file appears only when all of it was decoded and checked; memory is bounded by a few chunks per worker.
 
     >>> from tempfile import TemporaryDirectory

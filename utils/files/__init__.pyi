@@ -4,7 +4,6 @@ from .identity import (
     describe_head as describe_head,
     distinct_files as distinct_files,
     file_key as file_key,
-    require_regular as require_regular,
     same_file as same_file,
     sha256_of as sha256_of,
     source_sha256 as source_sha256,

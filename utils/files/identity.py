@@ -45,17 +45,6 @@ def _is_by_link(name: str) -> bool:
     return os.path.realpath(name) != os.path.abspath(name)
 
 
-def require_regular(path: str | Path) -> None:
-    """Raise ValueError where there is something to read that is no file: a folder, a pipe, a device.
-
-    What is not there at all is left to whoever opens it.
-    """
-    if os.path.isdir(path):
-        raise ValueError(f"{path}: a directory, expected a file")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path}: a pipe, a device or the like, expected a file")
-
-
 @contextmanager
 def unchanging(paths: Iterable[str | Path]) -> Iterator[None]:
     """Raise ChangedError where one of the files is another one, or has other bytes, at the end of the block.

@@ -24,12 +24,9 @@ from .prose import (
 from .results import (
     COMPARISON as COMPARISON,
     CUSTOM as CUSTOM,
-    ELU as ELU,
     EXECUTION_TIME as EXECUTION_TIME,
-    LEAKY_RELU as LEAKY_RELU,
     MEMORY as MEMORY,
     NO_NORMALIZATION as NO_NORMALIZATION,
-    RESIDUAL_GELU as RESIDUAL_GELU,
     STANDARD as STANDARD,
     execution as execution,
     read_metrics as read_metrics,

@@ -4,7 +4,7 @@ A template is the page in Jinja, in `templates/pages/`. Numbers are written as `
 of the metrics.json of the notebook whose name begins so, through a filter that rounds it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,16 @@ from utils.report.gallery import (
     seeds_in_words,
     small_table,
 )
-from utils.report.results import Metrics, result_tables, tables_text
-from utils.text import spread_text
+from utils.report.results import Metrics, tables_text
 
 TEMPLATES = Path(__file__).parent / "templates" / "pages"
 
 PAGES = {
     "README.md": "README.md.j2",
     "CompressionHEP/README.md": "CompressionHEP.md.j2",
-    "models/README.md": "models.md.j2",
     "plots/README.md": "plots.md.j2",
 }
-"""The pages, and the template of each; a page without one stays as it is."""
+"""The pages, and the template of each."""
 
 
 def render_page(page: str, metrics: Metrics, templates: Path = TEMPLATES) -> str:
@@ -67,13 +65,12 @@ def _line_of(error: BaseException, name: str) -> int | str:
 
 
 def write_pages(metrics: Metrics, folder: Path = REPOSITORY, templates: Path = TEMPLATES) -> list[Path]:
-    """Fill every page that has a template; returns those. All are made before the first is written."""
-    pages = [page for page, name in PAGES.items() if (templates / name).is_file()]
-    texts = {page: render_page(page, metrics, templates) for page in pages}
+    """Fill every page; returns them. All are made before the first is written."""
+    texts = {page: render_page(page, metrics, templates) for page in PAGES}
     for page, text in texts.items():
         with atomic_path(folder / page) as partial_path:
             partial_path.write_text(text, encoding="utf-8")
-    return [folder / page for page in pages]
+    return [folder / page for page in texts]
 
 
 def notebook_metrics(metrics: Metrics, beginning: str) -> Json:
@@ -82,31 +79,6 @@ def notebook_metrics(metrics: Metrics, beginning: str) -> Json:
     if len(found) != 1:
         raise ValueError(f"{beginning!r} is the beginning of {len(found)} notebooks with results; expected one")
     return metrics[found[0]]
-
-
-def table(metrics: Metrics, title: str) -> str:
-    """The table of results with this title, in Markdown."""
-    found = [table for table in result_tables(metrics) if table.title == title]
-    if not found:
-        raise ValueError(f"these results fill no table {title!r}")
-    return found[0].markdown()
-
-
-def pick(rows: Iterable[Mapping[str, Any]], **wanted: object) -> Mapping[str, Any]:
-    """The one row that has these values."""
-    found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} rows have {wanted}; expected one")
-    return found[0]
-
-
-def number(value: float, digits: int = 2) -> str:
-    """So many significant digits, without an exponent.
-
-    >>> number(0.4178), number(25.2), number(0.40)
-    ('0.42', '25', '0.40')
-    """
-    return f"{value:#.{digits}g}".rstrip(".") if 1e-4 <= abs(value) < 10**digits else f"{value:,.0f}"
 
 
 def sci(value: float, digits: int = 2) -> str:
@@ -119,20 +91,9 @@ def sci(value: float, digits: int = 2) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def spread(value: Sequence[float | None], factor: float = 1.0) -> str:
-    """Mean ± standard deviation, as the tables have it."""
-    mean, deviation = value
-    assert mean is not None
-    return spread_text((mean, deviation), factor)
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
     "fixed": lambda value, digits=2: f"{value:,.{digits}f}",
-    "number": number,
-    "percent": lambda value, digits=2: f"{number(100 * value, digits)}%",
-    "pick": pick,
     "sci": sci,
-    "spread": spread,
 }
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -143,7 +104,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "number_of_seeds": number_of_seeds,
     "seeds_in_words": seeds_in_words,
     "small_table": small_table,
-    "table": table,
     "tables": tables_text,
 }
 """What a template may call; each is given the metrics first."""

@@ -21,12 +21,6 @@ STANDARD = "1c. 4D_3D_200_standard_norm"
 
 CUSTOM = "1d. 4D_3D_200_custom_norm"
 
-LEAKY_RELU = "2a. 4D_3D_200_ReLU_BN_custom_norm"
-
-ELU = "2b. 4D_3D_200_ELU_BN_custom_norm"
-
-RESIDUAL_GELU = "2c. 4D_3D_residual_GELU_custom_norm"
-
 COMPARISON = "2d. Comparing_the_models"
 
 EXECUTION_TIME = "Execution_time_calculation"

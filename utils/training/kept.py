@@ -81,10 +81,6 @@ def load_training(folder: Path, digest: str) -> tuple[dict[str, torch.Tensor], d
         return None
 
 
-def _numbers(table: pd.DataFrame) -> torch.Tensor:
-    return torch.tensor(table.to_numpy(dtype="float64")).contiguous()
-
-
 def _table(values: torch.Tensor, columns: list[str]) -> pd.DataFrame:
     table = pd.DataFrame(values.numpy(), columns=columns)
     return table.astype({name: int for name in ("epoch", "step", "layer") if name in columns})
