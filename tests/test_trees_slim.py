@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 from tree_files import jagged, nano_columns, same_bits, write_ntuple, write_trees
 
 from utils import trees
-from utils.files import OutputError, sha256_of
+from utils.files import ChangedError, OutputError, sha256_of
 from utils.trees import Bound, TreeError, load_policy, open_trees, read_record, slim
 
 INPUTS = os.environ.get("COMPRESSIONHEP_INPUTS")
@@ -245,6 +245,23 @@ def test_a_value_that_was_written_wrongly_is_found_before_the_file_has_its_name(
     with pytest.raises(TreeError, match=r"branch Jet_pt.*nothing was kept"):
         slim(source, tmp_path / "out.root", load_policy("nanoaod"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_changes_while_it_is_read_is_an_error_and_nothing_is_kept(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = trees.slim.__globals__["bounded_chunk"]
+    copy = tmp_path / "in.root"
+    copy.write_bytes(source.read_bytes())
+
+    def touching(chunk: dict, plan: object, errors: object = None) -> dict:
+        os.utime(copy, (1, 1))
+        return true(chunk, plan, errors)
+
+    monkeypatch.setitem(trees.slim.__globals__, "bounded_chunk", touching)
+    with pytest.raises(ChangedError, match=r"in\.root: it was written to, or replaced"):
+        slim(copy, tmp_path / "out.root")
+    assert list(tmp_path.iterdir()) == [copy]
 
 
 def test_the_source_is_never_the_target(source: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import awkward as ak
 import numpy as np
+import vector
 
 from utils.files import Json
 from utils.trees.bounds import Bound
@@ -158,14 +159,13 @@ def _ht(jets: ak.Array) -> np.ndarray:
 def _dijet_mass(jets: ak.Array) -> np.ndarray:
     """Invariant mass of the two hardest jets, NaN where there are fewer."""
     enough = ak.num(jets) > 1
-    first, second = jets[enough][:, 0], jets[enough][:, 1]
-    energy, px, py, pz = (one + other for one, other in zip(_momentum(first), _momentum(second), strict=True))
+    first, second = (_momenta(jets[enough][:, place]) for place in (0, 1))
+    both: vector.MomentumNumpy4D = first + second  # type: ignore[assignment]
     mass = np.full(len(jets), np.nan)
-    mass[ak.to_numpy(enough)] = np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0))
+    mass[ak.to_numpy(enough)] = both.mass
     return mass
 
 
-def _momentum(jet: ak.Array) -> tuple[np.ndarray, ...]:
-    pt, eta, phi, m = (ak.to_numpy(jet[name]) for name in ("pt", "eta", "phi", "m"))
-    pz = pt * np.sinh(eta)
-    return np.sqrt(pt**2 + pz**2 + m**2), pt * np.cos(phi), pt * np.sin(phi), pz
+def _momenta(jets: ak.Array) -> vector.MomentumNumpy4D:
+    names = {"pt": "pt", "eta": "eta", "phi": "phi", "mass": "m"}
+    return vector.MomentumNumpy4D({name: ak.to_numpy(jets[field]) for name, field in names.items()})

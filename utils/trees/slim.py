@@ -9,7 +9,7 @@ from pathlib import Path
 import uproot
 from tqdm import tqdm
 
-from utils.files import Json, atomic_path, refuse_output
+from utils.files import Json, atomic_path, refuse_output, unchanging
 from utils.jets import new_root_file, open_source, settle_units
 from utils.text import listing
 from utils.trees.arrays import floats_of, with_floats
@@ -41,7 +41,7 @@ def slim(
     `tree` names one where not all are wanted; `to` is "ttree" or "rntuple" where they are not to stay what they are;
     `progress` shows a bar. The file appears only after each value of each branch was read back from it and compared
     with the source. TreeError, a ValueError, before anything is written where a TTree was asked for and cannot hold
-    some branches; OutputError where the target is the source.
+    some branches; OutputError where the target is the source; ChangedError where the source changes meanwhile.
     """
     if to not in (None, *KINDS) or compression not in COMPRESSIONS:
         known = f"{listing(KINDS)}; {listing(COMPRESSIONS)}"
@@ -54,7 +54,11 @@ def slim(
         outcome = Outcome(file.path, policy, plans, [*left_out, *((None, lost) for lost in file.others)])
         _require_writable(outcome, to)
         entries = 2 * sum(plan.tree.entries for plan in plans)
-        with tqdm(total=entries, unit="entry", disable=not progress) as bar, atomic_path(target) as unfinished:
+        with (
+            tqdm(total=entries, unit="entry", disable=not progress) as bar,
+            atomic_path(target) as unfinished,
+            unchanging([source]),
+        ):
             _write(unfinished, outcome, to, compression, bar)
             _verify(unfinished, outcome, bar)
             size = os.path.getsize(unfinished)
