@@ -1,6 +1,7 @@
 """The entry point: commands under their headings, warnings and exit codes."""
 
 import os
+import sys
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings(), listening(note):
             warnings.simplefilter("ignore", FutureWarning)  # libraries to programmers, not to who runs a command
             warnings.showwarning = _show_warning
-            return commands.main(arguments, PROGRAM, standalone_mode=False, windows_expand_args=False) or 0
+            words = sys.argv[1:] if arguments is None else list(arguments)  # obj: a command may be run again with them
+            return commands.main(words, PROGRAM, standalone_mode=False, windows_expand_args=False, obj=words) or 0
     except click.ClickException as error:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             say(error.ctx.get_usage(), err=True)

@@ -67,7 +67,7 @@ def train(
     refuse_outputs([] if dataset in ("embedded", "published") else [dataset], output, ".safetensors", force=force)
     pick_device(device)
     if processes > 1:
-        return training.launch(["-m", "compressionhep", "train", *_words_without(context, "processes")], processes)
+        return training.launch(["-m", "compressionhep", *context.obj, "--processes", "1"], processes)
     sample = jets.load_sample(chosen_dataset(dataset, reading), max_jets, seed)
     config = training.training_config(profile, schedule, steps, loss)
     fitted = networks.NORMALIZATIONS[normalization].fit(jets.feature_array(sample.train))
@@ -85,16 +85,6 @@ def train(
         f"{last['valid']:.6g} in epoch {result.best_epoch + 1} of {len(result.losses)}, {result.seconds:.1f} s"
     )
     return 0
-
-
-def _words_without(context: click.Context, *left_out: str) -> list[str]:
-    """The options that a command was given, but for some."""
-    words = []
-    for option in context.command.params:
-        value = context.params.get(str(option.name))
-        if option.name not in left_out and value not in (None, False):
-            words += [option.opts[0]] if value is True else [option.opts[0], str(value)]
-    return words
 
 
 @click.command(short_help="the errors that a model makes on jets")
