@@ -225,7 +225,7 @@ def test_benchmark_command_prints_and_writes_the_numbers_beside_the_machine(file
     arguments = ["--jets", "1000", "--threads", "1", "--json", str(tmp_path / "numbers.json")]
     assert main(["benchmark", "--model", str(files["elu_bn"]), *arguments]) == 0
     printed = capsys.readouterr().out
-    assert "1 threads" in printed
+    assert "1 thread," in printed
     assert "first jet" in printed
     content = json.loads((tmp_path / "numbers.json").read_text())
     assert content["machine"]["threads"] == 1

@@ -108,7 +108,9 @@ def machine_line(machine: MachineInfo) -> str:
     """What `machine_info` says, in one line for a caption."""
     gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
     versions = f"torch {machine['torch']}, Python {machine['python']}"
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {gpu}, {versions}"
+    numbers = ((machine["cores"], "core"), (machine["threads"], "thread"))
+    counted = ", ".join(f"{number} {what}{'' if number == 1 else 's'}" for number, what in numbers)
+    return f"{machine['cpu']}, {counted}, {gpu}, {versions}"
 
 
 def progress_stream() -> TextIO:

@@ -82,6 +82,16 @@ def _cell(value: object, factor: float | None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
 
 
+def significant(value: float, digits: int) -> str:
+    """So many significant digits, and no power of ten for a large number.
+
+    >>> significant(2168.4, 3), significant(122.4, 2), significant(0.0347, 2), significant(1.2e-7, 2)
+    ('2,170', '120', '0.035', '1.2e-07')
+    """
+    text = f"{value:.{digits}g}"
+    return f"{float(text):,.0f}" if "e+" in text else text
+
+
 def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
     """(mean, standard deviation) as text: the deviation to two digits, the mean to the same place.
 
@@ -93,7 +103,7 @@ def spread_text(value: Sequence[float | None], factor: float = 1) -> str:
     mean, deviation = value
     assert mean is not None
     if not deviation:
-        return f"{mean * factor:.3g}"
+        return significant(mean * factor, 3)
     digits = decimals(deviation * factor)
     return f"{mean * factor:.{digits}f} ± {deviation * factor:.{digits}f}"
 

@@ -18,7 +18,7 @@ from utils.networks import (
     parameter_count,
     refine_latents,
 )
-from utils.text import decimals
+from utils.text import decimals, significant
 
 
 def evaluate(checkpoint: Checkpoint, table: pd.DataFrame, refine: int = 0) -> Json:
@@ -141,8 +141,8 @@ def describe_transfer(rows: list[Json]) -> str:
     """What the numbers of `evaluate_transfer` say, in sentences (Markdown)."""
     mse = {(row["tested_on"], row["trained_on"]): row["mse"] for row in rows}
     return "\n".join(
-        f"- Tested on **{tested}**: the model trained on {trained} has {value / mse[tested, tested]:.3g} times the MSE "
-        f"of the one trained on {tested} ({value:.3g} against {mse[tested, tested]:.3g})."
+        f"- Tested on **{tested}**: the model trained on {trained} has {significant(value / mse[tested, tested], 3)} "
+        f"times the MSE of the one trained on {tested} ({value:.3g} against {mse[tested, tested]:.3g})."
         for (tested, trained), value in mse.items()
         if tested != trained
     )

@@ -6,7 +6,7 @@ from utils.files import Json
 from utils.metrics import read_resolutions
 from utils.networks import VARIANT_LABELS
 from utils.study import largest_sample, summarize_seeds
-from utils.text import bytes_text, spread_text
+from utils.text import bytes_text, significant, spread_text
 
 
 def answer(notebook: str, metrics: Json | None) -> str | None:
@@ -30,7 +30,7 @@ def _transfer(metrics: Json) -> str:
     (tested, trained), ratio = max(ratios.items(), key=lambda item: item[1])
     return (
         f"They come out wrong, and nothing says so: on the sample {tested}, the model trained on {trained} has "
-        f"{ratio:.2g} times the error of the one trained there."
+        f"{significant(ratio, 2)} times the error of the one trained there."
     )
 
 
@@ -46,14 +46,14 @@ def _training(metrics: Json) -> str:
         if entry is not None:
             widths = {name: entry["resolution"][name]["half_width_68"][0] for name in widths}
             ratio = spread_text(entry["mse_over_pca"])
-        words = " and ".join(f"{100 * width:.2g}% in {name}" for name, width in widths.items())
+        words = " and ".join(f"{significant(100 * width, 2)}% in {name}" for name, width in widths.items())
         parts.append(f"{model['label']}: {ratio} times the error of rank-3 PCA, {words} (68%)")
     return "; ".join(parts) + "."
 
 
 def _ratio(model: Json, baseline: Json) -> str:
     ratio = model["mse"] / baseline["mse"]
-    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
+    return f"{ratio:.2f}" if ratio < 10 else significant(ratio, 3)
 
 
 def _residual(metrics: Json) -> str:
@@ -97,7 +97,7 @@ def _times(metrics: Json) -> str:
     best = max(metrics["throughput"], key=lambda row: row["jets_per_s"])
     return (
         f"{best['jets_per_s'] / 1e6:.2g} million jets a second, there and back ({best['label']} on the device "
-        f"{best['device']}), {best['ratio']:.2g} times as many as in the original's way."
+        f"{best['device']}), {significant(best['ratio'], 2)} times as many as in the original's way."
     )
 
 

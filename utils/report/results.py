@@ -13,7 +13,7 @@ from utils.limits import read_json
 from utils.machine import machine_line
 from utils.metrics import read_resolutions
 from utils.study import largest_sample, summarize_seeds
-from utils.text import Table, spread_sci, spread_text
+from utils.text import Table, significant, spread_sci, spread_text
 
 NO_NORMALIZATION = "1b. 4D_3D_200_no_norm"
 
@@ -111,14 +111,14 @@ def _widths(entry: Mapping[str, Any]) -> tuple[str, ...]:
     cells = []
     for quantity, (_, factor) in ERROR_COLUMNS.items():
         width, tail = (entry["resolution"][quantity][key] for key in ("half_width_68", "q99"))
-        cells.append(f"{spread_text(width, factor)} ({tail[0] * factor:.3g})")
+        cells.append(f"{spread_text(width, factor)} ({significant(tail[0] * factor, 3)})")
     return tuple(cells)
 
 
 def _single_widths(model: Json) -> tuple[str, ...]:
     found = read_resolutions(model["resolution"])
     return tuple(
-        f"{factor * found[quantity].half_width_68:.3g} ({factor * found[quantity].q99:.3g})"
+        f"{significant(factor * found[quantity].half_width_68, 3)} ({significant(factor * found[quantity].q99, 3)})"
         for quantity, (_, factor) in ERROR_COLUMNS.items()
     )
 

@@ -12,7 +12,7 @@ import torch
 
 from utils.files import REPOSITORY, Json
 from utils.jets import Sample, feature_array
-from utils.machine import CPU, MachineInfo, find_devices, machine_info, torch_threads
+from utils.machine import CPU, MachineInfo, find_devices, machine_info, machine_line, torch_threads
 from utils.networks import (
     VARIANTS,
     Autoencoder,
@@ -208,13 +208,10 @@ def _empty_benchmark(models: Mapping[str, Path], sample: Sample) -> Benchmark:
 
 def benchmark_text(result: Benchmark) -> str:
     """The main numbers of `run_benchmark` for a terminal."""
-    machine = result["machine"]
-    gpu = machine["gpu"]["name"] if machine["gpu"] else "no GPU"
-    cores = f"{machine['cores']} cores, {machine['threads']} threads"
     times = ("model", "device", "stage", "way", "median_s", "low_s", "high_s", "repeats", "ratio")
     return "\n\n".join(
         [
-            f"{machine['cpu']}, {cores}, {gpu}, torch {machine['torch']}",
+            machine_line(result["machine"]),
             "\n".join(f"{name}: {source}" for name, source in result["weights"].items()),
             "Encoding and decoding; ratio to the original's way, efficiency against a matrix product\n"
             + text_table(result["throughput"], *THROUGHPUT_COLUMNS),
