@@ -10,8 +10,8 @@ from utils.report.answers import answer
 from utils.report.captions import caption, in_order, key_figure
 from utils.report.notebooks import NOTEBOOKS, find_notebooks
 from utils.report.pages import notebook_question, notebook_title
-from utils.report.results import COMPARISON, ERROR_COLUMNS, Metrics
-from utils.study import describe_seeds, largest_sample
+from utils.report.results import COMPARISON, Metrics
+from utils.study import ERROR_COLUMNS, describe_seeds, largest_sample
 from utils.text import Table, decimals, spread_text
 
 PLOTS = REPOSITORY / "plots"

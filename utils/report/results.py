@@ -12,7 +12,7 @@ from utils.files import REPOSITORY, Json, require_clone
 from utils.limits import read_json
 from utils.machine import machine_line
 from utils.metrics import read_resolutions
-from utils.study import largest_sample, summarize_seeds
+from utils.study import ERROR_COLUMNS, largest_sample, summarize_seeds
 from utils.text import Table, significant, spread_sci, spread_text
 
 NO_NORMALIZATION = "1b. 4D_3D_200_no_norm"
@@ -26,9 +26,6 @@ COMPARISON = "2d. Comparing_the_models"
 EXECUTION_TIME = "Execution_time_calculation"
 
 MEMORY = "Memory_allocation_trace"
-
-ERROR_COLUMNS = {"pt": ("pt [%]", 100), "m": ("m [%]", 100), "phi": ("phi [mrad]", 1000), "eta": ("eta [0.001]", 1000)}
-"""Header and factor of each quantity's residuals in a table."""
 
 Metrics = Mapping[str, Json]
 """The content of each metrics.json, by the name of its notebook."""

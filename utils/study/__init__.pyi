@@ -49,6 +49,7 @@ from .reproduction import (
     text_tables as text_tables,
 )
 from .sweep_summary import (
+    ERROR_COLUMNS as ERROR_COLUMNS,
     describe_seeds as describe_seeds,
     describe_starts as describe_starts,
     largest_sample as largest_sample,

@@ -17,6 +17,9 @@ from utils.metrics import RESIDUAL_UNITS, read_resolutions
 from utils.networks import VARIANT_LABELS, schedule_label
 from utils.text import Table, spread_sci, spread_text
 
+ERROR_COLUMNS = {"pt": ("pt [%]", 100), "m": ("m [%]", 100), "phi": ("phi [mrad]", 1000), "eta": ("eta [0.001]", 1000)}
+"""Header and factor of each quantity's residuals in a table."""
+
 Spread = tuple[float, float | None]
 """Mean and standard deviation over the seeds; no deviation where there is one seed."""
 
@@ -123,15 +126,7 @@ def summary_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
         if entry["refined_mse"] is not None and entry["refined_over_pca"] is not None:
             row["refined MSE [1e-4]"] = spread_text(entry["refined_mse"], 1e4)
             row["refined / PCA"] = spread_text(entry["refined_over_pca"])
-        widths = entry["resolution"]
-        row |= {
-            "pt [%]": spread_text(widths["pt"]["half_width_68"], 100),
-            "m [%]": spread_text(widths["m"]["half_width_68"], 100),
-            "phi [mrad]": spread_text(widths["phi"]["half_width_68"], 1000),
-            "eta [0.001]": spread_text(widths["eta"]["half_width_68"], 1000),
-            "CPU [s]": f"{entry['cpu_seconds'][0]:.0f}",
-        }
-        table.append(row)
+        table.append(row | _widths(entry) | {"CPU [s]": f"{entry['cpu_seconds'][0]:.0f}"})
     return pd.DataFrame(table)
 
 
@@ -142,7 +137,6 @@ def seeds_table(summary: Sequence[SeedSummary]) -> pd.DataFrame:
     for entry in summary:
         custom, (fewest, most) = entry["mse_custom"], entry["unphysical"]
         lost = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
-        widths = {name: entry["resolution"][name]["half_width_68"] for name in FEATURES}
         table.append(
             {
                 "model": entry["label"],
@@ -151,13 +145,18 @@ def seeds_table(summary: Sequence[SeedSummary]) -> pd.DataFrame:
                 "MSE": spread_sci(entry["mse"]),
                 "MSE / PCA": spread_text(entry["mse_over_pca"]),
                 "MSE, common space": f"- ({lost} jets)" if custom is None else spread_sci(custom),
-                "pt [%]": spread_text(widths["pt"], 100),
-                "m [%]": spread_text(widths["m"], 100),
-                "phi [mrad]": spread_text(widths["phi"], 1000),
-                "eta [0.001]": spread_text(widths["eta"], 1000),
+                **_widths(entry),
             }
         )
     return pd.DataFrame(table).set_index("model")
+
+
+def _widths(entry: SeedSummary) -> dict[str, str]:
+    """68% half-widths as text, by the header of their column."""
+    return {
+        header: spread_text(entry["resolution"][quantity]["half_width_68"], factor)
+        for quantity, (header, factor) in ERROR_COLUMNS.items()
+    }
 
 
 def seeds_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
