@@ -1,7 +1,6 @@
 """Which results of the repository are as a run would make them now: each records a digest of what it depends on."""
 
 import ast
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -9,8 +8,9 @@ from pathlib import Path
 
 import nbformat
 
-from utils.files import REPOSITORY, Json, recorded_path, source_sha256, write_json
+from utils.files import REPOSITORY, recorded_path, source_sha256, write_json
 from utils.jets import EMBEDDED_FILES
+from utils.limits import read_json
 from utils.networks import load_checkpoint, save_checkpoint
 from utils.provenance import code_digest, code_of, digest_of, source_commit
 from utils.report.notebooks import Outcome
@@ -95,7 +95,7 @@ def is_fresh(notebook: Path, parameters: Mapping[str, object], plots: Path) -> b
     """Whether a notebook's folder in `plots` is complete, and made from what `result_digest` says."""
     folder = plots / notebook.stem
     try:
-        made = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["made"]
+        made = read_json(folder / "metrics.json", dict)["made"]
         complete = all((folder / name).is_file() for name in made["files"])
         return complete and made["digest"] == result_digest(notebook, parameters)
     except (OSError, ValueError, KeyError, TypeError):
@@ -108,7 +108,7 @@ def record_made(outcomes: Iterable[Outcome], notebooks: Mapping[Path, Mapping[st
     for outcome in outcomes:
         path = plots / outcome.name / "metrics.json"
         if outcome.error is None and path.is_file():
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path, dict)
             files = sorted(file.name for file in outcome.files)
             made = {"digest": digests[outcome.name], "files": files}
             write_json(path, content | {"made": made}, recorded=True)
@@ -118,7 +118,7 @@ def record_commit(plots: Path, models: Path) -> None:
     """Write the commit of the code into all results, also into those that were up to date: after a run of all."""
     commit = source_commit()
     for path in sorted(plots.glob("*/metrics.json")):
-        content: Json = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path, dict)
         if content.get("commit") != commit:
             write_json(path, content | {"commit": commit}, recorded=True)
     for path in sorted(models.glob("*.safetensors")):

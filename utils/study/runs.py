@@ -9,6 +9,7 @@ import numpy as np
 
 from utils.files import Json, is_recorded, write_json
 from utils.jets import Dataset, feature_array, load_sample
+from utils.limits import read_json
 from utils.metrics import evaluate
 from utils.networks import NORMALIZATIONS, VARIANTS, pca_checkpoint
 from utils.provenance import code_digest, package_files
@@ -109,7 +110,7 @@ def finished_row(folder: Path, run: Run, source: Json) -> Json | None:
     path = _row_path(folder, run)
     if not all(is_recorded(file) for file in (path, path.with_suffix(".safetensors"))):
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path, dict)
     if content["run"] != _identity(run, source):
         return None
     row = content["row"]

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from utils.files import Json, atomic_path, refuse_output, unchanging
 from utils.jets import new_root_file, open_source, settle_units
+from utils.limits import parse_json
 from utils.text import listing
 from utils.trees.arrays import floats_of, with_floats
 from utils.trees.bounds import Errors, rounded
@@ -92,7 +93,7 @@ def bounded_chunk(chunk: Chunk, plan: Plan, errors: dict[str, Errors] | None = N
 def read_record(path: str | Path) -> Json | None:
     """What a file that `slim` wrote says of itself; None for any other ROOT file."""
     with uproot.open(path) as file:
-        return json.loads(str(file[RECORD_KEY])) if RECORD_KEY in file else None
+        return parse_json(str(file[RECORD_KEY])) if RECORD_KEY in file else None
 
 
 def _kind(tree: Tree, to: str | None) -> str:
