@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
+from scipy.optimize import isotonic_regression
 
 from utils.metrics import RESIDUAL_UNITS
 from utils.networks import VARIANT_LABELS
@@ -174,7 +175,7 @@ def _label_ends(ax: Axes, lines: list[Line2D]) -> list[Annotation]:
         at, height = fine[inside][-1], curve[inside][-1]
         ends.append((at, np.exp(height), (height - bottom) / (top - bottom), line))
     ends.sort(key=lambda end: (round(end[2], 2), -end[0]))
-    heights = np.array(spread_apart([height for *_, height, _ in ends], 0.042))
+    heights = spread_apart([height for *_, height, _ in ends], 0.042)
     heights += max(0.0, 0.01 - heights.min(initial=1.0))
     return [
         ax.annotate(
@@ -191,17 +192,11 @@ def _label_ends(ax: Axes, lines: list[Line2D]) -> list[Annotation]:
     ]
 
 
-def spread_apart(heights: Sequence[float], gap: float) -> list[float]:
-    """Rising numbers, moved as little as may be until neighbours are a gap apart.
+def spread_apart(heights: Sequence[float], gap: float) -> np.ndarray:
+    """Rising numbers, moved as little as may be (least squares) until neighbours are a gap apart.
 
-    >>> spread_apart([0.1, 0.5, 0.5], 0.2)
+    >>> spread_apart([0.1, 0.5, 0.5], 0.2).round(3).tolist()
     [0.1, 0.4, 0.6]
     """
-    groups: list[list[float]] = []  # of each group: its heights without gaps, whose mean is its place
-    for number, height in enumerate(heights):
-        groups.append([height - gap * number])
-        while len(groups) > 1 and np.mean(groups[-2]) > np.mean(groups[-1]):
-            last = groups.pop()
-            groups[-1] += last
-    flat = [float(np.mean(group)) for group in groups for _ in group]
-    return [round(height + gap * number, 9) for number, height in enumerate(flat)]
+    steps = gap * np.arange(len(heights))
+    return isotonic_regression(np.asarray(heights) - steps).x + steps
