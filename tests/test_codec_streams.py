@@ -14,10 +14,8 @@ KINDS = ("int32", "int64", "uint32", "float32", "float64")
 @settings(max_examples=60)
 @given(st.sampled_from(KINDS).flatmap(lambda kind: hnp.arrays(kind, st.integers(0, 700))), st.booleans())
 def test_every_array_comes_back_bit_for_bit(values: np.ndarray, searching: bool) -> None:
-    lookback = PLAIN | {
-        "delta_spec": "try_lookback" if len(values) > 1 else "none"
-    }  # of one value PCodec can't read it
-    stream = encode_stream(values, SEARCHING if searching else lookback)
+    delta = "try_lookback" if len(values) > 1 else "none"  # PCodec cannot read the lookback of one value
+    stream = encode_stream(values, SEARCHING if searching else PLAIN | {"delta_spec": delta})
     found = decode_stream(stream, len(values), values.dtype)
     assert found.dtype == values.dtype
     assert found.tobytes() == values.tobytes()
