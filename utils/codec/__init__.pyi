@@ -9,7 +9,6 @@ from .compression import (
     iter_compressed as iter_compressed,
     read_compressed as read_compressed,
 )
-from .container import PLAIN as PLAIN, SEARCHING as SEARCHING
 from .grids import (
     BLOCK as BLOCK,
     CircularGrid as CircularGrid,
@@ -25,4 +24,7 @@ from .latents import (
     restore_latents as restore_latents,
     round_latents as round_latents,
 )
+from .opening import Columns as Columns, Trees as Trees
 from .settings import CODECS as CODECS, SUFFIX as SUFFIX, check_settings as check_settings
+from .slimming import slim as slim
+from .streams import DIFFERENT as DIFFERENT, PLAIN as PLAIN, SEARCHING as SEARCHING

@@ -95,6 +95,17 @@ class Archive:
             raise ContainerError(f"{self.path}: member {name} is missing or damaged")
         return self._content(name, self.members[name], most)
 
+    def size_of(self, name: str) -> int:
+        """The bytes of a member in the file; none where it is missing."""
+        return self.members[name].size if name in self.members else 0
+
+    def part(self, name: str, start: int, size: int) -> bytes:
+        """Some bytes of a member that is stored as it is, fewer where it ends; its CRC-32 is not looked at."""
+        if name not in self.members or self.members[name].deflated:
+            raise ContainerError(f"{self.path}: member {name} is missing or damaged")
+        member = self.members[name]
+        return self._read(member.start + start, max(0, min(size, member.size - start)))
+
     def close(self) -> None:
         """Release the file."""
         os.close(self._file)

@@ -10,7 +10,6 @@ from typing import ClassVar
 import numpy as np
 
 from utils.codec.bounds import Bounds, ErrorBound
-from utils.codec.container import PLAIN, SEARCHING
 from utils.codec.grids import (
     BLOCK,
     GRID_LIMIT,
@@ -22,6 +21,7 @@ from utils.codec.grids import (
     to_integers,
     to_values,
 )
+from utils.codec.streams import DIFFERENT, PLAIN, SEARCHING
 from utils.files import Json
 from utils.jets import EVENT_COLUMNS, FEATURES, MASS_LIMIT
 from utils.limits import require_form
@@ -204,7 +204,7 @@ def keep_exactly(columns: Columns, decoded: Columns, positions: dict[str, np.nda
     for name, exact in positions.items():
         if len(exact):
             decoded[name][exact] = columns[name][exact]
-            arrays[f"{name}_exact_index"] = (exact.astype(np.uint32), PLAIN | {"delta_spec": "auto"})
+            arrays[f"{name}_exact_index"] = (exact.astype(np.uint32), DIFFERENT)
             arrays[f"{name}_exact"] = (columns[name][exact], SEARCHING)
     return arrays
 

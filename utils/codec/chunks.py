@@ -1,6 +1,6 @@
 """One chunk of jets to members of a container and back, checked."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import google_crc32c
@@ -9,31 +9,31 @@ import pandas as pd
 
 from utils import networks
 from utils.codec.archive import ContainerError, blaming
+from utils.codec.arrays import Arrays, arrays_member
 from utils.codec.bounded import Columns, errors_of_bound
-from utils.codec.container import PLAIN, Member, array_members, chunk_name, group_member
+from utils.codec.container import Member, chunk_name
 from utils.codec.incoming import MOST_JETS, jet_columns, source_columns
 from utils.codec.latents import Scheme
+from utils.codec.packed import Packed, read_from
 from utils.codec.reader import Reader
-from utils.codec.streams import decode_stream
+from utils.codec.streams import DIFFERENT
 from utils.files import Json
 from utils.jets import EVENT_COLUMNS, FEATURES, JetError, event_columns, event_counts, event_ids, with_empty_events
 from utils.limits import require_form
 from utils.metrics import StreamingResolution
-
-_EVENTS = PLAIN | {"delta_spec": "auto"}
 
 _CHUNK = {"jets": int, "events": int, "checksum?": str}
 
 
 @dataclass(frozen=True)
 class EncodedChunk:
-    """What `encode_chunk` made of a chunk: members for the container, counts to add up, errors to merge.
+    """What `encode_chunk` made of a chunk: a member of the container, counts to add up, errors to merge.
 
     `errors_of_bound` are the largest errors in units of the bound, None where there are no bounds; `rounding` is by how
     much float32 differs from the source at most, where it does.
     """
 
-    members: list[Member]
+    member: Member
     counts: dict[str, int]
     errors: list[StreamingResolution]
     errors_of_bound: dict[str, float] | None
@@ -56,20 +56,17 @@ def encode_chunk(
     ids, counts = event_counts(table)
     arrays, expected = scheme.encode(columns, counts, sources=sources)
     events = event_columns(ids) | {"jets_per_event": counts.astype(np.int32)}
-    arrays = {array: (np.ascontiguousarray(values), _EVENTS) for array, values in events.items()} | arrays
+    arrays = {array: (np.ascontiguousarray(values), DIFFERENT) for array, values in events.items()} | arrays
     name = chunk_name(index)
-    members: list[Member] = []
-    stored: Columns = {}
-    for array, (values, settings) in arrays.items():
-        written = array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)
-        members += written
-        stored[array] = decode_stream(written[1].content[:-4], len(values), values.dtype) if len(values) else values
-    decoded = scheme.decode(stored, stored["jets_per_event"].astype(np.int64))
-    _check_chunk(scheme, name, expected, decoded)
-    attributes: Json = {"jets": len(table), "events": len(ids), "arrays": list(arrays)}
+    arrays = {array: (np.ascontiguousarray(values), settings) for array, (values, settings) in arrays.items()}
+    attributes: Json = {"jets": len(table), "events": len(ids)}
     if scheme.guaranteed:
-        attributes["checksum"] = _checksum(decoded)
-    members.insert(0, group_member(name, attributes))
+        attributes["checksum"] = _checksum(expected)
+    member = arrays_member(name, attributes, arrays)
+    stored = Arrays(Packed(read_from(member.content)))
+    again = {array: stored.array(array, len(table) + len(ids)) for array in stored.names}
+    decoded = scheme.decode(again, again["jets_per_event"].astype(np.int64))
+    _check_chunk(scheme, name, expected, decoded)
     errors = [StreamingResolution(quantity) for quantity in FEATURES]
     for summary in errors:
         true, reconstructed = sources[summary.quantity], decoded[summary.quantity]
@@ -90,7 +87,7 @@ def encode_chunk(
                 f"{name}: {quantity} of its source has digits that float32, in which jets are stored, has not: its "
                 f"rounding alone is {share:.3g} of the bound; give a larger one, or 0 for every bit of float32"
             )
-    return EncodedChunk(members, counted, errors, shares, _rounding(sources, columns))
+    return EncodedChunk(member, counted, errors, shares, _rounding(sources, columns))
 
 
 def _rounding(sources: Columns, columns: Columns) -> dict[str, float]:
@@ -115,12 +112,13 @@ def decode_chunk(reader: Reader, scheme: Scheme, name: str) -> pd.DataFrame:
     """The jet table of a chunk; ContainerError naming the member that is damaged, or jets that are not those stored."""
     where = f"{reader.path}: {name}"
     with blaming(where):
-        attributes = reader.group(name)
+        group = reader.arrays(name)
+        attributes = group.attributes
         require_form(attributes, _CHUNK, "its attributes")
         jets, events = attributes["jets"], attributes["events"]
         if not (0 <= jets <= MOST_JETS and 0 <= events <= MOST_JETS):
             raise ContainerError(f"{where}: {jets} jets in {events} events; a chunk holds at most {MOST_JETS}")
-        arrays = {array: reader.array(f"{name}/{array}", max(jets, events)) for array in attributes["arrays"]}
+        arrays = {array: group.array(array, max(jets, events)) for array in group.names}
         counts = arrays["jets_per_event"].astype(np.int64)
         found = {(arrays[name].shape, arrays[name].dtype.name) for name in EVENT_COLUMNS if name in arrays}
         if (found, counts.shape) != ({((events,), "int64")}, (events,)):
@@ -146,10 +144,3 @@ def _checksum(columns: Columns) -> str:
     for name in FEATURES:
         value = google_crc32c.extend(value, np.ascontiguousarray(columns[name]))
     return f"{value:08x}"
-
-
-def array_group(name: str, arrays: dict[str, np.ndarray], settings: Json) -> Iterator[Member]:
-    """The members of a group of arrays called `name`, all coded with the same PCodec `settings`."""
-    yield group_member(name, {"arrays": list(arrays)})
-    for array, values in arrays.items():
-        yield from array_members(f"{name}/{array}", np.ascontiguousarray(values), settings)

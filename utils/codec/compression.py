@@ -5,28 +5,29 @@ the jets that came in, before the file gets its name. Chunks are worked on by al
 threads run side by side.
 """
 
-import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from utils import __version__
 from utils.codec.archive import ContainerError
+from utils.codec.arrays import arrays_member
 from utils.codec.bounds import Bounds
-from utils.codec.chunks import EncodedChunk, array_group, decode_chunk, encode_chunk
-from utils.codec.container import PLAIN, Writer
+from utils.codec.chunks import EncodedChunk, decode_chunk, encode_chunk
+from utils.codec.container import Writer
 from utils.codec.incoming import Jets, checksum_of, open_jets
 from utils.codec.latents import Scheme
 from utils.codec.reader import Reader
 from utils.codec.schemes import read_scheme, scheme_maker
 from utils.codec.settings import SUFFIX
+from utils.codec.streams import PLAIN
+from utils.codec.threads import ordered_map, require_workers
 from utils.files import Json, atomic_path, refuse_output, unchanging
 from utils.jets import (
     CHUNK_JETS,
@@ -44,10 +45,6 @@ if TYPE_CHECKING:
 
 FLOAT32_BYTES = 4 * len(FEATURES)
 """Bytes of a jet before compression."""
-
-Item = TypeVar("Item")
-
-Result = TypeVar("Result")
 
 
 def compress(
@@ -93,7 +90,7 @@ def compress(
     files = sample_files(source) if isinstance(source, str | Path) else []
     read = [*files, *([model] if isinstance(model, str | Path) else [])]
     refuse_output(path, read, SUFFIX)
-    _require_workers(workers)
+    require_workers(workers)
     scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
     name, tables = open_jets(source, chunk_jets, keep_nonfinite, progress, reading)
     first = next(tables, None)
@@ -107,9 +104,11 @@ def compress(
     totals = _Totals()
     with atomic_path(path) as partial, unchanging(files), Writer(partial, attributes) as writer:
         if weights := scheme.weights():
-            writer.add(array_group("decoder", weights, PLAIN | {"mode_spec": "auto"}))
-        for chunk in _ordered_map(encode, enumerate(_chain(first, tables)), workers):
-            writer.add(chunk.members)
+            settings = PLAIN | {"mode_spec": "auto"}
+            coded = {name: (np.ascontiguousarray(values), settings) for name, values in weights.items()}
+            writer.add(arrays_member("decoder", {}, coded))
+        for chunk in ordered_map(encode, enumerate(_chain(first, tables)), workers):
+            writer.add(chunk.member)
             totals.add(chunk)
         errors = {
             "errors": totals.resolutions(),
@@ -139,7 +138,6 @@ def _attributes(codec: str, keep_nonfinite: bool, scheme: Json) -> Json:
         **scheme,
         "features": list(FEATURES),
         "units": UNITS,
-        "arrays": [],
         "versions": {"compression-hep": __version__} | {name: version(name) for name in ("numpy", "numcodecs")},
     }
 
@@ -185,7 +183,7 @@ def decompress(
     chunks that are whole are written, and the result lists the others. `seen` is called with each table.
     """
     refuse_output(output, [path])
-    _require_workers(workers)
+    require_workers(workers)
     lost: list[str] = []
     with Reader(path, recover=recover) as reader:
         keep_nonfinite = bool(reader.attributes.get("keep_nonfinite", False))
@@ -229,7 +227,7 @@ def iter_compressed(
         names = reader.chunk_names()
         jets = 0
         for result in tqdm(
-            _ordered_map(decode, names, workers), total=len(names), unit="chunk", disable=not progress, leave=False
+            ordered_map(decode, names, workers), total=len(names), unit="chunk", disable=not progress, leave=False
         ):
             if isinstance(result, ContainerError):
                 if not recover:
@@ -270,28 +268,3 @@ def _chain(first: pd.DataFrame | None, rest: Iterator[pd.DataFrame]) -> Iterator
     if first is not None:
         yield first
         yield from rest
-
-
-def _require_workers(workers: int | None) -> None:
-    if workers is not None and workers < 1:
-        raise ValueError(f"expected one worker at least, found {workers}")
-
-
-def _ordered_map(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None) -> Iterator[Result]:
-    """`function` of each item, in order, by `workers` threads (all cores by default), with few items in flight."""
-    workers = workers or os.cpu_count() or 1
-    if workers == 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

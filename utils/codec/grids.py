@@ -19,6 +19,9 @@ from utils.limits import require_form
 GRID_LIMIT = 2**30
 """Integers stay below this in magnitude; values beyond are left to the exceptions."""
 
+SMALLEST = 1e-30
+"""Where a bound is relative alone, numbers below this are not told from zero by a grid."""
+
 BLOCK = 2**14
 """Values worked on at a time, so that intermediate results stay in the cache."""
 
@@ -152,10 +155,19 @@ def make_grid(quantity: str, bound: ErrorBound) -> Grid | None:
         return CircularGrid(max(1, math.ceil(2 * math.pi / step)))
     if quantity == "eta":
         return UniformGrid(2 * (bound.absolute - min(bound.absolute / 4, 2**-21)))
-    relative = bound.relative - min(bound.relative / 4, 2**-23)
+    return grid_of(bound.relative, bound.absolute or bound.relative * 1e-3)
+
+
+def grid_of(relative: float, absolute: float) -> Grid:
+    """The coarsest grid with errors of at most max(relative * |x|, absolute), but for the rounding to float32.
+
+    That is left a part of a relative bound, half a unit in the last place; where it spoils an absolute one, whoever
+    uses the grid finds the values, and keeps them.
+    """
+    relative -= min(relative / 4, 2**-23)
     if relative == 0:
-        return UniformGrid(2 * bound.absolute * (1 - 2**-20))
-    return RelativeGrid(relative, bound.absolute * (1 - 2**-20) if bound.absolute else relative * 1e-3)
+        return UniformGrid(2 * absolute * (1 - 2**-20))
+    return RelativeGrid(relative, absolute * (1 - 2**-20) if absolute else relative * SMALLEST)
 
 
 def grid_to_dict(grid: Grid | None) -> Json:
@@ -191,18 +203,18 @@ def to_integers(grid: Grid, values: np.ndarray) -> np.ndarray:
     return integers
 
 
-def to_values(grid: Grid, integers: np.ndarray) -> np.ndarray:
-    """The levels of integers, float32; looked up in a table where the integers span few enough levels."""
+def to_values(grid: Grid, integers: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
+    """The levels of integers; looked up in a table where the integers span few enough levels."""
     if len(integers) == 0:
-        return np.empty(0, np.float32)
+        return np.empty(0, dtype)
     low, high = int(integers.min()), int(integers.max())
     with np.errstate(over="ignore"):
         if high - low < max(len(integers), 2**12):
-            table = grid.levels(np.arange(low, high + 1)).astype(np.float32)
-            values = np.empty(len(integers), np.float32)
+            table = grid.levels(np.arange(low, high + 1)).astype(dtype)
+            values = np.empty(len(integers), dtype)
             for start in range(0, len(integers), BLOCK):
                 places = integers[start : start + BLOCK].astype(np.intp)
                 places -= low
                 table.take(places, out=values[start : start + BLOCK], mode="clip")
             return values
-        return grid.levels(integers).astype(np.float32)
+        return grid.levels(integers).astype(dtype)

@@ -9,8 +9,8 @@ import numpy as np
 from utils import networks
 from utils.codec.bounded import FIT_JETS, Arrays, BoundedScheme, Columns, keep_exactly, restore_exactly
 from utils.codec.bounds import Bounds
-from utils.codec.container import PLAIN
 from utils.codec.grids import GRID_LIMIT
+from utils.codec.streams import PLAIN
 from utils.files import Json
 from utils.jets import FEATURES, MASS_LIMIT, wrap_angle
 from utils.limits import require_form

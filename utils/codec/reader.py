@@ -1,33 +1,28 @@
 """Reading a container that may be anybody's: what it says of itself, and its arrays, within limits."""
 
-import math
 import re
-import struct
 import zipfile
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Self
 
-import google_crc32c
-import numpy as np
-
 from utils.codec.archive import Archive, ContainerError, blaming
-from utils.codec.container import FORMAT, ROOT, SUMMARY, chunk_name, chunk_of, digest_of
-from utils.codec.streams import TYPES, decode_stream
+from utils.codec.arrays import Arrays, FirstArrays, attributes_of
+from utils.codec.container import FIRST_FORMAT, FORMAT, ROOT, SUMMARY, chunk_name, digest_of
+from utils.codec.packed import Packed, read_from
 from utils.files import Json
-from utils.limits import JSON_BYTES, Form, parse_json, require_form
+from utils.limits import JSON_BYTES, Form, require_form
 
-METADATA_BYTES = 2**16
-"""Most bytes of what a group or an array says of itself; the root and the summary may be as long as any JSON."""
-
-MOST_DIMENSIONS = 8
-
-_FORMS: dict[str, Form] = {
+_FORMS: dict[str, dict[str, Form]] = {
     ROOT: {"format": str, "codec": str, "keep_nonfinite?": bool},
-    SUMMARY: {"format": str, "codec": str, "keep_nonfinite?": bool, "chunks": int, "jets": int, "events": int},
+    SUMMARY: {"format": str, "codec": str, "keep_nonfinite?": bool, "chunks": int},
 }
 
-_ARRAY: Form = {"shape": [int], "data_type": str}
+_JETS: Form = {"jets": int, "events": int}
+
+TREES = "trees"
+"""The codec of containers of whole trees; all others are of jets."""
 
 
 class Reader:
@@ -74,40 +69,26 @@ class Reader:
         first = list(islice((chunk_name(number) for number in range(chunks) if number not in numbers), 5))
         return f"{self.path}: {lost} of {chunks} chunks are missing: {', '.join(first)}{', ...' if lost > 5 else ''}"
 
-    def group(self, name: str) -> Json:
-        """Attributes of a group, with the names of its `arrays`; ContainerError where they are missing or damaged."""
+    def member(self, name: str, whole: bool = True) -> Packed:
+        """A member of packed streams, all of it at once or what is asked for; ContainerError where it is damaged."""
         with blaming(f"{self.path}: {name}"):
-            attributes = self._attributes(f"{name}/zarr.json", METADATA_BYTES)
-            require_form(attributes, {"arrays": [str]}, "its attributes")
-            if len(set(attributes["arrays"])) < len(attributes["arrays"]):
-                raise ValueError("an array is named twice")
-            return attributes
+            if whole:
+                return Packed(read_from(self._archive.content(name, self._archive.size_of(name))))
+            return Packed(partial(self._archive.part, name))
 
-    def array(self, name: str, most: int) -> np.ndarray:
-        """An array of at most `most` values; ContainerError where it is missing or damaged, or has more."""
+    def arrays(self, name: str) -> Arrays | FirstArrays:
+        """The arrays of jets in a chunk, or of the decoder; ContainerError where they are missing or damaged."""
         with blaming(f"{self.path}: {name}"):
-            metadata = self._json(f"{name}/zarr.json", METADATA_BYTES)
-            require_form(metadata, _ARRAY)
-            shape, kind = metadata["shape"], metadata["data_type"]
-            if kind not in TYPES:
-                raise ValueError(f"data type {kind!r}; this version knows {', '.join(TYPES)}")
-            size = math.prod(shape)
-            if len(shape) > MOST_DIMENSIONS or not all(0 <= length <= most for length in shape) or size > most:
-                raise ValueError(f"the shape {shape}; at most {most} values are read of it")
-            if size == 0:
-                return np.empty(shape, kind)
-            coded = self._archive.content(f"{chunk_of(name, len(shape))}", 16 * size + METADATA_BYTES)
-            if struct.pack("<L", google_crc32c.value(coded[:-4])) != coded[-4:]:
-                raise ValueError("its crc32c does not fit its bytes")
-            return decode_stream(coded[:-4], size, np.dtype(kind)).reshape(shape)
+            if self.attributes["format"] == FIRST_FORMAT:
+                return FirstArrays(self._archive, name)
+            return Arrays(self.member(name))
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of the coded chunks by array name, summed over the jet chunks, and of everything in the file."""
+        """Bytes of the coded arrays of jets by name, summed over the chunks."""
         total: dict[str, int] = {}
-        for name, member in self._archive.members.items():
-            parts = name.split("/")
-            if parts[0].startswith("chunk_") and len(parts) > 2 and parts[2] == "c":
-                total[parts[1]] = total.get(parts[1], 0) + member.size
+        for name in self.chunk_names():
+            for array, size in self.arrays(name).sizes().items():
+                total[array] = total.get(array, 0) + size
         return total
 
     def close(self) -> None:
@@ -121,7 +102,7 @@ class Reader:
         self.close()
 
     def _chunk_numbers(self) -> set[int]:
-        found = (re.fullmatch(r"chunk_(\d{6,9})/zarr\.json", name) for name in self._archive.members)
+        found = (re.fullmatch(r"chunk_(\d{6,9})(/zarr\.json)?", name) for name in self._archive.members)
         return {int(match[1]) for match in found if match}
 
     def _whole_summary(self) -> Json:
@@ -143,18 +124,12 @@ class Reader:
         return [info for info in self._archive.infos if info.filename != SUMMARY]
 
     def _description(self, member: str) -> Json:
-        """The attributes of the root or the summary, of this format."""
+        """The attributes of the root or the summary, of a format that is known."""
         with blaming(f"{self.path}: {member}"):
-            attributes = self._attributes(member, JSON_BYTES)
-            if attributes.get("format") != FORMAT:
+            attributes = attributes_of(self._archive, member, JSON_BYTES)
+            if attributes.get("format") not in (FORMAT, FIRST_FORMAT):
                 raise ContainerError(f"{self.path}: format {attributes.get('format')!r}, expected {FORMAT!r}")
             require_form(attributes, _FORMS[member], "its attributes")
+            if member == SUMMARY and attributes["codec"] != TREES:
+                require_form(attributes, _JETS, "its attributes")
             return attributes
-
-    def _attributes(self, member: str, most: int) -> Json:
-        content = self._json(member, most)
-        require_form(content, {"attributes": dict})
-        return content["attributes"]
-
-    def _json(self, member: str, most: int) -> Json:
-        return parse_json(self._archive.content(member, most), most)

@@ -63,7 +63,7 @@ def read_scheme(reader: Reader) -> Scheme:
         if codec != "autoencoder":
             return BoundedScheme.from_dict(reader.attributes)
         most = _SMALL_DECODER + _VALUES_A_BYTE * reader.path.stat().st_size
-        names = reader.group("decoder")["arrays"]
+        decoder = reader.arrays("decoder")
         return AutoencoderScheme.from_dict(
-            reader.attributes, {name: reader.array(f"decoder/{name}", most) for name in names}
+            reader.attributes, {name: decoder.array(name, most) for name in decoder.names}
         )

@@ -1,5 +1,14 @@
+from .arrays import (
+    assemble as assemble,
+    canonical_form as canonical_form,
+    floats_of as floats_of,
+    is_text as is_text,
+    labelled as labelled,
+    pieces as pieces,
+    with_floats as with_floats,
+)
 from .audit import audit as audit
-from .bounds import SENTINELS as SENTINELS, Bound as Bound, Errors as Errors, rounded as rounded
+from .bounds import SENTINELS as SENTINELS, Bound as Bound, Errors as Errors, kept as kept, rounded as rounded
 from .observables import WORKING_POINTS as WORKING_POINTS, Observables as Observables
 from .policy import (
     BOOKKEEPING as BOOKKEEPING,
@@ -9,8 +18,13 @@ from .policy import (
     load_policy as load_policy,
     make_plans as make_plans,
 )
-from .read import iter_chunks as iter_chunks
-from .record import iter_left_out as iter_left_out
+from .read import Chunk as Chunk, iter_chunks as iter_chunks, read_chunk as read_chunk
+from .record import (
+    Outcome as Outcome,
+    iter_left_out as iter_left_out,
+    make_record as make_record,
+    make_report as make_report,
+)
 from .schema import (
     Column as Column,
     Lost as Lost,
@@ -20,5 +34,10 @@ from .schema import (
     open_trees as open_trees,
 )
 from .settings import COMPRESSIONS as COMPRESSIONS, KINDS as KINDS, PRESETS as PRESETS
-from .slim import read_record as read_record, slim as slim
+from .slim import (
+    energy_unit as energy_unit,
+    read_record as read_record,
+    slim as slim,
+    write_trees as write_trees,
+)
 from .tables import audit_tables as audit_tables

@@ -70,6 +70,29 @@ def labelled(layout: Content) -> Iterator[tuple[str, np.ndarray]]:
         yield from labelled(content)
 
 
+def assemble(form: Form, length: int, take: Callable[[str, int, np.dtype], np.ndarray]) -> Content:
+    """The inverse of `labelled`: a canonical layout of a form, made of arrays as `take` gives them.
+
+    `take` is told the label, the number of values and the NumPy type; for "offsets" it gives counts, for "index" which
+    values are there.
+    """
+    if isinstance(form, NumpyForm):
+        return NumpyArray(take("values", length, np.dtype(form.primitive)), parameters=form.parameters or None)
+    if isinstance(form, IndexedOptionForm):
+        there = take("index", length, np.dtype(bool))
+        index = np.where(there, np.cumsum(there) - 1, -1)
+        return IndexedOptionArray(Index64(index), assemble(form.content, int(there.sum()), take))
+    if isinstance(form, RegularForm):
+        return RegularArray(assemble(form.content, length * form.size, take), form.size, length)
+    if isinstance(form, ListOffsetForm):
+        offsets = np.concatenate([[0], np.cumsum(take("offsets", length, np.dtype(np.int64)))])
+        content = assemble(form.content, int(offsets[-1]), take)
+        return ListOffsetArray(Index64(offsets), content, parameters=form.parameters or None)
+    assert isinstance(form, RecordForm)
+    contents = [assemble(content, length, take) for content in form.contents]
+    return RecordArray(contents, form.fields, length)
+
+
 def pieces(layout: Content) -> Iterator[np.ndarray]:
     """The arrays of `labelled`."""
     return (piece for _, piece in labelled(layout))

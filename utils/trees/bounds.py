@@ -114,10 +114,16 @@ def rounded(values: np.ndarray, bound: Bound) -> np.ndarray:
             if bound.relative:
                 np.maximum(step, _mantissa_step(wide, math.ceil(-math.log2(bound.relative)) - 1), out=step)
         near = (np.rint(wide / step) * step).astype(values.dtype)
+    return np.where(kept(values, near, bound), values, near)
+
+
+def kept(values: np.ndarray, near: np.ndarray, bound: Bound) -> np.ndarray:
+    """Which values keep their bits, because those near to them are not within a bound, or because they mean none."""
+    wide = values.astype(np.float64)
+    with np.errstate(all="ignore"):
         keep = ~(np.abs(near.astype(np.float64) - wide) <= bound.at(wide))
         keep |= (np.abs(near) > PI) & (np.abs(wide) <= PI)
-        keep |= np.isin(wide, SENTINELS)
-    return np.where(keep, values, near)
+    return keep | np.isin(wide, SENTINELS)
 
 
 def _mantissa_step(values: np.ndarray, bits: int) -> np.ndarray:
@@ -151,6 +157,16 @@ class Errors:
         errors, allowed = np.abs(after - before), bound.at(before)
         self._note(errors, allowed)
         return bool((errors <= allowed).all())
+
+    def merge(self, other: "Errors") -> None:
+        """Add the errors of other values of the same branch."""
+        largest = max(self.largest, other.largest)
+        if largest > 0:
+            parts = ((errors.squares, errors.largest / largest) for errors in (self, other))
+            self.squares = sum(squares * share**2 for squares, share in parts)
+        self.values += other.values
+        self.changed += other.changed
+        self.largest, self.share = largest, max(self.share, other.share)
 
     def _note(self, errors: np.ndarray, allowed: np.ndarray) -> None:
         self.changed += len(errors)

@@ -24,6 +24,8 @@ def chunk_entries(tree: Tree, columns: Sequence[Column], name: str) -> int:
     """The entries of a chunk, so that its columns take some `CHUNK_BYTES`."""
     if not columns or not tree.entries:
         return 1
+    if (whole := getattr(tree.source, "chunk_entries", None)) is not None:
+        return whole
     probe = min(PROBE_ENTRIES, tree.entries)
     each = getattr(tree.source, "uncompressed_bytes", 0) / tree.entries or (
         sum(piece.nbytes for layout in read_chunk(tree, columns, 0, probe, name).values() for piece in pieces(layout))

@@ -19,7 +19,7 @@ from utils.trees.ntuple import NTupleWriter, UnsharedError, candidates
 from utils.trees.policy import BOOKKEEPING, Plan, Policy, load_policy, make_plans
 from utils.trees.read import Chunk, chunk_entries, iter_chunks
 from utils.trees.record import Outcome, make_record, make_report
-from utils.trees.schema import RECORD_KEY, Column, Lost, Tree, TreeError, open_trees
+from utils.trees.schema import RECORD_KEY, Column, Lost, Tree, TreeError, TreeFile, open_trees
 from utils.trees.settings import COMPRESSIONS, KINDS
 from utils.trees.ttree import TTreeWriter
 from utils.trees.verify import require_same
@@ -47,22 +47,36 @@ def slim(
     if to not in (None, *KINDS) or compression not in COMPRESSIONS:
         known = f"{listing(KINDS)}; {listing(COMPRESSIONS)}"
         raise ValueError(f"expected one of each: {known}; found {to}; {compression}")
-    refuse_output(target, [source], SUFFIX)
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
     with open_trees(source, tree) as file:
-        found = make_plans(file.trees, policy, lambda: energy_unit(source))
-        plans, left_out = _sort_out(found, to)
-        outcome = Outcome(file.path, policy, plans, [*left_out, *((None, lost) for lost in file.others)])
-        _require_writable(outcome, to)
-        entries = 2 * sum(plan.tree.entries for plan in plans)
-        with (
-            tqdm(total=entries, unit="entry", disable=not progress) as bar,
-            atomic_path(target) as unfinished,
-            unchanging([source]),
-        ):
-            _write(unfinished, outcome, to, compression, bar)
-            _verify(unfinished, outcome, bar)
-            size = os.path.getsize(unfinished)
+        return write_trees(file, target, policy, to=to, compression=compression, progress=progress)
+
+
+def write_trees(
+    file: TreeFile,
+    target: str | Path,
+    policy: Policy,
+    *,
+    to: str | None = None,
+    compression: str = "lzma",
+    progress: bool = False,
+    record: Json | None = None,
+) -> Json:
+    """What `slim` does, with trees that are open already; `record` is what the file is to say of itself."""
+    refuse_output(target, [file.path], SUFFIX)
+    found = make_plans(file.trees, policy, lambda: energy_unit(file.path))
+    plans, left_out = _sort_out(found, to)
+    outcome = Outcome(file.path, policy, plans, [*left_out, *((None, lost) for lost in file.others)])
+    _require_writable(outcome, to)
+    entries = 2 * sum(plan.tree.entries for plan in plans)
+    with (
+        tqdm(total=entries, unit="entry", disable=not progress) as bar,
+        atomic_path(target) as unfinished,
+        unchanging([file.path]),
+    ):
+        _write(unfinished, outcome, to, compression, bar, record)
+        _verify(unfinished, outcome, bar)
+        size = os.path.getsize(unfinished)
     return {"output": str(target), "compression": compression} | make_report(outcome, size)
 
 
@@ -128,12 +142,12 @@ def _require_writable(outcome: Outcome, to: str | None) -> None:
             names = [f"{column.name} ({column.typename or column.form.type})" for column in misfits]
             raise TreeError(
                 f"{outcome.source}: tree {plan.tree.name}: {len(names)} of {len(plan.columns)} branches are vectors or "
-                "nested, which a TTree written by uproot cannot hold; write an RNTuple (--to rntuple, to= in Python), "
-                f"or leave them out with --drop: {listing(names, 12)}"
+                "nested, which a TTree written by uproot cannot hold; write an RNTuple (--to rntuple, to= in Python) or a "
+                f"container (OUT.zarr.zip), or leave them out with --drop: {listing(names, 12)}"
             )
 
 
-def _write(path: Path, outcome: Outcome, to: str | None, compression: str, bar: tqdm) -> None:
+def _write(path: Path, outcome: Outcome, to: str | None, compression: str, bar: tqdm, record: Json | None) -> None:
     """All trees, then the record; again without a collection whose columns turned out to have different counts."""
     shared = {plan.tree.name: candidates(plan.columns) for plan in outcome.plans}
     while True:
@@ -147,7 +161,7 @@ def _write(path: Path, outcome: Outcome, to: str | None, compression: str, bar: 
                     shared[plan.tree.name].discard(apart)
                     break
             else:
-                file[RECORD_KEY] = json.dumps(make_record(outcome), separators=(",", ":"))
+                file[RECORD_KEY] = json.dumps(record or make_record(outcome), separators=(",", ":"))
                 return
         bar.reset()
 

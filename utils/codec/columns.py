@@ -1,0 +1,222 @@
+"""The trees of a container: what its root says of them, and one chunk of entries to a member and back."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from awkward.contents import Content
+from awkward.forms import Form, from_dict
+
+from utils.codec.grids import Grid, grid_of
+from utils.codec.packed import Packed, checked, pack, read_from, require_checked
+from utils.codec.pieces import Way, decode_piece, encode_piece
+from utils.files import Json
+from utils.limits import require_form
+from utils.trees import Bound, Chunk, Column, Plan, assemble, canonical_form, is_text, labelled, rounded, with_floats
+
+MOST_BYTES = 2**28
+"""Most bytes of the values of a chunk, decoded."""
+
+MOST_ENTRIES = 2**22
+
+_FORM = {"name": str, "title": str, "kind": str, "columns": [list], "bounds": dict}
+
+_BOUND = {"kind": str, "relative": float, "absolute": float, "bits": int, "text": str}
+
+Ways = dict[tuple[str, int], Way]
+"""How the arrays of columns are stored, by the name of the column and the number of the array in it."""
+
+
+@dataclass(frozen=True)
+class StoredTree:
+    """A tree as a container has it: name, title, "TTree" or "RNTuple", columns, and what each may have lost."""
+
+    name: str
+    title: str
+    kind: str
+    columns: tuple[Column, ...]
+    bounds: Mapping[str, Bound]
+
+    @staticmethod
+    def of(plan: Plan) -> "StoredTree":
+        """What is stored of a tree that is carried by a plan."""
+        return StoredTree(plan.tree.name, plan.tree.title, plan.tree.kind, plan.columns, plan.bounds)
+
+    @cached_property
+    def grids(self) -> dict[str, Grid]:
+        """The grids of the columns whose errors are bounded."""
+        bounded = {name: bound for name, bound in self.bounds.items() if bound.kind == "bound"}
+        return {name: grid_of(bound.relative, bound.absolute) for name, bound in bounded.items()}
+
+    @cached_property
+    def arrays(self) -> list[tuple[Column, str, np.dtype]]:
+        """The arrays of which chunks consist, in order: column, label, and type as it is stored."""
+        return [
+            (column, label, {"offsets": np.dtype(np.int64), "index": np.dtype(bool)}.get(label, values.dtype))
+            for column in self.columns
+            for label, values in labelled(column.form.length_zero_array(highlevel=False))
+        ]
+
+    @cached_property
+    def first(self) -> dict[str, int]:
+        """The number of the first array of each column."""
+        found: dict[str, int] = {}
+        for number, (column, _, _) in enumerate(self.arrays):
+            found.setdefault(column.name, number)
+        return found
+
+    def to_dict(self) -> Json:
+        """JSON-safe description."""
+        bounds = {name: bound for name, bound in self.bounds.items() if not bound.lossless}
+        return {
+            "name": self.name,
+            "title": self.title,
+            "kind": self.kind,
+            "columns": [
+                [column.name, column.typename, column.title, column.counter, column.form.to_dict(verbose=False)]
+                for column in self.columns
+            ],
+            "bounds": {name: {key: getattr(bound, key) for key in _BOUND} for name, bound in bounds.items()},
+        }
+
+    @staticmethod
+    def from_dict(description: Json) -> "StoredTree":
+        """Rebuild from `to_dict`; ValueError where it describes none."""
+        require_form(description, _FORM, "a tree")
+        columns = {column.name: column for column in map(_column, description["columns"])}
+        bounds = dict.fromkeys(columns, Bound("stored", text="stored"))
+        for name, bound in description["bounds"].items():
+            require_form(bound, _BOUND, f"the bound of {name}")
+            bounds[name] = Bound(**{key: bound[key] for key in _BOUND})
+        if len(columns) < len(description["columns"]) or not columns or len(bounds) > len(columns):
+            raise ValueError(f"tree {description['name']}: columns without names of their own, or bounds without any")
+        if lost := {column.counter for column in columns.values() if column.counter} - set(columns):
+            raise ValueError(f"tree {description['name']}: no column {lost.pop()}, which is to count others")
+        if description["kind"] not in ("TTree", "RNTuple"):
+            raise ValueError(f"tree {description['name']}: is of kind {description['kind']!r}")
+        tree = StoredTree(*(description[key] for key in ("name", "title", "kind")), tuple(columns.values()), bounds)
+        assert len(tree.arrays) and tree.grids is not None
+        return tree
+
+
+def _column(row: list[object]) -> Column:
+    if len(row) != 5:
+        raise ValueError("a column is not described by five things")
+    name, typename, title, counter, form = row
+    for text in (name, typename, title):
+        require_form(text, str, "a column")
+    require_form(counter, (str, None), "a counter")
+    described = from_dict(form)
+    if canonical_form(described) != described:
+        raise ValueError(f"column {name}: its form is not that of a column")
+    return Column(str(name), str(name), str(typename), str(title), described, counter)  # type: ignore[arg-type]
+
+
+def encode_entries(
+    tree: StoredTree, number: int, chunk: Chunk, entries: int, ways: Ways, keep_ways: bool
+) -> tuple[bytes, Chunk]:
+    """The member of some entries of a tree, the `number`-th of its file, and what it decodes to.
+
+    `ways` is how arrays are stored, where that is known; with `keep_ways`, it learns what was chosen.
+    """
+    described: list[list[object]] = []
+    streams: list[bytes] = []
+    seen: dict[tuple[object, ...], int] = {}
+    for place, (column, values) in enumerate(_stored(tree, chunk)):
+        key, bound = _key(tree, column, values), tree.bounds[column.name]
+        if (before := seen.setdefault(key, place)) < place and len(values):
+            described.append(["same", 0, before])
+            continue
+        text = tree.arrays[place][1] == "values" and values.dtype == np.uint8 and _is_text(column.form)
+        grid = tree.grids.get(column.name) if values.dtype.kind == "f" else None
+        way = (column.name, place - tree.first[column.name])
+        piece = encode_piece(values, bound, grid, text, ways.get(way))
+        if keep_ways and piece.way != "constant":
+            ways[way] = (piece.way, piece.settings)
+        again = decode_piece(piece.way, list(piece.parameters), piece.content, len(values), values.dtype, grid)
+        streams.append(checked(piece.content, again))
+        described.append([piece.way, len(streams[-1]), *piece.parameters])
+    member = pack({"tree": number, "entries": entries, "pieces": described}, streams)
+    return member, Entries(tree, Packed(read_from(member))).chunk()
+
+
+def _stored(tree: StoredTree, chunk: Chunk) -> Iterator[tuple[Column, np.ndarray]]:
+    """The arrays of a chunk as they are stored: counts for offsets, what is there for an index, floats of fewer bits."""
+    for column in tree.columns:
+        bound, layout = tree.bounds[column.name], chunk[column.name]
+        if bound.kind == "bits":
+            layout = with_floats(layout, lambda values, bound=bound: rounded(values, bound))
+        for label, values in labelled(layout):
+            yield column, np.diff(values) if label == "offsets" else values >= 0 if label == "index" else values
+
+
+def _key(tree: StoredTree, column: Column, values: np.ndarray) -> tuple[object, ...]:
+    """What two arrays have in common of which one need not be stored: what counts and what is counted, or all."""
+    counts = values.dtype.kind in "iu" and (values.dtype == np.int64 or column.depth == 0)
+    bound = tree.bounds[column.name] if values.dtype.kind == "f" and not tree.bounds[column.name].lossless else None
+    common = values.astype(np.int64) if counts else values
+    return "counts" if counts else values.dtype.str, bound, hashlib.blake2b(np.ascontiguousarray(common), digest_size=16).digest()
+
+
+def _is_text(form: Form) -> bool:
+    while hasattr(form, "content"):
+        if is_text(form):
+            return True
+        form = form.content
+    return False
+
+
+class Entries:
+    """The entries of a tree that a member holds; ValueError where it holds none, or is damaged."""
+
+    def __init__(self, tree: StoredTree, member: Packed):
+        require_form(member.header, {"tree": int, "entries": int, "pieces": [list]}, "its header")
+        self.tree, self._member = tree, member
+        self.entries: int = member.header["entries"]
+        self._pieces: list[list] = member.header["pieces"]
+        if not 0 <= self.entries <= MOST_ENTRIES or len(self._pieces) != len(tree.arrays):
+            raise ValueError(f"{self.entries} entries in {len(self._pieces)} arrays; a chunk holds {len(tree.arrays)}")
+        for piece in self._pieces:
+            require_form(piece[0] if len(piece) > 1 else None, str, "a piece")
+            require_form(piece[1], int, "the bytes of a piece")
+        self._starts = np.cumsum([0, *(max(0, piece[1]) for piece in self._pieces)]).tolist()
+        self._bytes = 0
+
+    def chunk(self) -> Chunk:
+        """All columns."""
+        return {column.name: self.column(column.name) for column in self.tree.columns}
+
+    def column(self, name: str) -> Content:
+        """One column."""
+        first = self.tree.first[name]
+        column = self.tree.arrays[first][0]
+        numbers = iter(range(first, len(self._pieces)))
+
+        def take(label: str, size: int, dtype: np.dtype) -> np.ndarray:
+            values = self._values(next(numbers), size)
+            if label == "offsets" and values.min(initial=0) < 0:
+                raise ValueError(f"{name}: a list of less than no values")
+            return values
+
+        return assemble(column.form, self.entries, take)
+
+    def _values(self, number: int, size: int) -> np.ndarray:
+        column, _, dtype = self.tree.arrays[number]
+        if size * dtype.itemsize > MOST_BYTES or (self._bytes := self._bytes + size * dtype.itemsize) > 2 * MOST_BYTES:
+            raise ValueError(f"{column.name}: more than {MOST_BYTES} bytes of values in a chunk")
+        way, _, *parameters = self._pieces[number]
+        source, kind = number, dtype
+        if way == "same":
+            require_form(parameters, [int], "a piece")
+            source = parameters[0] if len(parameters) == 1 and 0 <= parameters[0] < number else number
+            kind = self.tree.arrays[source][2]
+            if self._pieces[source][0] == "same" or not (kind == dtype or {kind.kind, dtype.kind} <= set("iu")):
+                raise ValueError(f"{column.name}: is the same as piece {source}, which it cannot be")
+            way, _, *parameters = self._pieces[source]
+        grid = self.tree.grids.get(self.tree.arrays[source][0].name) if kind.kind == "f" else None
+        checksum, content = self._member.stream(self._starts[source], self._pieces[source][1])
+        values = decode_piece(way, parameters, content, size, kind, grid)
+        require_checked(checksum, values)
+        return values.astype(dtype, copy=False)

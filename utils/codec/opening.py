@@ -1,0 +1,194 @@
+"""The trees of a container, column by column, and back to ROOT."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import awkward as ak
+import numpy as np
+from awkward.contents import Content
+
+from utils import trees
+from utils.codec.archive import ContainerError, blaming
+from utils.codec.columns import MOST_ENTRIES, Entries, StoredTree
+from utils.codec.reader import TREES, Reader
+from utils.files import Json
+from utils.limits import require_form
+
+
+class Columns(Mapping[str, ak.Array]):
+    """The columns of a tree in a container, each read when it is asked for, as an awkward array.
+
+    >>> from utils.codec import open  # doctest: +SKIP
+    >>> open("nano.zarr.zip")["Jet_pt"]  # doctest: +SKIP
+    """
+
+    def __init__(self, reader: Reader, stored: StoredTree, chunks: list[tuple[str, int]]):
+        self._reader, self.stored, self._chunks = reader, stored, chunks
+        self.name = stored.name
+        self.entries = sum(entries for _, entries in chunks)
+        self.chunk_entries = max((entries for _, entries in chunks), default=1)
+        self._starts = np.cumsum([0, *(entries for _, entries in chunks)])
+        self._columns = {column.name: column for column in stored.columns}
+        self._opened = lru_cache(2)(self._open)
+
+    def __getitem__(self, name: str) -> ak.Array:
+        return self.array(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def array(self, name: str, start: int = 0, stop: int | None = None) -> ak.Array:
+        """Some entries of a column, by default all; KeyError where there is no such column."""
+        column = self._columns[name]
+        stop = self.entries if stop is None else min(stop, self.entries)
+        first, last = np.searchsorted(self._starts, start, "right") - 1, np.searchsorted(self._starts, stop)
+        parts = [self._part(name, number, start, stop) for number in range(max(first, 0), last)]
+        parts = [part for part in parts if len(part)]
+        if not parts:
+            return ak.Array(column.form.length_zero_array(highlevel=False))
+        return ak.Array(parts[0]) if len(parts) == 1 else ak.concatenate(parts)
+
+    def title(self, name: str) -> str:
+        """The title of a column."""
+        return self._columns[name].title
+
+    def _part(self, name: str, number: int, start: int, stop: int) -> Content:
+        member, entries = self._chunks[number]
+        begin = int(self._starts[number])
+        with blaming(f"{self._reader.path}: {member}: {name}"):
+            return self._opened(number).column(name)[max(start - begin, 0) : min(stop - begin, entries)]
+
+    def _open(self, number: int) -> Entries:
+        member, entries = self._chunks[number]
+        return _entries(self._reader, self.stored, member, entries, whole=False)
+
+
+class Trees(Mapping[str, ak.Array]):
+    """The trees of a container by name, in `trees`; as a mapping, the columns of the first tree of events.
+
+    Close it, or use it in a `with` block.
+    """
+
+    def __init__(self, path: str | Path, recover: bool = False):
+        self._reader = Reader(path, recover=recover)
+        try:
+            attributes = self._reader.attributes
+            if attributes["codec"] != TREES:
+                raise ContainerError(f"{path}: holds jets, not trees; `read_compressed` gives them as a table")
+            self.lost = [*filter(None, [self._reader.damage, self._reader.missing_chunks()])]
+            with blaming(f"{path}: its trees"):
+                require_form(attributes, {"trees": [dict]}, "its attributes")
+                stored = [StoredTree.from_dict(tree) for tree in attributes["trees"]]
+            chunks = self._scan(stored) if recover else self._promised(stored)
+            self.trees = {tree.name: Columns(self._reader, tree, chunks[number]) for number, tree in enumerate(stored)}
+        except BaseException:
+            self._reader.close()
+            raise
+        self.record: Json | None = attributes.get("record")
+        events = [name for name in self.trees if name not in trees.BOOKKEEPING]
+        self.events = self.trees[events[0] if events else next(iter(self.trees))]
+
+    def __getitem__(self, name: str) -> ak.Array:
+        return self.events[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _promised(self, stored: list[StoredTree]) -> list[list[tuple[str, int]]]:
+        """The chunks of each tree, name and entries, as the summary has them."""
+        with blaming(f"{self._reader.path}: its chunks"):
+            require_form(self._reader.attributes, {"chunk_entries": [[int]]}, "its attributes")
+            listed, names = self._reader.attributes["chunk_entries"], self._reader.chunk_names()
+            if len(listed) != len(names):
+                raise ValueError(f"{len(names)} of {len(listed)} are there")
+            found: list[list[tuple[str, int]]] = [[] for _ in stored]
+            for name, (number, entries) in zip(names, listed, strict=True):
+                if not (0 <= number < len(stored) and 0 <= entries <= MOST_ENTRIES):
+                    raise ValueError(f"{entries} entries of tree {number}")
+                found[number].append((name, entries))
+            return found
+
+    def _scan(self, stored: list[StoredTree]) -> list[list[tuple[str, int]]]:
+        """The same of the chunks that are whole; what is not is added to `lost`."""
+        found: list[list[tuple[str, int]]] = [[] for _ in stored]
+        for name in self._reader.chunk_names():
+            try:
+                number = self._reader.member(name).header.get("tree")
+                if not (isinstance(number, int) and 0 <= number < len(stored)):
+                    raise ContainerError(f"{self._reader.path}: {name}: belongs to no tree")
+                entries = _entries(self._reader, stored[number], name, None, whole=True)
+                with blaming(f"{self._reader.path}: {name}"):
+                    entries.chunk()
+            except ContainerError as error:
+                self.lost.append(str(error))
+                continue
+            found[number].append((name, entries.entries))
+        return found
+
+
+def open_container(path: str | Path) -> Trees:
+    """The trees of a container that `slim` wrote: `open_container(path)["Jet_pt"]` is an awkward array.
+
+    ContainerError where the file is damaged, or holds jets.
+    """
+    return Trees(path)
+
+
+def write_root(path: str | Path, output: str | Path, *, recover: bool = False, progress: bool = False) -> list[str]:
+    """The ROOT file that a container of trees stands for; returns what was lost, one line each, with `recover`."""
+    with Trees(path, recover) as container:
+        found = [_tree(columns) for columns in container.trees.values()]
+        file = trees.TreeFile(Path(path), tuple(found), ())
+        trees.write_trees(file, output, trees.Policy(), progress=progress, record=container.record)
+        return container.lost
+
+
+def _tree(columns: Columns) -> trees.Tree:
+    stored = columns.stored
+    return trees.Tree(stored.name, stored.title, stored.kind, columns.entries, stored.columns, (), _Source(columns))
+
+
+class _Source:
+    """Stands for a tree that uproot opened: branches by name, whose arrays are read by entries."""
+
+    def __init__(self, columns: Columns):
+        self._columns = columns
+        self.chunk_entries = columns.chunk_entries
+
+    def __getitem__(self, name: str) -> "_Branch":
+        return _Branch(self._columns, name)
+
+
+class _Branch:
+    def __init__(self, columns: Columns, name: str):
+        self._columns, self._name = columns, name
+
+    def array(self, entry_start: int, entry_stop: int, library: str) -> Any:
+        return self._columns.array(self._name, entry_start, entry_stop)
+
+
+def _entries(reader: Reader, stored: StoredTree, member: str, expected: int | None, whole: bool) -> Entries:
+    packed = reader.member(member, whole)
+    with blaming(f"{reader.path}: {member}"):
+        entries = Entries(stored, packed)
+        if expected is not None and entries.entries != expected:
+            raise ValueError(f"holds {entries.entries} entries, expected {expected}")
+        return entries

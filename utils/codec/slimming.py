@@ -1,0 +1,115 @@
+"""Whole trees to a small file: every branch within the bound that a policy gives it."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from tqdm import tqdm
+
+from utils import __version__, trees
+from utils.codec.columns import StoredTree, Ways, encode_entries
+from utils.codec.container import Member, Writer, chunk_name
+from utils.codec.reader import TREES
+from utils.codec.settings import SUFFIX
+from utils.codec.threads import ordered_map, require_workers
+from utils.files import Json, atomic_path, refuse_output, unchanging
+
+Step = tuple[int, int, trees.Chunk]
+"""First and last entry of a chunk, and its values."""
+
+
+def slim(
+    source: str | Path,
+    target: str | Path,
+    policy: trees.Policy | str | Path = "stored",
+    *,
+    tree: str | None = None,
+    to: str | None = None,
+    compression: str | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Json:
+    """Write the trees of a ROOT file to a container (.zarr.zip) or to ROOT, each branch within its bound.
+
+    Returns what was done, as JSON. `tree` names one where not all are wanted; `to` and `compression` are those of
+    `trees.slim`, for ROOT alone; `workers` is the number of threads that fill a container. The file appears only after
+    every value of every branch was decoded and compared with the source. ValueError as there.
+    """
+    if not str(target).endswith(SUFFIX):
+        return trees.slim(
+            source, target, policy, tree=tree, to=to, compression=compression or "lzma", progress=progress
+        )
+    if to is not None or compression is not None:
+        raise ValueError(f"{target}: a container has neither a kind of trees (to) nor a compression to choose")
+    refuse_output(target, [source], SUFFIX)
+    require_workers(workers)
+    policy = policy if isinstance(policy, trees.Policy) else trees.load_policy(policy)
+    with trees.open_trees(source, tree) as file:
+        found = trees.make_plans(file.trees, policy, lambda: trees.energy_unit(source))
+        left_out = [(plan.tree.name, lost) for plan in found for lost in plan.tree.lost]
+        plans = [plan for plan in found if plan.columns]
+        outcome = trees.Outcome(file.path, policy, plans, [*left_out, *((None, lost) for lost in file.others)])
+        if not plans:
+            raise trees.TreeError(f"{source}: no branch can be read")
+        with (
+            tqdm(total=sum(plan.tree.entries for plan in plans), unit="entry", disable=not progress) as bar,
+            atomic_path(target) as partial_file,
+            unchanging([source]),
+        ):
+            _write(partial_file, outcome, workers, bar)
+            size = os.path.getsize(partial_file)
+    return {"output": str(target), "compression": "container"} | trees.make_report(outcome, size)
+
+
+def _write(path: Path, outcome: trees.Outcome, workers: int | None, bar: tqdm) -> None:
+    stored = [StoredTree.of(plan) for plan in outcome.plans]
+    attributes = {
+        "codec": TREES,
+        "trees": [tree.to_dict() for tree in stored],
+        "versions": {"compression-hep": __version__} | {name: version(name) for name in ("numpy", "pcodec")},
+    }
+    chunks: list[list[int]] = []
+    with Writer(path, attributes) as writer:
+        for number, (plan, tree) in enumerate(zip(outcome.plans, stored, strict=True)):
+            outcome.begin(plan, "container")
+            outcome.sizes[tree.name] = 0
+            outcome.retyped[tree.name] = {}
+            for entries, content, errors in _encoded(plan, tree, number, str(outcome.source), workers):
+                writer.add(Member(chunk_name(len(chunks)), content))
+                chunks.append([number, entries])
+                outcome.sizes[tree.name] += len(content)
+                for name, more in errors.items():
+                    outcome.errors[tree.name][name].merge(more)
+                bar.update(entries)
+        writer.close({"chunks": len(chunks), "chunk_entries": chunks, "record": trees.make_record(outcome)})
+
+
+def _encoded(
+    plan: trees.Plan, tree: StoredTree, number: int, source: str, workers: int | None
+) -> Iterator[tuple[int, bytes, dict[str, trees.Errors]]]:
+    """Each chunk of a tree: entries, member, errors. How arrays are stored is chosen on the first one."""
+    ways: Ways = {}
+    steps = trees.iter_chunks(plan.tree, plan.columns, source)
+    encode = partial(_encode, plan, tree, number, source, ways)
+    for step in steps:
+        yield encode(True, step)
+        break
+    yield from ordered_map(partial(encode, False), steps, workers)
+
+
+def _encode(
+    plan: trees.Plan, tree: StoredTree, number: int, source: str, ways: Ways, learn: bool, step: Step
+) -> tuple[int, bytes, dict[str, trees.Errors]]:
+    start, stop, chunk = step
+    content, again = encode_entries(tree, number, chunk, stop - start, ways, learn)
+    errors = {}
+    for column in plan.columns:
+        found, bound = trees.Errors(), plan.bounds[column.name]
+        for true, new in zip(trees.pieces(chunk[column.name]), trees.pieces(again[column.name]), strict=True):
+            if not found.add(true, new, bound):
+                raise RuntimeError(f"{source}: {tree.name}: {column.name}: entries {start} to {stop} do not come back")
+        if not bound.lossless:
+            errors[column.name] = found
+    return stop - start, content, errors
