@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from awkward.contents import Content
@@ -90,15 +90,16 @@ class StoredTree:
         for name, bound in description["bounds"].items():
             require_form(bound, _BOUND, f"the bound of {name}")
             bounds[name] = Bound(**{key: bound[key] for key in _BOUND})
+            if bounds[name].kind == "bound":
+                grid_of(bounds[name].relative, bounds[name].absolute)
         if len(columns) < len(description["columns"]) or not columns or len(bounds) > len(columns):
             raise ValueError(f"tree {description['name']}: columns without names of their own, or bounds without any")
         if lost := {column.counter for column in columns.values() if column.counter} - set(columns):
             raise ValueError(f"tree {description['name']}: no column {lost.pop()}, which is to count others")
         if description["kind"] not in ("TTree", "RNTuple"):
             raise ValueError(f"tree {description['name']}: is of kind {description['kind']!r}")
-        tree = StoredTree(*(description[key] for key in ("name", "title", "kind")), tuple(columns.values()), bounds)
-        assert len(tree.arrays) and tree.grids is not None
-        return tree
+        name, title, kind = (description[key] for key in ("name", "title", "kind"))
+        return StoredTree(name, title, kind, tuple(columns.values()), bounds)
 
 
 def _column(row: list[object]) -> Column:
@@ -143,11 +144,11 @@ def encode_entries(
 
 
 def _stored(tree: StoredTree, chunk: Chunk) -> Iterator[tuple[Column, np.ndarray]]:
-    """The arrays of a chunk as they are stored: counts for offsets, what is there for an index, floats of fewer bits."""
+    """The arrays of a chunk as they are stored: counts for offsets, what is there for an index, rounded mantissas."""
     for column in tree.columns:
         bound, layout = tree.bounds[column.name], chunk[column.name]
         if bound.kind == "bits":
-            layout = with_floats(layout, lambda values, bound=bound: rounded(values, bound))
+            layout = with_floats(layout, partial(rounded, bound=bound))
         for label, values in labelled(layout):
             yield column, np.diff(values) if label == "offsets" else values >= 0 if label == "index" else values
 
@@ -157,7 +158,8 @@ def _key(tree: StoredTree, column: Column, values: np.ndarray) -> tuple[object, 
     counts = values.dtype.kind in "iu" and (values.dtype == np.int64 or column.depth == 0)
     bound = tree.bounds[column.name] if values.dtype.kind == "f" and not tree.bounds[column.name].lossless else None
     common = values.astype(np.int64) if counts else values
-    return "counts" if counts else values.dtype.str, bound, hashlib.blake2b(np.ascontiguousarray(common), digest_size=16).digest()
+    digest = hashlib.blake2b(np.ascontiguousarray(common).data, digest_size=16).digest()
+    return "counts" if counts else values.dtype.str, bound, digest
 
 
 def _is_text(form: Form) -> bool:
@@ -182,7 +184,6 @@ class Entries:
             require_form(piece[0] if len(piece) > 1 else None, str, "a piece")
             require_form(piece[1], int, "the bytes of a piece")
         self._starts = np.cumsum([0, *(max(0, piece[1]) for piece in self._pieces)]).tolist()
-        self._bytes = 0
 
     def chunk(self) -> Chunk:
         """All columns."""
@@ -204,7 +205,7 @@ class Entries:
 
     def _values(self, number: int, size: int) -> np.ndarray:
         column, _, dtype = self.tree.arrays[number]
-        if size * dtype.itemsize > MOST_BYTES or (self._bytes := self._bytes + size * dtype.itemsize) > 2 * MOST_BYTES:
+        if size * dtype.itemsize > MOST_BYTES:
             raise ValueError(f"{column.name}: more than {MOST_BYTES} bytes of values in a chunk")
         way, _, *parameters = self._pieces[number]
         source, kind = number, dtype

@@ -46,8 +46,8 @@ class Columns(Mapping[str, ak.Array]):
         """Some entries of a column, by default all; KeyError where there is no such column."""
         column = self._columns[name]
         stop = self.entries if stop is None else min(stop, self.entries)
-        first, last = np.searchsorted(self._starts, start, "right") - 1, np.searchsorted(self._starts, stop)
-        parts = [self._part(name, number, start, stop) for number in range(max(first, 0), last)]
+        first, last = (int(np.searchsorted(self._starts, place)) for place in (start + 1, stop))
+        parts = [self._part(name, number, start, stop) for number in range(max(first - 1, 0), last)]
         parts = [part for part in parts if len(part)]
         if not parts:
             return ak.Array(column.form.length_zero_array(highlevel=False))
@@ -144,8 +144,8 @@ class Trees(Mapping[str, ak.Array]):
         return found
 
 
-def open_container(path: str | Path) -> Trees:
-    """The trees of a container that `slim` wrote: `open_container(path)["Jet_pt"]` is an awkward array.
+def open(path: str | Path) -> Trees:
+    """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array.
 
     ContainerError where the file is damaged, or holds jets.
     """

@@ -35,7 +35,7 @@ _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 1 << 20}]
 
 @dataclass(frozen=True)
 class Piece:
-    """An array as it is stored: in which way, with which parameters, and the bytes. `settings` were used to write it."""
+    """An array as it is stored: in which way, with which parameters, the bytes, and the settings that wrote them."""
 
     way: str
     parameters: tuple[int | str, ...]
@@ -144,7 +144,7 @@ def decode_piece(
             return _cast(decode_stream(content, size, np.dtype(width)), dtype)
         case "stored", "f", ["int32" | "int64" as width, int(length), int(first), int(shift)]:
             table, stream = _table(content, length, size, dtype)
-            if not 0 <= shift <= MANTISSA[dtype.itemsize] or abs(first) >= 2**62:
+            if not 0 <= shift <= MANTISSA[dtype.itemsize] or not -(2**63) <= first < 2**63:
                 raise ValueError(f"its integers are shifted by {shift} bits, from {first} on a table")
             integers = decode_stream(stream, size, np.dtype(width)).astype(np.int64)
             return _fill(_floats(integers, shift, dtype), integers, table, first)
@@ -166,8 +166,8 @@ def _fill(values: np.ndarray, integers: np.ndarray, table: np.ndarray, first: in
     apart = integers >= first
     if apart.any():
         places = integers[apart].astype(np.int64) - first
-        if places.max() >= len(table):
-            raise ValueError(f"its table has {len(table)} values, and value {places.max()} is asked for")
+        if not 0 <= places.min() <= places.max() < len(table):
+            raise ValueError(f"value {places.max()} is asked for of its table of {len(table)}")
         values[apart] = table[places]
     return values
 

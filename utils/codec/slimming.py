@@ -74,15 +74,16 @@ def _write(path: Path, outcome: trees.Outcome, workers: int | None, bar: tqdm) -
     with Writer(path, attributes) as writer:
         for number, (plan, tree) in enumerate(zip(outcome.plans, stored, strict=True)):
             outcome.begin(plan, "container")
-            outcome.sizes[tree.name] = 0
+            size = 0
             outcome.retyped[tree.name] = {}
             for entries, content, errors in _encoded(plan, tree, number, str(outcome.source), workers):
                 writer.add(Member(chunk_name(len(chunks)), content))
                 chunks.append([number, entries])
-                outcome.sizes[tree.name] += len(content)
+                size += len(content)
                 for name, more in errors.items():
                     outcome.errors[tree.name][name].merge(more)
                 bar.update(entries)
+            outcome.sizes[tree.name] = size
         writer.close({"chunks": len(chunks), "chunk_entries": chunks, "record": trees.make_record(outcome)})
 
 

@@ -142,8 +142,8 @@ def _require_writable(outcome: Outcome, to: str | None) -> None:
             names = [f"{column.name} ({column.typename or column.form.type})" for column in misfits]
             raise TreeError(
                 f"{outcome.source}: tree {plan.tree.name}: {len(names)} of {len(plan.columns)} branches are vectors or "
-                "nested, which a TTree written by uproot cannot hold; write an RNTuple (--to rntuple, to= in Python) or a "
-                f"container (OUT.zarr.zip), or leave them out with --drop: {listing(names, 12)}"
+                "nested, which a TTree written by uproot cannot hold; write an RNTuple (--to rntuple, to= in Python) "
+                f"or a container (OUT.zarr.zip), or leave them out with --drop: {listing(names, 12)}"
             )
 
 
