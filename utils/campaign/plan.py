@@ -49,14 +49,14 @@ def plan(
     failures: dict[str, str] = {}
     files = _files_under_roots(inputs)
     unit = settings.get("unit")
-    if unit is None and operation != "decompress":
+    if unit is None and operation not in ("decompress", "slim"):
         unit = _decide_units((source for source, _ in files), settings)
     for source, relative in files:
         stem = _stem(relative)
         if folder is not None and _is_own_output(operation, source, folder, suffix):
             continue
         try:
-            parts = _parts(source, settings, part_bytes)
+            parts = [None] if operation == "slim" else _parts(source, settings, part_bytes)
         except (ValueError, OSError) as error:
             failures[source] = error_text(error)
             continue

@@ -37,7 +37,7 @@ class Campaign:
         total = {key: sum(row[key] or 0 for row in self.rows) for key in ("jets", "events", "bytes_in", "bytes_out")}
         compressed = self.operation == "compress" and total["bytes_out"]
         done = [row for row in self.rows if row["state"] == "done"]
-        jets = sum(row["jets"] for row in done)
+        jets = sum(row["jets"] or 0 for row in done)
         worst: dict[str, dict[str, float]] = {}
         for row in self.rows:
             for quantity, entry in ((row["jets"] and row["errors"]) or {}).items():
@@ -55,7 +55,7 @@ class Campaign:
             "seconds": self.seconds,
             "working_seconds": self.working_seconds,
             "worker_seconds": sum(row["seconds"] for row in done),
-            "jets_per_s": jets / self.working_seconds if done else None,
+            "jets_per_s": jets / self.working_seconds if jets else None,
             "worst": worst,
             "errors_of_bound": self._errors_of_bound(),
         }
@@ -89,14 +89,19 @@ def campaign_text(campaign: Campaign) -> str:
     """The table at the end of a campaign: totals, largest errors, and the files that failed."""
     totals = campaign.totals
     lines = [f"files       {totals['files']} ({totals['failed']} failed, {totals['kept']} from an earlier run)"]
-    lines += [f"jets        {totals['jets']:,} of {totals['events']:,} events"]
+    if campaign.operation == "slim":
+        lines += [f"entries     {totals['events']:,}"]
+    else:
+        lines += [f"jets        {totals['jets']:,} of {totals['events']:,} events"]
     lines += [f"bytes in    {totals['bytes_in']:,}"]
     if totals["bytes_out"]:
         per_jet = f", {totals['bytes_per_jet']:.3f} a jet" if totals["bytes_per_jet"] else ""
         lines += [f"bytes out   {totals['bytes_out']:,}{per_jet}"]
     if totals["ratio"] is not None:
         lines += [f"size        {size_text(totals['jets'], totals['bytes_out'])}"]
-    if totals["errors_of_bound"] is not None:
+    if campaign.operation == "slim":
+        lines += _carried_lines(campaign.rows)
+    elif totals["errors_of_bound"] is not None:
         lines += [bounds_text(totals["jets"], totals["errors_of_bound"])]
     else:
         lines += errors_lines(totals["worst"])
@@ -105,6 +110,18 @@ def campaign_text(campaign: Campaign) -> str:
     for name, error in campaign.failures.items():
         lines.append(f"failed: {error if error.startswith(name) else f'{name}: {error}'}")
     return "\n".join(lines)
+
+
+def _carried_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Of whole trees: what the branches that were carried took before and after, and the largest error."""
+    known = [row for row in rows if row["source_bytes"] and row["output_bytes"]]
+    before, after = (sum(row[key] for row in known) for key in ("source_bytes", "output_bytes"))
+    shares = [share for row in rows for share in row["errors_of_bound"].values()]
+    said = "every value within its bound; the largest is {:.3f} of it" if shares else "every value bit for bit"
+    lines = [f"errors      {said.format(max(shares, default=0))}"]
+    if known:
+        lines.insert(0, f"carried     {before:,} -> {after:,} bytes of branches ({after / before:.1%})")
+    return lines
 
 
 def resolution_text(resolution: Mapping[str, Mapping[str, Any]]) -> str:

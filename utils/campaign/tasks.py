@@ -3,7 +3,7 @@
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from utils.jets import (
     number_of_events,
 )
 from utils.metrics import StreamingResolution
+from utils.text import listing
+from utils.trees import iter_left_out
 
 REMOTE_STATES = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "Content-MD5", "Digest", "checksum", "md5")
 """What servers call that which changes with the content of a file; of a file without any, nothing is known."""
@@ -202,9 +204,34 @@ def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     return {"jets": jets, "events": events, "errors": errors, "outside": outside, "summaries": summaries}
 
 
+def _slim(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
+    assert task.output is not None
+    chosen: dict[str, Any] = {key: settings.get(key) for key in ("tree", "to", "compression")}
+    report = codec.slim(task.source, task.output, settings["policy"], **chosen, workers=1)
+    found = report["trees"].values()
+    shares = [numbers[-1] for tree in found for numbers in tree["bounded"].values()]
+    lost = list(iter_left_out(report))
+    if lost:
+        warnings.warn(f"{task.name}: cannot be carried, {len(lost):,}: {listing(lost, 5)}", JetWarning, stacklevel=2)
+    return {
+        "jets": None,
+        "events": sum(tree["entries"] for tree in found),
+        "branches": sum(tree["branches"] for tree in found),
+        "errors_of_bound": {"a branch": max(shares)} if shares else {},
+        **{key: _sum(tree[key] for tree in found) for key in ("source_bytes", "output_bytes")},
+    }
+
+
+def _sum(sizes: Iterable[int | None]) -> int | None:
+    """The sum of sizes; None where one is not known."""
+    known = list(sizes)
+    return None if None in known else sum(size for size in known if size is not None)
+
+
 OPERATIONS: dict[str, Callable[[Task, dict[str, Any]], dict[str, Any]]] = {
     "compress": _compress,
     "decompress": _decompress,
     "convert": _convert,
     "evaluate": _evaluate,
+    "slim": _slim,
 }

@@ -142,14 +142,14 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
         note(outside_text(", ".join(files), number, outside))
 
 
-@click.command(short_help="the jets of a compressed file", epilog=MANY_FILES)
+@click.command(short_help="the jets, or the trees, of a compressed file", epilog=MANY_FILES)
 @click.argument(
     "files",
     nargs=-1,
     required=True,
     type=FILE,
     metavar="FILE...",
-    help="containers that `compressionhep compress` wrote",
+    help="containers that `compress` or `slim` wrote",
 )
 @click.argument("output", type=FILE, metavar="OUT", help="jet file, whose suffix names the format, or a folder")
 @click.option("--recover", is_flag=True, help="write what is whole of a damaged file")
@@ -166,8 +166,8 @@ def decompress(
     json_path: str | None,
     force: bool,
 ) -> int:
-    """Write the jets of a container to a jet file. A damaged container is an error that names the chunk; with --recover
-    the whole chunks are written, the others listed, and the exit code is 1."""
+    """Write the jets of a container to a jet file, or the trees of one to ROOT. A damaged container is an error that
+    names the chunk; with --recover the whole chunks are written, the others listed, and the exit code is 1."""
     from utils.cli.writing import refuse_outputs
 
     if is_folder(output):
@@ -190,14 +190,15 @@ def decompress(
         raise ValueError(f"{output}: {len(files)} containers are decompressed to a folder: name one")
     refuse_outputs(files, output, jets.WRITTEN, force=force)
     found = events = 0
+    counted = False
 
     def count(table: "pd.DataFrame") -> None:
-        nonlocal found, events
-        found, events = found + len(table), events + jets.number_of_events(table)
+        nonlocal found, events, counted
+        found, events, counted = found + len(table), events + jets.number_of_events(table), True
 
     shown = sys.stderr.isatty()
     lost = codec.decompress(files[0], output, recover=recover, workers=workers, progress=shown, seen=count)
-    say(f"{output}: {found} jets of {events} events")
+    say(f"{output}: {found} jets of {events} events" if counted else f"{output}: the trees of {files[0]}")
     for line in lost:
         say(f"compressionhep: lost: {line}", err=True)
     return 1 if lost else 0

@@ -42,7 +42,7 @@ def info(files: tuple[str, ...], json_path: str | None, force: bool, **reading: 
     name = files[0]
     if len(files) == 1 and name.endswith((codec.SUFFIX, ".safetensors")):
         content = codec.inspect(name) if name.endswith(codec.SUFFIX) else networks.read_header(name)
-        say(format_container(name, content))
+        say(format_container(name, codec.shortened(content) if name.endswith(codec.SUFFIX) else content))
     else:
         content = jets.summarize_jets(files, **reading)
         say(jets.format_summary(content))

@@ -6,9 +6,18 @@ from typing import Any
 
 import click
 
-from utils import trees
+from utils import codec, trees
 from utils.cli.messages import note, say
-from utils.cli.options import FILE, Function, json_option
+from utils.cli.options import (
+    FILE,
+    MANY_FILES,
+    THREADS_OR_WORKERS,
+    Function,
+    json_option,
+    many_options,
+    refuse_options_of_many,
+)
+from utils.cli.outputs import is_folder
 from utils.text import bytes_text, listing
 
 SHOWN = 25
@@ -38,15 +47,27 @@ def _policy_options(function: Function) -> Function:
     return function
 
 
-@click.command(short_help="a whole ROOT file, each branch within its bound, to a smaller one")
-@click.argument("source", type=FILE, metavar="IN.root")
-@click.argument("output", type=FILE, metavar="OUT.root")
+@click.command(short_help="whole ROOT files, each branch within its bound, to smaller ones", epilog=MANY_FILES)
+@click.argument(
+    "sources", nargs=-1, required=True, type=FILE, metavar="IN.root...", help="a file, several, or a pattern"
+)
+@click.argument("output", type=FILE, metavar="OUT", help="OUT.root, OUT.zarr.zip (the smallest), or a folder")
 @_policy_options
-@click.option("--to", type=click.Choice(tuple(trees.KINDS)), help="kind of the trees (default: what they are)")
-@click.option("--compression", type=click.Choice(tuple(trees.COMPRESSIONS)), default=next(iter(trees.COMPRESSIONS)))
-@json_option("the report")
+@click.option("--to", type=click.Choice(tuple(trees.KINDS)), help="kind of the trees in ROOT (default: what they are)")
+@click.option(
+    "--compression",
+    type=click.Choice(tuple(trees.COMPRESSIONS)),
+    help=f"of ROOT files (default: {next(iter(trees.COMPRESSIONS))})",
+)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(("root", "zarr")),
+    help="of the files in a folder (default: root)",
+)
+@many_options(THREADS_OR_WORKERS)
 def slim(
-    source: str,
+    sources: tuple[str, ...],
     output: str,
     policy: str,
     bounds: tuple[str, ...],
@@ -54,20 +75,47 @@ def slim(
     drop: tuple[str, ...],
     tree: str | None,
     to: str | None,
-    compression: str,
+    compression: str | None,
+    file_format: str | None,
+    workers: int | None,
+    scheduler: str | None,
+    dashboard: bool,
     json_path: str | None,
     force: bool,
-) -> None:
-    """Write all trees of a ROOT file to another that every program reads as it read the first: the same names, types,
-    titles and counters. Without a bound every bit of a branch comes back; with one, its values are rounded so that
-    ROOT's own compression gains. Every value is read back and compared before the file gets its name."""
+) -> int:
+    """Write all trees of a ROOT file to a smaller one. Without a bound every bit of a branch comes back; with one, its
+    values are rounded within it. OUT.root is read by every program as the first was: the same names, types, titles and
+    counters. OUT.zarr.zip is smaller; `decompress` gives the ROOT file back, and Python opens it. Every value is read
+    back and compared before the file gets its name."""
     from utils.cli.writing import refuse_outputs
     from utils.files import write_json
 
-    inputs = [source, policy if os.path.isfile(policy) else None]
-    refuse_outputs(inputs, output, ".root", json_path=json_path, force=force)
     rules = trees.load_policy(policy, bounds, keep, drop)
-    report = trees.slim(source, output, rules, tree=tree, to=to, compression=compression, progress=sys.stderr.isatty())
+    inputs = [*sources, policy if os.path.isfile(policy) else None]
+    settings: dict[str, Any] = {"policy": rules, "tree": tree, "to": to, "compression": compression}
+    if is_folder(output):
+        refuse_outputs(inputs, json_path=json_path, force=force)
+        from utils.cli.many import run_many
+
+        suffix = codec.SUFFIX if file_format == "zarr" else ".root"
+        codec.check_slim(suffix, to, compression)
+        return run_many(
+            "slim",
+            sources,
+            settings,
+            folder=output,
+            suffix=suffix,
+            workers=workers,
+            scheduler=scheduler,
+            dashboard=dashboard,
+            json_path=json_path,
+        )
+    refuse_options_of_many(output, scheduler=scheduler, dashboard=dashboard or None, format=file_format)
+    if len(sources) > 1:
+        raise ValueError(f"{output}: {len(sources)} files are slimmed to a folder: name one")
+    suffix = codec.SUFFIX if output.endswith(codec.SUFFIX) else ".root"
+    refuse_outputs(inputs, output, suffix, json_path=json_path, force=force)
+    report = codec.slim(sources[0], output, **settings, workers=workers, progress=sys.stderr.isatty())
     for line in _slim_lines(report):
         say(line)
     left_out = list(trees.iter_left_out(report))
@@ -75,6 +123,7 @@ def slim(
         note(f"cannot be carried, {len(left_out):,}: {listing(left_out, 5)}")
     if json_path is not None:
         write_json(json_path, report)
+    return 0
 
 
 def _slim_lines(report: dict[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ from .latents import (
     restore_latents as restore_latents,
     round_latents as round_latents,
 )
-from .opening import Columns as Columns, Trees as Trees, open as open
+from .opening import Columns as Columns, Trees as Trees, open as open, shortened as shortened
 from .settings import CODECS as CODECS, SUFFIX as SUFFIX, check_settings as check_settings
-from .slimming import slim as slim
+from .slimming import check_slim as check_slim, slim as slim
 from .streams import DIFFERENT as DIFFERENT, PLAIN as PLAIN, SEARCHING as SEARCHING

@@ -185,6 +185,13 @@ class Entries:
             require_form(piece[1], int, "the bytes of a piece")
         self._starts = np.cumsum([0, *(max(0, piece[1]) for piece in self._pieces)]).tolist()
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the streams of each column."""
+        found = dict.fromkeys(self.tree.first, 0)
+        for (column, _, _), piece in zip(self.tree.arrays, self._pieces, strict=True):
+            found[column.name] += piece[1]
+        return found
+
     def chunk(self) -> Chunk:
         """All columns."""
         return {column.name: self.column(column.name) for column in self.tree.columns}

@@ -23,7 +23,8 @@ from utils.codec.chunks import EncodedChunk, decode_chunk, encode_chunk
 from utils.codec.container import Writer
 from utils.codec.incoming import Jets, checksum_of, open_jets
 from utils.codec.latents import Scheme
-from utils.codec.reader import Reader
+from utils.codec.opening import describe, write_root
+from utils.codec.reader import TREES, Reader
 from utils.codec.schemes import read_scheme, scheme_maker
 from utils.codec.settings import SUFFIX
 from utils.codec.streams import PLAIN
@@ -180,13 +181,19 @@ def decompress(
     """Write the jets of a container to `output`, in any format of `write_jets`; returns what was lost, one line each.
 
     Without `recover` a damaged file raises ContainerError naming the chunk, and `output` does not appear; with it, the
-    chunks that are whole are written, and the result lists the others. `seen` is called with each table.
+    chunks that are whole are written, and the result lists the others. `seen` is called with each table of jets.
+    A container of whole trees becomes a ROOT file, in one thread; ValueError for any other format.
     """
     refuse_output(output, [path])
     require_workers(workers)
     lost: list[str] = []
     with Reader(path, recover=recover) as reader:
         keep_nonfinite = bool(reader.attributes.get("keep_nonfinite", False))
+        whole_trees = reader.attributes["codec"] == TREES
+    if whole_trees:
+        if not str(output).endswith(".root"):
+            raise ValueError(f"{output}: {path} holds whole trees, which are written to ROOT alone (OUT.root)")
+        return write_root(path, output, recover=recover, progress=progress)
     tables = iter_compressed(path, recover=recover, lost=lost, workers=workers, progress=progress)
 
     def watched() -> Iterator[pd.DataFrame]:
@@ -247,9 +254,13 @@ def inspect(path: str | Path) -> Json:
     `errors_of_bound` (the largest, in units of the bound; None without bounds, or of earlier versions), `rounding` (by
     how much float32 differs from the source at most, in GeV and rad, by quantity; {} of earlier versions), `bytes`,
     `bytes_per_jet` (everything in the file), `ratio` to float32, and `stream_bytes` (coded arrays by name).
+    Of a container of whole trees: `trees` (entries, columns, and `stream_bytes` by column), the `record` of what was
+    done, `chunks`, `bytes`, and `container_bytes`, what is no stream of a column.
     """
     with Reader(path) as reader:
         assert reader.summary is not None
+        if reader.attributes["codec"] == TREES:
+            return describe(path)
         summary, streams = dict(reader.summary), reader.sizes()
     size, jets = Path(path).stat().st_size, summary["jets"]
     return (

@@ -53,6 +53,14 @@ class Columns(Mapping[str, ak.Array]):
             return ak.Array(column.form.length_zero_array(highlevel=False))
         return ak.Array(parts[0]) if len(parts) == 1 else ak.concatenate(parts)
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the streams of each column."""
+        total = dict.fromkeys(self._columns, 0)
+        for number in range(len(self._chunks)):
+            for name, size in self._open(number).sizes().items():
+                total[name] += size
+        return total
+
     def title(self, name: str) -> str:
         """The title of a column."""
         return self._columns[name].title
@@ -89,6 +97,7 @@ class Trees(Mapping[str, ak.Array]):
         except BaseException:
             self._reader.close()
             raise
+        self.attributes = attributes
         self.record: Json | None = attributes.get("record")
         events = [name for name in self.trees if name not in trees.BOOKKEEPING]
         self.events = self.trees[events[0] if events else next(iter(self.trees))]
@@ -150,6 +159,44 @@ def open(path: str | Path) -> Trees:
     ContainerError where the file is damaged, or holds jets.
     """
     return Trees(path)
+
+
+def describe(path: str | Path) -> Json:
+    """What a container of trees says of itself, with the bytes of its columns; JSON-safe."""
+    with Trees(path) as container:
+        size = Path(path).stat().st_size
+        found: Json = {
+            columns.name: {
+                "kind": columns.stored.kind,
+                "entries": columns.entries,
+                "columns": len(columns),
+                "stream_bytes": columns.sizes(),
+            }
+            for columns in container.trees.values()
+        }
+        streams = sum(sum(tree["stream_bytes"].values()) for tree in found.values())
+        about = {
+            key: container.attributes[key] for key in ("format", "codec", "versions", "chunks", "record", "digest")
+        }
+        return about | {"trees": found, "bytes": size, "container_bytes": size - streams}
+
+
+def shortened(content: Json, most: int = 12) -> Json:
+    """What `inspect` says of a container, for people: of whole trees, the columns with most bytes and largest errors."""
+    if content["codec"] != TREES:
+        return content
+    found = {}
+    for name, tree in content["trees"].items():
+        costliest = sorted(tree["stream_bytes"].items(), key=lambda item: -item[1])
+        rest = {f"{len(costliest) - most} others": sum(size for _, size in costliest[most:])}
+        found[name] = tree | {"stream_bytes": dict(costliest[:most]) | (rest if costliest[most:] else {})}
+    record = content["record"]
+    told = {}
+    for name, tree in record["trees"].items():
+        worst = sorted(tree["bounded"].items(), key=lambda item: -item[1][-1])
+        rest = {f"{len(worst) - most} others": "within their bounds"} if worst[most:] else {}
+        told[name] = tree | {"bounded": dict(worst[:most]) | rest}
+    return content | {"trees": found, "record": record | {"trees": told}}
 
 
 def write_root(path: str | Path, output: str | Path, *, recover: bool = False, progress: bool = False) -> list[str]:

@@ -41,8 +41,7 @@ def slim(
         return trees.slim(
             source, target, policy, tree=tree, to=to, compression=compression or "lzma", progress=progress
         )
-    if to is not None or compression is not None:
-        raise ValueError(f"{target}: a container has neither a kind of trees (to) nor a compression to choose")
+    check_slim(SUFFIX, to, compression)
     refuse_output(target, [source], SUFFIX)
     require_workers(workers)
     policy = policy if isinstance(policy, trees.Policy) else trees.load_policy(policy)
@@ -61,6 +60,13 @@ def slim(
             _write(partial_file, outcome, workers, bar)
             size = os.path.getsize(partial_file)
     return {"output": str(target), "compression": "container"} | trees.make_report(outcome, size)
+
+
+def check_slim(suffix: str, to: str | None, compression: str | None) -> None:
+    """ValueError for settings of `slim` that do not belong to files of a suffix."""
+    if suffix == SUFFIX and (to is not None or compression is not None):
+        name = "--to" if to is not None else "--compression"
+        raise ValueError(f"{name}: belongs to ROOT; a container ({SUFFIX}) leaves no choice of it")
 
 
 def _write(path: Path, outcome: trees.Outcome, workers: int | None, bar: tqdm) -> None:
