@@ -182,7 +182,7 @@ def describe(path: str | Path) -> Json:
 
 
 def shortened(content: Json, most: int = 12) -> Json:
-    """What `inspect` says of a container, for people: of whole trees, the columns with most bytes and largest errors."""
+    """What `inspect` says, for people: of whole trees, the columns with most bytes and the largest errors."""
     if content["codec"] != TREES:
         return content
     found = {}
