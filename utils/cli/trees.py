@@ -132,6 +132,12 @@ def _slim_lines(report: dict[str, Any]) -> list[str]:
     lines = [f"{report['output']}: {size}, every value read back and compared"]
     for name, tree in report["trees"].items():
         lines += _tree_lines(name, tree)
+    branches = [tree["output_bytes"] for tree in report["trees"].values()]
+    if None not in branches:
+        own = after - sum(branches)
+        lines.append(
+            f"the description of branches, policy and source takes {bytes_text(own)} of it ({own / after:.0%})"
+        )
     if after >= before:
         lines.append("there is little to gain in a file this small: most of it describes the branches")
     return lines
