@@ -15,9 +15,7 @@ import awkward
 import numpy as np
 import pandas as pd
 import pyarrow
-import pyarrow.parquet
 
-from utils.files import atomic_path
 from utils.jets.calorimeter import (
     SimulationSettings,
     TowerLists,
@@ -27,6 +25,7 @@ from utils.jets.calorimeter import (
     make_calorimeter,
     overlay_pileup,
 )
+from utils.jets.compact import write_compact
 from utils.jets.generator import (
     are_visible,
     blocks,
@@ -94,25 +93,9 @@ def write_embedded_sample(directory: str | Path, workers: int = 1, progress: boo
             raise JetError(f"{name}: expected {n_jets} jets, but only {len(table) - start} are left")
         end = int(ends[np.searchsorted(ends, start + n_jets, side="right") - 1])
         paths.append(Path(directory) / name)
-        _write_compact(table.iloc[start:end], paths[-1])
+        write_compact(pyarrow.Table.from_pandas(table.iloc[start:end], preserve_index=False), paths[-1])
         start = end
     return paths
-
-
-def _write_compact(table: pd.DataFrame, path: Path) -> None:
-    """Parquet with split float bytes and event differences under Zstandard: the smallest of the lossless choices."""
-    columns = pyarrow.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
-    with atomic_path(path) as partial:
-        pyarrow.parquet.write_table(
-            columns,
-            partial,
-            compression="zstd",
-            compression_level=22,
-            use_dictionary=False,
-            column_encoding={
-                name: "DELTA_BINARY_PACKED" if name == "event" else "BYTE_STREAM_SPLIT" for name in columns.column_names
-            },
-        )
 
 
 def _generate(pythia: Any, n_events: int, eta_max: float) -> Iterator[TowerLists]:

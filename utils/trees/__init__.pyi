@@ -11,6 +11,7 @@ from .policy import (
 )
 from .read import iter_chunks as iter_chunks
 from .record import iter_left_out as iter_left_out
+from .sample import write_sample_tree as write_sample_tree
 from .schema import (
     Column as Column,
     Lost as Lost,
