@@ -16,9 +16,9 @@ def particle(pt: float, phi: float, kind: int, charge: float = 0.0, dxy: float =
 
 def columns_of(*jets: list[dict]) -> dict[str, np.ndarray]:
     constituents = ak.Array(list(jets))
-    momentum = [ak.to_numpy(ak.sum(constituents[name], axis=1)) for name in ("px", "py", "pz", "E")]
+    px, py, pz, energy = (ak.to_numpy(ak.sum(constituents[name], axis=1)) for name in ("px", "py", "pz", "E"))
     none = np.zeros(len(jets), int)
-    return jet_columns(ParticleJets(none, *momentum, flavour=none, constituents=constituents), radius=0.4)
+    return jet_columns(ParticleJets(none, px, py, pz, energy, none, constituents), radius=0.4)
 
 
 @pytest.fixture(autouse=True)

@@ -9,14 +9,11 @@ from utils.files import atomic_path
 
 
 def write_compact(table: pyarrow.Table, path: str | Path) -> None:
-    """Parquet with split float bytes and integer differences under Zstandard: the smallest of the lossless choices.
+    """Parquet with split float bytes and event differences under Zstandard: the smallest of the lossless choices.
 
-    Of metadata, that of the columns alone is kept: no index, nothing of pandas.
+    Small integers stay as they are. Of metadata, that of the columns alone is kept: no index, nothing of pandas.
     """
-    encodings = {
-        field.name: "BYTE_STREAM_SPLIT" if pyarrow.types.is_floating(field.type) else "DELTA_BINARY_PACKED"
-        for field in table.schema
-    }
+    encodings = {field.name: _encoding(field.type) for field in table.schema}
     with atomic_path(path) as partial:
         pyarrow.parquet.write_table(
             table.replace_schema_metadata(None),
@@ -26,3 +23,9 @@ def write_compact(table: pyarrow.Table, path: str | Path) -> None:
             use_dictionary=False,
             column_encoding=encodings,
         )
+
+
+def _encoding(kind: pyarrow.DataType) -> str:
+    if pyarrow.types.is_floating(kind):
+        return "BYTE_STREAM_SPLIT"
+    return "DELTA_BINARY_PACKED" if pyarrow.types.is_int64(kind) else "PLAIN"
