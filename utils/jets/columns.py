@@ -120,7 +120,7 @@ def simulate_columns(
 ) -> pd.DataFrame:
     """Generate `n_events` events and return their jets, a row each, with the columns `EVENT_WISE` and `JET_WISE`.
 
-    Nearly all events have jets, three on average. Jets are sorted by falling pt inside an event, and `event` goes from
+    Nearly all events have jets, four on average. Jets are sorted by falling pt inside an event, and `event` goes from
     0 to n_events - 1. The table depends on `seed` and `settings` alone, not on `workers`, and the table of fewer events
     is the beginning of that of more. With more than one worker the calling script needs the usual
     `if __name__ == "__main__"`.
