@@ -25,6 +25,7 @@ from .record import (
     make_record as make_record,
     make_report as make_report,
 )
+from .sample import write_sample_tree as write_sample_tree
 from .schema import (
     Column as Column,
     Lost as Lost,
