@@ -22,18 +22,19 @@ from utils.jets import (
     split_dataset,
     write_jets,
 )
+from utils.text import listing
 
 
 class Way(NamedTuple):
-    """One way to store a tree: whether values may change within bounds, the suffix of its files, settings of `slim`."""
+    """One way to store a tree: whether values may change within bounds, and the suffix of its files."""
 
     bounded: bool
-    suffix: str
-    compression: str | None = None
-    to: str | None = None
+    suffix: str | None
 
 
 LZMA = "ROOT, LZMA"
+
+RNTUPLE = "RNTuple, byte split and zstd"
 
 LOSSLESS = "container, lossless"
 
@@ -42,13 +43,14 @@ BOUNDED = "ROOT, LZMA, bounded"
 SMALLEST = "container, bounded"
 
 WAYS = {
-    LZMA: Way(False, ".root", "lzma"),
-    "RNTuple, byte split + zstd": Way(False, ".root", "zstd", "rntuple"),
+    LZMA: Way(False, ".root"),
+    RNTUPLE: Way(False, None),
     LOSSLESS: Way(False, codec.SUFFIX),
-    BOUNDED: Way(True, ".root", "lzma"),
+    BOUNDED: Way(True, ".root"),
     SMALLEST: Way(True, codec.SUFFIX),
 }
-"""What is compared, by name: the first is what NanoAOD does, and what the others are divided by."""
+"""What is compared, by name. The first is what NanoAOD does, and what the others are divided by. Of the second, ROOT's
+own for RNTuples, there are no files here: uproot writes them without the byte split."""
 
 SHAPE_RULES = (
     "Jet_ptD=0.005",
@@ -99,19 +101,36 @@ def choose_policy(
 ) -> trees.Policy:
     """The policy that is asked for, else the preset that fits the branches of a file; `bounds` go before its rules.
 
-    With `columns`, the file is that of the embedded sample, and `SHAPE_RULES` are the bounds where none are given.
+    With `columns`, the file is that of the embedded sample, and `SHAPE_RULES` go before the preset.
     """
+    bounds = [*(bounds or ()), *(SHAPE_RULES if columns and policy is None else ())]
     if policy is None:
         with trees.open_trees(path) as file:
             names = [column.name for tree in file.trees for column in tree.columns]
         policy = "physlite" if any("AuxDyn" in name for name in names) else "nanoaod"
-    if bounds is None:
-        bounds = SHAPE_RULES if columns else ()
     return trees.load_policy(policy, bounds)
 
 
+def rules_frame(policy: trees.Policy, branches: Sequence[Json]) -> pd.DataFrame:
+    """The rules that bound some of the branches of `trees.audit`: bound, why, and the branches that each is for."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for branch in branches:
+        rule = policy.first(branch["name"])
+        if rule is not None and branch["residuals"] is not None:
+            found.setdefault((rule.bound, rule.why), []).append(branch["name"])
+    rows = [(bound, why, listing(names, 4)) for (bound, why), names in found.items()]
+    return pd.DataFrame(rows, columns=["bound", "why", "branches"]).set_index("bound")
+
+
+def errors_frame(report: Json, tree: str) -> pd.DataFrame:
+    """The errors of the bounded branches of a tree, of a report of `slim`; the nearest to its bound is last."""
+    columns = ["bound", "largest error", "typical error", "largest / bound"]
+    found = pd.DataFrame.from_dict(report["trees"][tree]["bounded"], orient="index", columns=columns)
+    return found.sort_values("largest / bound")
+
+
 def write_files(path: Path, folder: Path, policy: trees.Policy) -> dict[str, Json]:
-    """Write the trees of a ROOT file in each of `WAYS` to `folder`; returns the reports of `slim` by way.
+    """Write the trees of a ROOT file to `folder` in each of `WAYS` that has files; gives the reports of `slim`, by way.
 
     Where a TTree cannot hold a branch, ROOT files are RNTuples.
     """
@@ -119,10 +138,10 @@ def write_files(path: Path, folder: Path, policy: trees.Policy) -> dict[str, Jso
         fits = all(tree.kind == "RNTuple" or column.fits_ttree for tree in file.trees for column in tree.columns)
     reports = {}
     for number, (name, way) in enumerate(WAYS.items()):
-        used = policy if way.bounded else "stored"
-        to = way.to or (None if fits or way.suffix == codec.SUFFIX else "rntuple")
-        target = folder / f"{number}{way.suffix}"
-        reports[name] = codec.slim(path, target, used, to=to, compression=way.compression)
+        if way.suffix is not None:
+            to = None if fits or way.suffix == codec.SUFFIX else "rntuple"
+            target = folder / f"{number}{way.suffix}"
+            reports[name] = codec.slim(path, target, policy if way.bounded else "stored", to=to)
     return reports
 
 
@@ -220,7 +239,7 @@ def collection_totals(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_ways(points: pd.DataFrame, reports: Mapping[str, Json]) -> pd.DataFrame:
-    """A row for each of `WAYS`: bytes of its file, of a jet, of one more jet, each with its ratio to the first way.
+    """A row for each of `WAYS`: bytes of its file (NaN without one), of a jet, of one more, and ratios to the first.
 
     `points` are of `measure_collection`, `reports` of `write_files`. One more jet: the difference of all entries and
     the fewer that are nearest to half of them, over that of their jets, so that what a file needs anyway falls out; NaN
@@ -232,10 +251,20 @@ def compare_ways(points: pd.DataFrame, reports: Mapping[str, Json]) -> pd.DataFr
     half = fewer.iloc[(fewer - most / 2).abs().argmin()] if len(fewer) else most
     some, every = (totals[totals["entries"] == entries].set_index("way") for entries in (half, most))
     table = pd.DataFrame(index=pd.Index(WAYS, name="way"))
-    table["file"] = [reports[way]["output_bytes"] for way in WAYS]
+    table["file"] = [reports[way]["output_bytes"] if way in reports else np.nan for way in WAYS]
     table["jet"] = every["bytes_per_jet"]
     more = (every["jets"] - some["jets"]).astype(float)
     table["more_jet"] = (every["bytes"] - some["bytes"]) / more.where(more > 0)
     for name in ("file", "jet", "more_jet"):
         table[f"{name}_ratio"] = table[name] / table.loc[LZMA, name]
     return table
+
+
+def ways_frame(ways: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of `compare_ways` as text, for people."""
+    words = {"file": ("file", "{:,.0f} B"), "jet": ("a jet", "{:.1f} B"), "more_jet": ("one more jet", "{:.1f} B")}
+    shown = {}
+    for name, (word, form) in words.items():
+        shown[word] = ways[name].map(form.format)
+        shown[f"{word} / LZMA"] = ways[f"{name}_ratio"].map("{:.3f}".format)
+    return pd.DataFrame(shown).replace(r"^nan.*", "-", regex=True)

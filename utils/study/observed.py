@@ -10,6 +10,7 @@ import pandas as pd
 
 from utils import codec, trees
 from utils.files import Json
+from utils.metrics import median_and_width
 from utils.study.collections import BOUNDED, SMALLEST
 
 STORED = "as stored"
@@ -21,9 +22,26 @@ class Seen(NamedTuple):
     observables: dict[str, Json]
     dijet_masses: pd.DataFrame
 
+    def mass_changes(self) -> pd.DataFrame:
+        """Relative change of the dijet mass by way, of the events that have one."""
+        masses = self.dijet_masses[self.dijet_masses[STORED] > 0]
+        return masses.drop(columns=STORED).div(masses[STORED], axis=0) - 1
+
+    def describe(self) -> str:
+        """What became of the dijet mass and of the counts, a few lines for each way."""
+        lines = []
+        for way, change in self.mass_changes().items():
+            median, width = median_and_width(change)
+            mass = f"median {median:+.3%}, 68% half-width {width:.2%}, largest {change.abs().max():.2%}"
+            lines.append(f"{way}: change of the dijet mass: {mass}")
+            for name, count in self.observables[str(way)].items():
+                if count.get("events_changed"):
+                    lines.append(f"    {name}: {count['before']:,} before, {count['after']:,} after")
+        return "\n".join(lines)
+
 
 def compare_observables(path: Path, reports: Mapping[str, Json], policy: trees.Policy) -> Seen | None:
-    """What is seen in the jets of a ROOT file and of the bounded files made of it (`write_files`); None without jets."""
+    """What is seen in the jets of a ROOT file, and of the bounded ones of `write_files`; None without jets."""
     with trees.open_trees(path) as file:
         for plan in trees.make_plans(file.trees, policy, lambda: trees.energy_unit(path)):
             if plan.tree.name not in trees.BOOKKEEPING and trees.observables_of(file, plan) is not None:
@@ -61,7 +79,9 @@ def _opened(path: Path, tree: str, seen: trees.Observables) -> Iterator[Callable
         (plan,) = trees.make_plans(file.trees, trees.Policy())
         own = trees.observables_of(file, plan)
         assert own is not None
-        names = {own.roles[role]: name for role, name in seen.roles.items()} | dict(zip(own.tags, seen.tags, strict=True))
+        names = {own.roles[role]: name for role, name in seen.roles.items()} | dict(
+            zip(own.tags, seen.tags, strict=True)
+        )
         wanted = [column for column in plan.columns if column.name in names]
 
         def read(start: int, stop: int) -> trees.Chunk:
