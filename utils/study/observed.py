@@ -50,7 +50,8 @@ def compare_observables(path: Path, reports: Mapping[str, Json], policy: trees.P
 
 
 def _compare(file: trees.TreeFile, plan: trees.Plan, made: Mapping[str, Path]) -> Seen:
-    observables, masses = {}, {}
+    observables: dict[str, Json] = {}
+    masses: dict[str, np.ndarray] = {}
     for way, path in made.items():
         seen = trees.observables_of(file, plan)
         assert seen is not None
