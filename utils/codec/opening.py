@@ -39,6 +39,9 @@ class Columns(Mapping[str, ak.Array]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
     def __len__(self) -> int:
         return len(self._columns)
 
@@ -82,8 +85,10 @@ class Trees(Mapping[str, ak.Array]):
                 raise ContainerError(f"{path}: holds jets, not trees; `read_compressed` gives them as a table")
             self.lost = [*filter(None, [self._reader.damage, self._reader.missing_chunks()])]
             with blaming(f"{path}: its trees"):
-                require_form(attributes, {"trees": [dict]}, "its attributes")
+                require_form(attributes, {"trees": [dict], "record?": dict}, "its attributes")
                 stored = [StoredTree.from_dict(tree) for tree in attributes["trees"]]
+                if not stored or len({tree.name for tree in stored}) < len(stored):
+                    raise ValueError("none, or two of one name")
             chunks = self._scan(stored) if recover else self._promised(stored)
             self.trees = {tree.name: Columns(self._reader, tree, chunks[number]) for number, tree in enumerate(stored)}
         except BaseException:
@@ -98,6 +103,9 @@ class Trees(Mapping[str, ak.Array]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.events)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.events
 
     def __len__(self) -> int:
         return len(self.events)
