@@ -56,6 +56,12 @@ class Columns(Mapping[str, ak.Array]):
             return ak.Array(column.form.length_zero_array(highlevel=False))
         return ak.Array(parts[0]) if len(parts) == 1 else ak.concatenate(parts)
 
+    @property
+    def metadata(self) -> Json:
+        """What coffea asks of a source of columns that stand for events."""
+        uuid = str(self._reader.attributes.get("digest", self._reader.path))
+        return {"uuid": uuid, "num_rows": self.entries, "object_path": self.name}
+
     def title(self, name: str) -> str:
         """The title of a column."""
         return self._columns[name].title
@@ -74,7 +80,8 @@ class Columns(Mapping[str, ak.Array]):
 class Trees(Mapping[str, ak.Array]):
     """The trees of a container by name, in `trees`; as a mapping, the columns of the first tree of events.
 
-    Close it, or use it in a `with` block.
+    `record` is what `slim` measured when it wrote the file, `lost` what could not be recovered. Close it, or use it in
+    a `with` block.
     """
 
     def __init__(self, path: str | Path, recover: bool = False):
@@ -109,6 +116,11 @@ class Trees(Mapping[str, ak.Array]):
 
     def __len__(self) -> int:
         return len(self.events)
+
+    @property
+    def metadata(self) -> Json:
+        """See `Columns`."""
+        return self.events.metadata
 
     def close(self) -> None:
         """Release the file."""
@@ -161,7 +173,10 @@ def open(path: str | Path) -> Trees:
 
 
 def write_root(path: str | Path, output: str | Path, *, recover: bool = False, progress: bool = False) -> list[str]:
-    """The ROOT file that a container of trees stands for; returns what was lost, one line each, with `recover`."""
+    """The ROOT file that a container of trees stands for; returns what was lost, one line each, with `recover`.
+
+    TTrees come back as such, but for those with vectors or nested branches, which uproot writes to an RNTuple alone.
+    """
     with Trees(path, recover) as container:
         found = [_tree(columns) for columns in container.trees.values()]
         file = trees.TreeFile(Path(path), tuple(found), ())
@@ -171,7 +186,8 @@ def write_root(path: str | Path, output: str | Path, *, recover: bool = False, p
 
 def _tree(columns: Columns) -> trees.Tree:
     stored = columns.stored
-    return trees.Tree(stored.name, stored.title, stored.kind, columns.entries, stored.columns, (), _Source(columns))
+    kind = stored.kind if all(column.fits_ttree for column in stored.columns) else "RNTuple"
+    return trees.Tree(stored.name, stored.title, kind, columns.entries, stored.columns, (), _Source(columns))
 
 
 class _Source:
