@@ -56,6 +56,8 @@ def encode_piece(values: np.ndarray, bound: Bound, grid: Grid | None, text: bool
     pieces = list(_candidates(values, bound, grid, text, way))
     if not pieces and way is not None:
         return encode_piece(values, bound, grid, text)
+    if not pieces:
+        return Piece("floats", (), encode_stream(values, SEARCHING), SEARCHING)
     return min(pieces, key=lambda piece: len(piece.content))
 
 
@@ -120,6 +122,8 @@ def _with_table(
         return None
     integers = integers.astype(np.int64)
     first = int(integers[~apart].max(initial=-1)) + 1
+    if first + len(table) >= 2**63:
+        return None
     integers[apart] = first + places
     return _narrow(integers), (len(table), first), table.tobytes()
 
@@ -148,7 +152,7 @@ def decode_piece(
             return _cast(decode_stream(content, size, np.dtype(width)), dtype)
         case "stored", "f", ["int32" | "int64" as width, int(length), int(first), int(shift)]:
             table, stream = _table(content, length, size, dtype)
-            if not 0 <= shift <= MANTISSA[dtype.itemsize] or not -(2**63) <= first <= 2**63:
+            if not 0 <= shift <= MANTISSA[dtype.itemsize] or not -(2**63) <= first < 2**63:
                 raise ValueError(f"its integers are shifted by {shift} bits, from {first} on a table")
             integers = decode_stream(stream, size, np.dtype(width)).astype(np.int64)
             return _fill(_floats(integers, shift, dtype), integers, table, first)
