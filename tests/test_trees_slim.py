@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import uproot
 from hypothesis import given, settings, strategies as st
-from tree_files import jagged, nano_columns, same_bits, write_ntuple, write_trees
+from tree_files import jagged, nano_columns, same_bits, write_nested, write_ntuple, write_trees
 
 from utils import trees
 from utils.files import ChangedError, OutputError, sha256_of
@@ -135,51 +135,11 @@ def test_a_tree_can_be_chosen(source: Path, tmp_path: Path) -> None:
         slim(source, tmp_path / "other.root", tree="Event")
 
 
-NESTED = ak.Array([[[1.0, 2.0], []], [], [[3.0]], [[4.0], [5.0, 6.0]], [], [[]]])
-
-
 @pytest.fixture(scope="module")
 def nested(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Like PHYSLITE: names with dots, of which most share their counts; doubly jagged and text inside of lists."""
     path = tmp_path_factory.mktemp("nested") / "in.root"
-    pt = ak.Array([[1.5, 2.5], [], [3.5], [1, 2], [], [9]])
-    links = ak.Array([[{"key": 1, "index": 2}], [], [{"key": 3, "index": 4}], [], [], []])
-    columns: dict[str, object] = {
-        "JetsAux.pt": ak.values_astype(pt, np.float32),
-        "JetsAux.energy": NESTED,
-        "JetsAux.link.key": ak.values_astype(pt, np.uint32),
-        "Other.a": pt,
-        "Other.b": ak.Array([[1]] * 6),
-        "Info.run": np.arange(6),
-        "Info.names": ak.Array([["x", "yy"], [], [""], [], [], ["z"]]),
-        "alone": ak.Array(["s"] * 6),
-        "links": links,
-        "maybe": ak.Array([1.5, None, 2.5, None, None, 1.0]),
-    }
-    write_plain_ntuple(path, columns)
+    write_nested(path)
     return path
-
-
-def write_plain_ntuple(path: Path, columns: dict[str, object]) -> None:
-    """An RNTuple whose fields are records where names have dots."""
-    fields: dict[str, dict | ak.Array] = {}
-    for name, value in columns.items():
-        *parents, own = name.split(".")
-        place = fields
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[own] = ak.Array(value)
-
-    def layout(part: dict | ak.Array) -> ak.contents.Content:
-        if isinstance(part, ak.Array):
-            return part.layout
-        return ak.contents.RecordArray([layout(inner) for inner in part.values()], list(part))
-
-    record = ak.Array(layout(fields))
-    with uproot.recreate(path) as file:
-        writer = file.mkrntuple("CollectionTree", record.layout.form)
-        writer.extend(record[:3])
-        writer.extend(record[3:])
 
 
 def test_vectors_and_nested_branches_go_to_an_ntuple_and_their_counts_are_stored_once(
