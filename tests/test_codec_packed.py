@@ -10,7 +10,7 @@ import pytest
 
 from utils.codec.packed import PREFIX, Packed, checked, pack, read_from, require_checked
 
-VALUES = [np.arange(5), np.linspace(0, 1, 40), np.array([], np.float32), np.array([True, False])]
+VALUES: list[np.ndarray] = [np.arange(5), np.linspace(0, 1, 40), np.array([], np.float32), np.array([True, False])]
 
 STREAMS = [checked(bytes([number]) * 9, values) for number, values in enumerate(VALUES)]
 

@@ -285,8 +285,8 @@ def test_recovery_goes_on_past_a_chunk_whatever_is_wrong_with_it(
 ) -> None:
     path = tmp_path / "x.zarr.zip"
     parts = dict(parts_of(whole["bounded"]))
-    found = spoil(parts.pop("chunk_000001"))
-    path.write_bytes(sealed(list((parts | ({} if found is None else {"chunk_000001": found})).items())))
+    spoiled = spoil(parts.pop("chunk_000001"))
+    path.write_bytes(sealed(list((parts | ({} if spoiled is None else {"chunk_000001": spoiled})).items())))
     assert main(["decompress", str(path), str(tmp_path / "out.csv")]) == 2
     assert main(["decompress", str(path), str(tmp_path / "out.csv"), "--recover"]) == 1
     lost = [line for line in capsys.readouterr().err.splitlines() if ": lost: " in line]

@@ -14,6 +14,7 @@ from utils.codec.archive import ContainerError, blaming
 from utils.codec.columns import MOST_ENTRIES, Entries, StoredTree
 from utils.codec.reader import TREES, Reader
 from utils.files import Json
+from utils.jets import JetError
 from utils.limits import require_form
 
 
@@ -174,8 +175,9 @@ class Trees(Mapping[str, ak.Array]):
 
 
 def open(path: str | Path) -> Trees:
-    """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array.
+    """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array, read at that moment.
 
+    coffea takes it as a source of columns, all of which it reads: `NanoEventsFactory.from_preloaded(open(path))`.
     ContainerError where the file is damaged, or holds jets.
     """
     return Trees(path)
@@ -227,7 +229,12 @@ def write_root(path: str | Path, output: str | Path, *, recover: bool = False, p
     with Trees(path, recover) as container:
         found = [_tree(columns) for columns in container.trees.values()]
         file = trees.TreeFile(Path(path), tuple(found), ())
-        trees.write_trees(file, output, trees.Policy(), progress=progress, record=container.record)
+        try:
+            trees.write_trees(file, output, trees.Policy(), progress=progress, record=container.record)
+        except JetError as error:
+            if isinstance(error.__cause__, ContainerError):
+                raise error.__cause__ from None
+            raise
         return container.lost
 
 

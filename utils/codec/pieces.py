@@ -27,13 +27,8 @@ Way = tuple[str, Json]
 
 MANTISSA = {2: 10, 4: 23, 8: 52}
 
-NAMES = {
-    "bool",
-    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-    "float16",
-    "float32",
-    "float64",
-}
+NAMES = {"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+NAMES |= {"float16", "float32", "float64"}
 """The types of arrays that are stored, as NumPy calls them."""
 
 _RARE, _MOST_RARE = 256, 32
