@@ -187,7 +187,7 @@ def test_settings_that_do_not_belong_together_are_refused(source: Path, tmp_path
 
 def test_a_file_of_more_titles_than_are_read_again_is_an_error_and_nothing_is_kept(tmp_path: Path) -> None:
     write_ntuple(tmp_path / "in.root", "Events", {"x": np.arange(3)}, {"x": "y" * 2**22})
-    with pytest.raises(ValueError, match="too much to say of a container: 41.* at most 4194304"):
+    with pytest.raises(ValueError, match=r"too much to say of a container: 41.* at most 4194304"):
         codec.slim(tmp_path / "in.root", tmp_path / "out.zarr.zip")
     assert os.listdir(tmp_path) == ["in.root"]
 
