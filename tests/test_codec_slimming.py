@@ -185,6 +185,13 @@ def test_settings_that_do_not_belong_together_are_refused(source: Path, tmp_path
     assert report["compression"] == "lz4"
 
 
+def test_a_file_of_more_titles_than_are_read_again_is_an_error_and_nothing_is_kept(tmp_path: Path) -> None:
+    write_ntuple(tmp_path / "in.root", "Events", {"x": np.arange(3)}, {"x": "y" * 2**22})
+    with pytest.raises(ValueError, match=r"too much to say of a container: 41.* at most 4194304"):
+        codec.slim(tmp_path / "in.root", tmp_path / "out.zarr.zip")
+    assert os.listdir(tmp_path) == ["in.root"]
+
+
 def test_values_that_do_not_come_back_are_found_before_the_file_has_its_name(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from utils import codec, trees
 from utils.codec import ContainerError
 from utils.codec.opening import write_root
 
-CASES = 2000
+CASES = 500
 """Of each kind in `make fuzz`."""
 
 SECONDS = 300
