@@ -195,7 +195,10 @@ def put(key: str, value: object) -> Callable[[dict], object]:
         (put("trees", [{}]), "its trees: .*has no name"),
         (put("trees", "x"), "expected a list"),
         (lambda it: it["trees"].append(it["trees"][0]), "two of one name"),
-        (put("record", [1]), "record is a list of 1, expected an object"),
+        (put("record", [1]), "its record is a list of 1, expected an object"),
+        (put("record", {"trees": {"t": 1}}), "its record is 1, expected an object"),
+        (put("record", {"trees": {"t": {"bounded": {"x": []}}}}), "its record is None, expected a number"),
+        (put("record", {"trees": {"t": {"bounded": {"x": ["1%", [1]]}}}}), "its record is a list of 1, expected"),
         (lambda it: it.get("chunk_entries", []).append([0, 3]), r"its chunks: .*\d+ of \d+ are there"),
         (put("chunk_entries", [[7, 1]] * 3), "1 entries of tree 7"),
         (put("chunk_entries", [[0, -1]] * 3), "-1 entries of tree 0"),
@@ -211,7 +214,7 @@ def test_a_container_that_promises_something_else_is_an_error(
 ) -> None:
     path = tmp_path / "c.zarr.zip"
     path.write_bytes(changed(small, change))
-    for read in (rows_of, lambda path: write_root(path, tmp_path / "out.root")):
+    for read in (rows_of, codec.inspect, lambda path: write_root(path, tmp_path / "out.root")):
         with pytest.raises(ContainerError, match=rf"c\.zarr\.zip: .*{message}"):
             read(path)
     assert os.listdir(tmp_path) == ["c.zarr.zip"]

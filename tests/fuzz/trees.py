@@ -1,5 +1,6 @@
 """Containers of whole trees: damaged, cut and spliced, or written by someone hostile whose checksums all fit."""
 
+import json
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def read_hostile(path: Path, content: bytes) -> Outcome:
     """What a hostile container comes to: an error, or entries, which may be any; and a ROOT file of them, or none."""
     path.write_bytes(content)
     word, output = "entries", path.with_suffix(".root")
-    for read in (rows_of, partial(rows_of, recover=True), partial(write_root, output=output)):
+    for read in (_inspect, rows_of, partial(rows_of, recover=True), partial(write_root, output=output)):
         try:
             read(path)
         except ValueError as error:
@@ -88,6 +89,10 @@ def read_hostile(path: Path, content: bytes) -> Outcome:
         finally:
             output.unlink(missing_ok=True)
     return word, ""
+
+
+def _inspect(path: Path) -> str:
+    return json.dumps(codec.shortened(codec.inspect(path)), allow_nan=False)
 
 
 def read(folder: Path, case: tuple[str, Any]) -> Outcome:

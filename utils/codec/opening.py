@@ -101,7 +101,8 @@ class Trees(Mapping[str, ak.Array]):
                 raise ContainerError(f"{path}: holds jets, not trees; `read_compressed` gives them as a table")
             self.lost = [*filter(None, [self._reader.damage, self._reader.missing_chunks()])]
             with blaming(f"{path}: its trees"):
-                require_form(attributes, {"trees": [dict], "record?": dict}, "its attributes")
+                require_form(attributes, {"trees": [dict]}, "its attributes")
+                _require_record(attributes.get("record", {"trees": {}}))
                 stored = [StoredTree.from_dict(tree) for tree in attributes["trees"]]
                 if not stored or len({tree.name for tree in stored}) < len(stored):
                     raise ValueError("none, or two of one name")
@@ -197,9 +198,8 @@ def describe(path: str | Path) -> Json:
             for columns in container.trees.values()
         }
         streams = sum(sum(tree["stream_bytes"].values()) for tree in found.values())
-        about = {
-            key: container.attributes[key] for key in ("format", "codec", "versions", "chunks", "record", "digest")
-        }
+        told = ("format", "codec", "versions", "chunks", "record", "digest")
+        about = {key: container.attributes[key] for key in told if key in container.attributes}
         return about | {"trees": found, "bytes": size, "container_bytes": size - streams}
 
 
@@ -212,13 +212,23 @@ def shortened(content: Json, most: int = 12) -> Json:
         costliest = sorted(tree["stream_bytes"].items(), key=lambda item: -item[1])
         rest = {f"{len(costliest) - most} others": sum(size for _, size in costliest[most:])}
         found[name] = tree | {"stream_bytes": dict(costliest[:most]) | (rest if costliest[most:] else {})}
-    record = content["record"]
+    record = content.get("record", {"trees": {}})
     told = {}
     for name, tree in record["trees"].items():
         worst = sorted(tree["bounded"].items(), key=lambda item: -item[1][-1])
         rest = {f"{len(worst) - most} others": "within their bounds"} if worst[most:] else {}
         told[name] = tree | {"bounded": dict(worst[:most]) | rest}
     return content | {"trees": found, "record": record | {"trees": told}}
+
+
+def _require_record(record: Json) -> None:
+    """ValueError unless this can be what `slim` measured: of each bounded column a text, and numbers."""
+    require_form(record, {"trees": dict}, "its record")
+    for tree in record["trees"].values():
+        require_form(tree, {"bounded": dict}, "its record")
+        for errors in tree["bounded"].values():
+            require_form(errors, [(str, float)], "its record")
+            require_form(errors[-1] if errors else None, float, "its record")
 
 
 def write_root(path: str | Path, output: str | Path, *, recover: bool = False, progress: bool = False) -> list[str]:
