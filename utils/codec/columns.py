@@ -152,6 +152,14 @@ def encode_entries(
     return member, Entries(tree, Packed(read_from(member))).chunk()
 
 
+def entry_sizes(plan: Plan, chunk: Chunk, entries: int) -> dict[str, int]:
+    """Bytes of some entries of a tree in a container: of each column, and of what describes them under ""."""
+    tree = StoredTree.of(plan)
+    member, _ = encode_entries(tree, 0, chunk, entries, {}, False)
+    sizes = Entries(tree, Packed(read_from(member))).sizes()
+    return sizes | {"": len(member) - sum(sizes.values())}
+
+
 def _stored(tree: StoredTree, chunk: Chunk) -> Iterator[tuple[Column, np.ndarray]]:
     """The arrays of a chunk as they are stored: counts for offsets, what is there for an index, rounded mantissas."""
     for column in tree.columns:
