@@ -166,8 +166,11 @@ def ntuple_bytes(tree: Any) -> int:
     """What the pages of an RNTuple hold, uncompressed, by what its page lists say; 0 for a TTree."""
     pages = getattr(tree, "page_link_list", ())
     bits = [column.nbits for column in tree.column_records] if pages else []
-    return sum(
-        sum(page.num_elements for page in column.pages) * width
-        for cluster in pages
-        for column, width in zip(cluster, bits, strict=False)
-    ) // 8
+    return (
+        sum(
+            sum(page.num_elements for page in column.pages) * width
+            for cluster in pages
+            for column, width in zip(cluster, bits, strict=False)
+        )
+        // 8
+    )
