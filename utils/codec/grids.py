@@ -22,6 +22,9 @@ GRID_LIMIT = 2**30
 SMALLEST = 1e-30
 """Where a bound is relative alone, numbers below this are not told from zero by a grid."""
 
+FINEST = 1e-12
+"""Relative bounds below this are left to the exceptions."""
+
 BLOCK = 2**14
 """Values worked on at a time, so that intermediate results stay in the cache."""
 
@@ -165,8 +168,8 @@ def grid_of(relative: float, absolute: float) -> Grid:
     uses the grid finds the values, and keeps them.
     """
     relative -= min(relative / 4, 2**-23)
-    if relative == 0:
-        return UniformGrid(2 * absolute * (1 - 2**-20))
+    if relative < FINEST:
+        return UniformGrid(2 * max(absolute, SMALLEST) * (1 - 2**-20))
     return RelativeGrid(relative, absolute * (1 - 2**-20) if absolute else relative * SMALLEST)
 
 
@@ -196,7 +199,8 @@ def to_integers(grid: Grid, values: np.ndarray) -> np.ndarray:
     """Quantize finite values; int32, clipped to +-`GRID_LIMIT` where they leave the grid's range."""
     integers = np.empty(len(values), np.int32)
     for start in range(0, len(values), BLOCK):
-        block = grid.quantize(values[start : start + BLOCK])
+        with np.errstate(over="ignore"):
+            block = grid.quantize(values[start : start + BLOCK])
         np.minimum(block, GRID_LIMIT, out=block)
         np.maximum(block, -GRID_LIMIT, out=block)
         integers[start : start + BLOCK] = block

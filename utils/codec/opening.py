@@ -14,6 +14,7 @@ from utils.codec.archive import ContainerError, blaming
 from utils.codec.columns import MOST_ENTRIES, Entries, StoredTree
 from utils.codec.reader import TREES, Reader
 from utils.files import Json
+from utils.jets import JetError
 from utils.limits import require_form
 
 
@@ -39,6 +40,9 @@ class Columns(Mapping[str, ak.Array]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
     def __len__(self) -> int:
         return len(self._columns)
 
@@ -61,6 +65,12 @@ class Columns(Mapping[str, ak.Array]):
                 total[name] += size
         return total
 
+    @property
+    def metadata(self) -> Json:
+        """What coffea asks of a source of columns that stand for events."""
+        uuid = str(self._reader.attributes.get("digest", self._reader.path))
+        return {"uuid": uuid, "num_rows": self.entries, "object_path": self.name}
+
     def title(self, name: str) -> str:
         """The title of a column."""
         return self._columns[name].title
@@ -79,7 +89,8 @@ class Columns(Mapping[str, ak.Array]):
 class Trees(Mapping[str, ak.Array]):
     """The trees of a container by name, in `trees`; as a mapping, the columns of the first tree of events.
 
-    Close it, or use it in a `with` block.
+    `record` is what `slim` measured when it wrote the file, `lost` what could not be recovered. Close it, or use it in
+    a `with` block.
     """
 
     def __init__(self, path: str | Path, recover: bool = False):
@@ -91,7 +102,10 @@ class Trees(Mapping[str, ak.Array]):
             self.lost = [*filter(None, [self._reader.damage, self._reader.missing_chunks()])]
             with blaming(f"{path}: its trees"):
                 require_form(attributes, {"trees": [dict]}, "its attributes")
+                _require_record(attributes.get("record", {"trees": {}}))
                 stored = [StoredTree.from_dict(tree) for tree in attributes["trees"]]
+                if not stored or len({tree.name for tree in stored}) < len(stored):
+                    raise ValueError("none, or two of one name")
             chunks = self._scan(stored) if recover else self._promised(stored)
             self.trees = {tree.name: Columns(self._reader, tree, chunks[number]) for number, tree in enumerate(stored)}
         except BaseException:
@@ -108,8 +122,16 @@ class Trees(Mapping[str, ak.Array]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.events)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.events
+
     def __len__(self) -> int:
         return len(self.events)
+
+    @property
+    def metadata(self) -> Json:
+        """See `Columns`."""
+        return self.events.metadata
 
     def close(self) -> None:
         """Release the file."""
@@ -154,8 +176,9 @@ class Trees(Mapping[str, ak.Array]):
 
 
 def open(path: str | Path) -> Trees:
-    """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array.
+    """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array, read at that moment.
 
+    coffea takes it as a source of columns, all of which it reads: `NanoEventsFactory.from_preloaded(open(path))`.
     ContainerError where the file is damaged, or holds jets.
     """
     return Trees(path)
@@ -175,9 +198,8 @@ def describe(path: str | Path) -> Json:
             for columns in container.trees.values()
         }
         streams = sum(sum(tree["stream_bytes"].values()) for tree in found.values())
-        about = {
-            key: container.attributes[key] for key in ("format", "codec", "versions", "chunks", "record", "digest")
-        }
+        told = ("format", "codec", "versions", "chunks", "record", "digest")
+        about = {key: container.attributes[key] for key in told if key in container.attributes}
         return about | {"trees": found, "bytes": size, "container_bytes": size - streams}
 
 
@@ -190,7 +212,7 @@ def shortened(content: Json, most: int = 12) -> Json:
         costliest = sorted(tree["stream_bytes"].items(), key=lambda item: -item[1])
         rest = {f"{len(costliest) - most} others": sum(size for _, size in costliest[most:])}
         found[name] = tree | {"stream_bytes": dict(costliest[:most]) | (rest if costliest[most:] else {})}
-    record = content["record"]
+    record = content.get("record", {"trees": {}})
     told = {}
     for name, tree in record["trees"].items():
         worst = sorted(tree["bounded"].items(), key=lambda item: -item[1][-1])
@@ -199,18 +221,37 @@ def shortened(content: Json, most: int = 12) -> Json:
     return content | {"trees": found, "record": record | {"trees": told}}
 
 
+def _require_record(record: Json) -> None:
+    """ValueError unless this can be what `slim` measured: of each bounded column a text, and numbers."""
+    require_form(record, {"trees": dict}, "its record")
+    for tree in record["trees"].values():
+        require_form(tree, {"bounded": dict}, "its record")
+        for errors in tree["bounded"].values():
+            require_form(errors, [(str, float)], "its record")
+            require_form(errors[-1] if errors else None, float, "its record")
+
+
 def write_root(path: str | Path, output: str | Path, *, recover: bool = False, progress: bool = False) -> list[str]:
-    """The ROOT file that a container of trees stands for; returns what was lost, one line each, with `recover`."""
+    """The ROOT file that a container of trees stands for; returns what was lost, one line each, with `recover`.
+
+    TTrees come back as such, but for those with vectors or nested branches, which uproot writes to an RNTuple alone.
+    """
     with Trees(path, recover) as container:
         found = [_tree(columns) for columns in container.trees.values()]
         file = trees.TreeFile(Path(path), tuple(found), ())
-        trees.write_trees(file, output, trees.Policy(), progress=progress, record=container.record)
+        try:
+            trees.write_trees(file, output, trees.Policy(), progress=progress, record=container.record)
+        except JetError as error:
+            if isinstance(error.__cause__, ContainerError):
+                raise error.__cause__ from None
+            raise
         return container.lost
 
 
 def _tree(columns: Columns) -> trees.Tree:
     stored = columns.stored
-    return trees.Tree(stored.name, stored.title, stored.kind, columns.entries, stored.columns, (), _Source(columns))
+    kind = stored.kind if all(column.fits_ttree for column in stored.columns) else "RNTuple"
+    return trees.Tree(stored.name, stored.title, kind, columns.entries, stored.columns, (), _Source(columns))
 
 
 class _Source:

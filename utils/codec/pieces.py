@@ -17,15 +17,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.codec.grids import Grid, to_integers, to_values
-from utils.codec.streams import DIFFERENT, PLAIN, SEARCHING, decode_stream, encode_stream
+from utils.codec.grids import GRID_LIMIT, Grid, to_integers, to_values
+from utils.codec.streams import DIFFERENT, PLAIN, SEARCHING, TYPES, decode_stream, encode_stream
 from utils.files import Json
 from utils.trees import Bound, kept
 
 Way = tuple[str, Json]
 """How an array is stored, and the settings of PCodec."""
 
-MANTISSA = {4: 23, 8: 52}
+MANTISSA = {2: 10, 4: 23, 8: 52}
+
+NAMES = {"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+NAMES |= {"float16", "float32", "float64"}
+"""The types of arrays that are stored, as NumPy calls them."""
 
 _RARE, _MOST_RARE = 256, 32
 """Of so many values one may be kept apart, and so many different ones, so that the others need fewer bits."""
@@ -53,6 +57,8 @@ def encode_piece(values: np.ndarray, bound: Bound, grid: Grid | None, text: bool
     pieces = list(_candidates(values, bound, grid, text, way))
     if not pieces and way is not None:
         return encode_piece(values, bound, grid, text)
+    if not pieces:
+        return Piece("floats", (), encode_stream(values, SEARCHING), SEARCHING)
     return min(pieces, key=lambda piece: len(piece.content))
 
 
@@ -63,7 +69,8 @@ def _candidates(values: np.ndarray, bound: Bound, grid: Grid | None, text: bool,
     floats = values.dtype.kind == "f"
     ways: list[tuple[str, Json]] = [("integers", PLAIN), ("integers", DIFFERENT)]
     if floats:
-        ways = [("stored", PLAIN), ("stored", DIFFERENT), ("floats", SEARCHING)]
+        ways = [("stored", PLAIN), ("stored", DIFFERENT)]
+        ways += [("floats", SEARCHING)] if values.dtype.name in TYPES else []
     if grid is not None:
         ways = [("levels", PLAIN), ("levels", DIFFERENT), ("stored", PLAIN)]
     if given is not None:
@@ -116,6 +123,8 @@ def _with_table(
         return None
     integers = integers.astype(np.int64)
     first = int(integers[~apart].max(initial=-1)) + 1
+    if first + len(table) >= 2**63:
+        return None
     integers[apart] = first + places
     return _narrow(integers), (len(table), first), table.tobytes()
 
@@ -137,7 +146,7 @@ def decode_piece(
         if len(text) != size:
             raise ValueError(f"its text does not hold {size} bytes")
         return np.frombuffer(text, np.uint8)
-    if way == "floats" and not parameters and dtype.kind == "f":
+    if way == "floats" and not parameters and dtype.kind == "f" and dtype.name in TYPES:
         return decode_stream(content, size, dtype)
     match way, dtype.kind, parameters:
         case "integers", "i" | "u" | "b", ["int32" | "int64" as width]:
@@ -150,6 +159,8 @@ def decode_piece(
             return _fill(_floats(integers, shift, dtype), integers, table, first)
         case "levels", "f", ["int32", int(length), int(first)] if grid is not None:
             table, stream = _table(content, length, size, dtype)
+            if abs(first) > 2 * GRID_LIMIT:
+                raise ValueError(f"its levels end before {first}")
             integers = decode_stream(stream, size, np.dtype(np.int32))
             return _fill(to_values(grid, np.minimum(integers, first - 1), dtype), integers, table, first)
     raise ValueError(f"{dtype} stored as {way} with {parameters}")
