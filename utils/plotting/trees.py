@@ -85,23 +85,26 @@ def plot_dijet_masses(axes: Sequence[Axes], masses: pd.DataFrame) -> tuple[list[
 
     `masses` are in GeV, a row an event: first a column of those as stored, then one for each way.
     """
-    true = masses.iloc[:, 0].dropna()
-    low, high = true.quantile([0.001, 0.999])
+    stored = masses.iloc[:, 0].to_numpy()
+    found = {str(way): masses[way].to_numpy() for way in masses.columns}
+    events = np.isfinite(stored) & (stored > 0)
+    low, high = np.quantile(stored[events], [0.001, 0.999])
     edges = np.geomspace(max(low, 1e-3), max(high, 1.01 * low, 2e-3), 40)
-    spectra = [draw_histogram(axes[0], true, edges, INPUT_COLOR, fill=True, label=str(true.name))]
-    changes = []
-    found = {way: (masses[way] / masses.iloc[:, 0] - 1).dropna() * 100 for way in masses.columns[1:]}
-    reach = max((float(change.abs().quantile(0.999)) for change in found.values()), default=0) or 1.0
-    bins = round_edges(-reach, reach, 60)
-    for way, change in found.items():
-        color, _ = WAY_STYLES[way]
-        spectra.append(draw_histogram(axes[0], masses[way].dropna(), edges, color, label=way))
-        changes.append(draw_histogram(axes[1], change, bins, color, label=way))
+    changes = {way: 100 * (values[events] / stored[events] - 1) for way, values in found.items()}
+    reach = max(float(np.quantile(np.abs(change), 0.999)) for change in changes.values()) or 1.0
+    bins = round_edges(-1.05 * reach, 1.05 * reach, 60)
+    spectra: list[StepPatch] = []
+    shifts: list[StepPatch] = []
+    for way, values in found.items():
+        color = WAY_STYLES[way][0] if way in WAY_STYLES else INPUT_COLOR
+        spectra.append(draw_histogram(axes[0], values[events], edges, color, fill=not spectra, label=way))
+        if len(spectra) > 1:
+            shifts.append(draw_histogram(axes[1], changes[way], bins, color, label=way))
     axes[0].set(xscale="log", yscale="log", xlabel="mass of the two hardest jets [GeV]")
     axes[0].set_ylabel(f"events / {100 * (edges[1] / edges[0] - 1):.2g}% of the mass")
     plain_log_ticks(axes[0])
-    write_outside(axes[0], true, edges)
+    write_outside(axes[0], stored[events], edges)
     axes[0].legend(fontsize="small", loc="lower center")
     axes[1].set(xlabel="change of the mass [%]", ylabel=counts_label(bins, "%", what="events"))
     axes[1].legend(frameon=False, fontsize="small")
-    return spectra, changes
+    return spectra, shifts

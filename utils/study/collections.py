@@ -256,7 +256,7 @@ def compare_ways(points: pd.DataFrame, reports: Mapping[str, Json]) -> pd.DataFr
     more = (every["jets"] - some["jets"]).astype(float)
     table["more_jet"] = (every["bytes"] - some["bytes"]) / more.where(more > 0)
     for name in ("file", "jet", "more_jet"):
-        table[f"{name}_ratio"] = table[name] / table.loc[LZMA, name]
+        table[f"{name}_ratio"] = table[name] / table[name].iloc[0]
     return table
 
 
