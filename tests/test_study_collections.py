@@ -46,7 +46,7 @@ def path(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def policy(path: Path) -> trees.Policy:
-    return choose_policy(path)
+    return choose_policy(path, columns=True)
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +72,11 @@ def test_any_dataset_becomes_a_root_file(path: Path, tmp_path: Path) -> None:
 def test_the_policy_is_that_of_the_names_unless_one_is_asked_for(path: Path, tmp_path: Path) -> None:
     write_ntuple(tmp_path / "atlas.root", "CollectionTree", {"AnalysisJetsAuxDyn:pt": np.arange(4.0)})
     assert choose_policy(tmp_path / "atlas.root").name == "physlite"
-    assert choose_policy(path).name == "nanoaod"
-    found = choose_policy(path, bounds=["Jet_pt=0.1%"])
-    rules = [found.first(name) for name in ("Jet_pt", "Jet_eta")]
-    assert [rule.bound for rule in rules if rule is not None] == ["0.1%", "0.005"]
-    assert choose_policy(path, "stored").rules == ()
+    assert choose_policy(path).name == choose_policy(path, columns=True).name == "nanoaod"
+    found = choose_policy(path, bounds=["Jet_pt=0.1%"], columns=True)
+    assert [found.first(name).bound for name in ("Jet_pt", "Jet_ptD", "Jet_mass")] == ["0.1%", "0.005", "1%,0.01"]  # type: ignore[union-attr]
+    assert choose_policy(path, "nanoaod", columns=True).first("Jet_ptD") is None
+    assert choose_policy(path, "stored", columns=True).rules == ()
 
 
 def test_lzma_has_the_bytes_of_the_values_and_the_counts_once(path: Path, points: pd.DataFrame) -> None:

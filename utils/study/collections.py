@@ -52,6 +52,22 @@ WAYS = {
 """What is compared, by name. The first is what NanoAOD does, and what the others are divided by. Of the second, ROOT's
 own for RNTuples, there are no files here: uproot writes them without the byte split."""
 
+SHAPE_RULES = (
+    "Jet_ptD=0.005",
+    "Jet_leadFrac=0.005",
+    "Jet_C1=0.005",
+    "Jet_*idth*=0.005",
+    "Jet_leadR=0.005",
+    "Jet_centroidR=0.005",
+    "Jet_charge=0.005",
+    "Jet_tau[12]=1%,0.002",
+    "Jet_sumPtTrk=1%,10MeV",
+    "Jet_leadTrkPt=1%,10MeV",
+    "Jet_dxyMax=1%,0.0005",
+)
+"""Bounds for the columns of the embedded sample that NanoAOD has not: shares, shapes and angles as fine as the presets
+have theirs, sums of tracks as pt, an impact parameter (in cm) to a quarter of its resolution of 20 um."""
+
 
 def tree_file(dataset: Dataset, folder: Path, max_jets: int | None = None) -> tuple[Path, Json]:
     """A ROOT file with the trees of a dataset, and what stands for the source of a sample (see `write_metrics`).
@@ -80,13 +96,19 @@ def _is_root(path: Path) -> bool:
         return file.read(4) == b"root"
 
 
-def choose_policy(path: Path, policy: str | Path | None = None, bounds: Sequence[str] | None = None) -> trees.Policy:
-    """The policy that is asked for, else the preset that fits the branches of a file; `bounds` go before its rules."""
+def choose_policy(
+    path: Path, policy: str | Path | None = None, bounds: Sequence[str] | None = None, columns: bool = False
+) -> trees.Policy:
+    """The policy that is asked for, else the preset that fits the branches of a file; `bounds` go before its rules.
+
+    With `columns`, the file is that of the embedded sample, and `SHAPE_RULES` go before the preset.
+    """
+    bounds = [*(bounds or ()), *(SHAPE_RULES if columns and policy is None else ())]
     if policy is None:
         with trees.open_trees(path) as file:
             names = [column.name for tree in file.trees for column in tree.columns]
         policy = "physlite" if any("AuxDyn" in name for name in names) else "nanoaod"
-    return trees.load_policy(policy, bounds or ())
+    return trees.load_policy(policy, bounds)
 
 
 def rules_frame(policy: trees.Policy, branches: Sequence[Json]) -> pd.DataFrame:
