@@ -26,7 +26,7 @@ _PACKED: dict[str, Form] = {"type": str, "shape": [int], "bytes": int}
 
 def arrays_member(name: str, attributes: Json, arrays: Mapping[str, tuple[np.ndarray, Json]]) -> Member:
     """A member of arrays by name, each coded by PCodec with its settings, whose header holds the attributes."""
-    streams = [checked(encode_stream(values, settings), values.ravel()) for values, settings in arrays.values()]
+    streams = [checked(encode_stream(values.ravel(), settings), values) for values, settings in arrays.values()]
     described = {
         array: {"type": str(values.dtype), "shape": list(values.shape), "bytes": len(stream)}
         for (array, (values, _)), stream in zip(arrays.items(), streams, strict=True)
@@ -98,10 +98,10 @@ def _size_within(shape: list[int], kind: str, most: int) -> int:
     """The number of values of an array; ValueError for a type that is not known, or more than `most`."""
     if kind not in TYPES:
         raise ValueError(f"data type {kind!r}; this version knows {', '.join(TYPES)}")
-    size = math.prod(shape)
-    if len(shape) > MOST_DIMENSIONS or not all(0 <= length <= most for length in shape) or size > most:
-        raise ValueError(f"the shape {shape}; at most {most} values are read of it")
-    return size
+    fits = len(shape) <= MOST_DIMENSIONS and all(0 <= length <= most for length in shape)
+    if not fits or math.prod(shape) > most:
+        raise ValueError(f"the shape {str(shape)[:200]}; at most {most} values are read of it")
+    return math.prod(shape)
 
 
 def attributes_of(archive: Archive, member: str, most: int) -> Json:

@@ -7,14 +7,14 @@ from functools import cached_property, partial
 
 import numpy as np
 from awkward.contents import Content
-from awkward.forms import Form, from_dict
+from awkward.forms import from_dict
 
 from utils.codec.grids import Grid, grid_of
 from utils.codec.packed import Packed, checked, pack, read_from, require_checked
-from utils.codec.pieces import Way, decode_piece, encode_piece
+from utils.codec.pieces import NAMES, Way, decode_piece, encode_piece
 from utils.files import Json
 from utils.limits import require_form
-from utils.trees import Bound, Chunk, Column, Plan, assemble, canonical_form, is_text, labelled, rounded, with_floats
+from utils.trees import Bound, Chunk, Column, Plan, assemble, canonical_form, labelled, pieces, rounded, with_floats
 
 MOST_BYTES = 2**28
 """Most bytes of the values of a chunk, decoded."""
@@ -90,8 +90,6 @@ class StoredTree:
         for name, bound in description["bounds"].items():
             require_form(bound, _BOUND, f"the bound of {name}")
             bounds[name] = Bound(**{key: bound[key] for key in _BOUND})
-            if bounds[name].kind == "bound":
-                grid_of(bounds[name].relative, bounds[name].absolute)
         if len(columns) < len(description["columns"]) or not columns or len(bounds) > len(columns):
             raise ValueError(f"tree {description['name']}: columns without names of their own, or bounds without any")
         if lost := {column.counter for column in columns.values() if column.counter} - set(columns):
@@ -99,7 +97,10 @@ class StoredTree:
         if description["kind"] not in ("TTree", "RNTuple"):
             raise ValueError(f"tree {description['name']}: is of kind {description['kind']!r}")
         name, title, kind = (description[key] for key in ("name", "title", "kind"))
-        return StoredTree(name, title, kind, tuple(columns.values()), bounds)
+        tree = StoredTree(name, title, kind, tuple(columns.values()), bounds)
+        if len(tree.first) < len(columns):
+            raise ValueError(f"tree {name}: a column without values")
+        return tree
 
 
 def _column(row: list[object]) -> Column:
@@ -112,6 +113,8 @@ def _column(row: list[object]) -> Column:
     described = from_dict(form)
     if canonical_form(described) != described:
         raise ValueError(f"column {name}: its form is not that of a column")
+    if strange := {values.dtype.name for values in pieces(described.length_zero_array(highlevel=False))} - NAMES:
+        raise ValueError(f"column {name}: holds {strange.pop()}")
     return Column(str(name), str(name), str(typename), str(title), described, counter)  # type: ignore[arg-type]
 
 
@@ -130,7 +133,7 @@ def encode_entries(
         if (before := seen.setdefault(key, place)) < place and len(values):
             described.append(["same", 0, before])
             continue
-        text = tree.arrays[place][1] == "values" and values.dtype == np.uint8 and _is_text(column.form)
+        text = tree.arrays[place][1] == "text"
         grid = tree.grids.get(column.name) if values.dtype.kind == "f" else None
         way = (column.name, place - tree.first[column.name])
         piece = encode_piece(values, bound, grid, text, ways.get(way))
@@ -162,14 +165,6 @@ def _key(tree: StoredTree, column: Column, values: np.ndarray) -> tuple[object, 
     return "counts" if counts else values.dtype.str, bound, digest
 
 
-def _is_text(form: Form) -> bool:
-    while hasattr(form, "content"):
-        if is_text(form):
-            return True
-        form = form.content
-    return False
-
-
 class Entries:
     """The entries of a tree that a member holds; ValueError where it holds none, or is damaged."""
 
@@ -194,26 +189,32 @@ class Entries:
 
     def chunk(self) -> Chunk:
         """All columns."""
-        return {column.name: self.column(column.name) for column in self.tree.columns}
+        found, left = {}, MOST_BYTES
+        for column in self.tree.columns:
+            found[column.name] = self.column(column.name, left)
+            left -= sum(values.nbytes for values in pieces(found[column.name]))
+        return found
 
-    def column(self, name: str) -> Content:
-        """One column."""
-        first = self.tree.first[name]
+    def column(self, name: str, most: int = MOST_BYTES) -> Content:
+        """One column, of at most so many bytes."""
+        first, left = self.tree.first[name], most
         column = self.tree.arrays[first][0]
         numbers = iter(range(first, len(self._pieces)))
 
         def take(label: str, size: int, dtype: np.dtype) -> np.ndarray:
+            nonlocal left
+            left -= size * (8 if label in ("offsets", "index") else dtype.itemsize)
+            if left < 0:
+                raise ValueError(f"{name}: more than {MOST_BYTES} bytes of values in a chunk")
             values = self._values(next(numbers), size)
-            if label == "offsets" and values.min(initial=0) < 0:
-                raise ValueError(f"{name}: a list of less than no values")
+            if label == "offsets" and not 0 <= values.min(initial=0) <= values.max(initial=0) <= MOST_BYTES:
+                raise ValueError(f"{name}: a list of {values.min()} or {values.max()} values")
             return values
 
         return assemble(column.form, self.entries, take)
 
     def _values(self, number: int, size: int) -> np.ndarray:
         column, _, dtype = self.tree.arrays[number]
-        if size * dtype.itemsize > MOST_BYTES:
-            raise ValueError(f"{column.name}: more than {MOST_BYTES} bytes of values in a chunk")
         way, _, *parameters = self._pieces[number]
         source, kind = number, dtype
         if way == "same":

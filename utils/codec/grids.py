@@ -22,6 +22,9 @@ GRID_LIMIT = 2**30
 SMALLEST = 1e-30
 """Where a bound is relative alone, numbers below this are not told from zero by a grid."""
 
+FINEST = 1e-12
+"""Relative bounds below this are left to the exceptions."""
+
 BLOCK = 2**14
 """Values worked on at a time, so that intermediate results stay in the cache."""
 
@@ -165,8 +168,8 @@ def grid_of(relative: float, absolute: float) -> Grid:
     uses the grid finds the values, and keeps them.
     """
     relative -= min(relative / 4, 2**-23)
-    if relative == 0:
-        return UniformGrid(2 * absolute * (1 - 2**-20))
+    if relative < FINEST:
+        return UniformGrid(2 * max(absolute, SMALLEST) * (1 - 2**-20))
     return RelativeGrid(relative, absolute * (1 - 2**-20) if absolute else relative * SMALLEST)
 
 

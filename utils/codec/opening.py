@@ -39,6 +39,9 @@ class Columns(Mapping[str, ak.Array]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
     def __len__(self) -> int:
         return len(self._columns)
 
@@ -61,6 +64,12 @@ class Columns(Mapping[str, ak.Array]):
                 total[name] += size
         return total
 
+    @property
+    def metadata(self) -> Json:
+        """What coffea asks of a source of columns that stand for events."""
+        uuid = str(self._reader.attributes.get("digest", self._reader.path))
+        return {"uuid": uuid, "num_rows": self.entries, "object_path": self.name}
+
     def title(self, name: str) -> str:
         """The title of a column."""
         return self._columns[name].title
@@ -79,7 +88,8 @@ class Columns(Mapping[str, ak.Array]):
 class Trees(Mapping[str, ak.Array]):
     """The trees of a container by name, in `trees`; as a mapping, the columns of the first tree of events.
 
-    Close it, or use it in a `with` block.
+    `record` is what `slim` measured when it wrote the file, `lost` what could not be recovered. Close it, or use it in
+    a `with` block.
     """
 
     def __init__(self, path: str | Path, recover: bool = False):
@@ -90,8 +100,10 @@ class Trees(Mapping[str, ak.Array]):
                 raise ContainerError(f"{path}: holds jets, not trees; `read_compressed` gives them as a table")
             self.lost = [*filter(None, [self._reader.damage, self._reader.missing_chunks()])]
             with blaming(f"{path}: its trees"):
-                require_form(attributes, {"trees": [dict]}, "its attributes")
+                require_form(attributes, {"trees": [dict], "record?": dict}, "its attributes")
                 stored = [StoredTree.from_dict(tree) for tree in attributes["trees"]]
+                if not stored or len({tree.name for tree in stored}) < len(stored):
+                    raise ValueError("none, or two of one name")
             chunks = self._scan(stored) if recover else self._promised(stored)
             self.trees = {tree.name: Columns(self._reader, tree, chunks[number]) for number, tree in enumerate(stored)}
         except BaseException:
@@ -108,8 +120,16 @@ class Trees(Mapping[str, ak.Array]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.events)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.events
+
     def __len__(self) -> int:
         return len(self.events)
+
+    @property
+    def metadata(self) -> Json:
+        """See `Columns`."""
+        return self.events.metadata
 
     def close(self) -> None:
         """Release the file."""
@@ -200,7 +220,10 @@ def shortened(content: Json, most: int = 12) -> Json:
 
 
 def write_root(path: str | Path, output: str | Path, *, recover: bool = False, progress: bool = False) -> list[str]:
-    """The ROOT file that a container of trees stands for; returns what was lost, one line each, with `recover`."""
+    """The ROOT file that a container of trees stands for; returns what was lost, one line each, with `recover`.
+
+    TTrees come back as such, but for those with vectors or nested branches, which uproot writes to an RNTuple alone.
+    """
     with Trees(path, recover) as container:
         found = [_tree(columns) for columns in container.trees.values()]
         file = trees.TreeFile(Path(path), tuple(found), ())
@@ -210,7 +233,8 @@ def write_root(path: str | Path, output: str | Path, *, recover: bool = False, p
 
 def _tree(columns: Columns) -> trees.Tree:
     stored = columns.stored
-    return trees.Tree(stored.name, stored.title, stored.kind, columns.entries, stored.columns, (), _Source(columns))
+    kind = stored.kind if all(column.fits_ttree for column in stored.columns) else "RNTuple"
+    return trees.Tree(stored.name, stored.title, kind, columns.entries, stored.columns, (), _Source(columns))
 
 
 class _Source:

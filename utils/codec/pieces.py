@@ -17,15 +17,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.codec.grids import Grid, to_integers, to_values
-from utils.codec.streams import DIFFERENT, PLAIN, SEARCHING, decode_stream, encode_stream
+from utils.codec.grids import GRID_LIMIT, Grid, to_integers, to_values
+from utils.codec.streams import DIFFERENT, PLAIN, SEARCHING, TYPES, decode_stream, encode_stream
 from utils.files import Json
 from utils.trees import Bound, kept
 
 Way = tuple[str, Json]
 """How an array is stored, and the settings of PCodec."""
 
-MANTISSA = {4: 23, 8: 52}
+MANTISSA = {2: 10, 4: 23, 8: 52}
+
+NAMES = {"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), "float16", "float32", "float64"}
+"""The types of arrays that are stored, as NumPy calls them."""
 
 _RARE, _MOST_RARE = 256, 32
 """Of so many values one may be kept apart, and so many different ones, so that the others need fewer bits."""
@@ -63,7 +66,8 @@ def _candidates(values: np.ndarray, bound: Bound, grid: Grid | None, text: bool,
     floats = values.dtype.kind == "f"
     ways: list[tuple[str, Json]] = [("integers", PLAIN), ("integers", DIFFERENT)]
     if floats:
-        ways = [("stored", PLAIN), ("stored", DIFFERENT), ("floats", SEARCHING)]
+        ways = [("stored", PLAIN), ("stored", DIFFERENT)]
+        ways += [("floats", SEARCHING)] if values.dtype.name in TYPES else []
     if grid is not None:
         ways = [("levels", PLAIN), ("levels", DIFFERENT), ("stored", PLAIN)]
     if given is not None:
@@ -137,19 +141,21 @@ def decode_piece(
         if len(text) != size:
             raise ValueError(f"its text does not hold {size} bytes")
         return np.frombuffer(text, np.uint8)
-    if way == "floats" and not parameters and dtype.kind == "f":
+    if way == "floats" and not parameters and dtype.kind == "f" and dtype.name in TYPES:
         return decode_stream(content, size, dtype)
     match way, dtype.kind, parameters:
         case "integers", "i" | "u" | "b", ["int32" | "int64" as width]:
             return _cast(decode_stream(content, size, np.dtype(width)), dtype)
         case "stored", "f", ["int32" | "int64" as width, int(length), int(first), int(shift)]:
             table, stream = _table(content, length, size, dtype)
-            if not 0 <= shift <= MANTISSA[dtype.itemsize] or not -(2**63) <= first < 2**63:
+            if not 0 <= shift <= MANTISSA[dtype.itemsize] or not -(2**63) <= first <= 2**63:
                 raise ValueError(f"its integers are shifted by {shift} bits, from {first} on a table")
             integers = decode_stream(stream, size, np.dtype(width)).astype(np.int64)
             return _fill(_floats(integers, shift, dtype), integers, table, first)
         case "levels", "f", ["int32", int(length), int(first)] if grid is not None:
             table, stream = _table(content, length, size, dtype)
+            if abs(first) > 2 * GRID_LIMIT:
+                raise ValueError(f"its levels end before {first}")
             integers = decode_stream(stream, size, np.dtype(np.int32))
             return _fill(to_values(grid, np.minimum(integers, first - 1), dtype), integers, table, first)
     raise ValueError(f"{dtype} stored as {way} with {parameters}")

@@ -110,12 +110,16 @@ def _encode(
     plan: trees.Plan, tree: StoredTree, number: int, source: str, ways: Ways, learn: bool, step: Step
 ) -> tuple[int, bytes, dict[str, trees.Errors]]:
     start, stop, chunk = step
-    content, again = encode_entries(tree, number, chunk, stop - start, ways, learn)
+    try:
+        content, again = encode_entries(tree, number, chunk, stop - start, ways, learn)
+    except ValueError as error:
+        raise trees.TreeError(f"{source}: tree {tree.name}: entries {start} to {stop}: {error}") from error
     errors = {}
     for column in plan.columns:
         found, bound = trees.Errors(), plan.bounds[column.name]
         for true, new in zip(trees.pieces(chunk[column.name]), trees.pieces(again[column.name]), strict=True):
-            if not found.add(true, new, bound):
+            counted = found if true.dtype.kind == "f" else trees.Errors()
+            if not counted.add(true, new, bound):
                 raise RuntimeError(f"{source}: {tree.name}: {column.name}: entries {start} to {stop} do not come back")
         if not bound.lossless:
             errors[column.name] = found

@@ -2,7 +2,6 @@ from .arrays import (
     assemble as assemble,
     canonical_form as canonical_form,
     floats_of as floats_of,
-    is_text as is_text,
     labelled as labelled,
     pieces as pieces,
     with_floats as with_floats,

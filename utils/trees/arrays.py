@@ -58,9 +58,9 @@ def canonical_form(form: Form) -> Form:
 
 
 def labelled(layout: Content) -> Iterator[tuple[str, np.ndarray]]:
-    """What a canonical layout holds, in the order of its form: "offsets", "index", and the "values" under them."""
+    """What a canonical layout holds, in the order of its form: "offsets", "index", and "values" or "text" under them."""
     if layout.is_numpy:
-        yield "values", layout.data
+        yield _label(layout.form), layout.data
         return
     if layout.is_option:
         yield "index", np.asarray(layout.index)
@@ -77,7 +77,7 @@ def assemble(form: Form, length: int, take: Callable[[str, int, np.dtype], np.nd
     values are there.
     """
     if isinstance(form, NumpyForm):
-        return NumpyArray(take("values", length, np.dtype(form.primitive)), parameters=form.parameters or None)
+        return NumpyArray(take(_label(form), length, np.dtype(form.primitive)), parameters=form.parameters or None)
     if isinstance(form, IndexedOptionForm):
         there = take("index", length, np.dtype(bool))
         index = np.where(there, np.cumsum(there) - 1, -1)
@@ -91,6 +91,10 @@ def assemble(form: Form, length: int, take: Callable[[str, int, np.dtype], np.nd
     assert isinstance(form, RecordForm)
     contents = [assemble(content, length, take) for content in form.contents]
     return RecordArray(contents, form.fields, length)
+
+
+def _label(form: NumpyForm) -> str:
+    return "text" if form.parameter("__array__") in TEXT else "values"
 
 
 def pieces(layout: Content) -> Iterator[np.ndarray]:

@@ -38,6 +38,12 @@ class Bound:
     bits: int = 0
     text: str = ""
 
+    def __post_init__(self) -> None:
+        if not (0 <= self.relative < 1 and 0 <= self.absolute < math.inf):
+            raise ValueError(f"{self.text!r}: a bound needs 0 <= relative < 100% and 0 <= absolute")
+        if self.kind not in KINDS or not (self.kind == "bits") <= self.bits <= 52:
+            raise ValueError(f"{self.text!r}: expected one of {', '.join(KINDS)}, with 1 to 52 bits of the mantissa")
+
     @staticmethod
     def parse(text: str, unit: Callable[[], str] | None = None) -> "Bound":
         """Read "exact", "stored", "drop", "bits=10", or a bound such as "1%", "0.005", "1%,10MeV", "5mrad".
@@ -52,8 +58,6 @@ class Bound:
         if stripped in ("exact", "stored", "drop"):
             return Bound(stripped, text=stripped)
         if match := re.fullmatch(r"bits\s*=\s*(\d+)", stripped):
-            if not 1 <= int(match[1]) <= 52:
-                raise ValueError(f"{text!r}: expected 1 to 52 bits of the mantissa")
             return Bound("bits", bits=int(match[1]), text=stripped)
         parts: dict[str, float] = {}
         for part in stripped.split(","):
@@ -65,7 +69,8 @@ class Bound:
                 )
             parts[kind] = float(match[1]) * _factor(match[2], unit)
         relative, absolute = (parts.get(kind, 0.0) for kind in ("relative", "absolute"))
-        return _checked(Bound("bound", relative, absolute, text=stripped))
+        bound = Bound("bound", relative, absolute, text=stripped)
+        return bound if relative or absolute else Bound("exact", text=stripped)
 
     @property
     def lossless(self) -> bool:
@@ -86,14 +91,6 @@ def _factor(unit: str, of_file: Callable[[], str] | None) -> float:
     if of_file is None:
         raise ValueError(f"a bound in {unit} needs a file whose energies have a unit; give it as a plain number")
     return _ENERGIES[unit] / _ENERGIES[of_file()]
-
-
-def _checked(bound: Bound) -> Bound:
-    if not (0 <= bound.relative < 1 and 0 <= bound.absolute < math.inf):
-        raise ValueError(f"{bound.text!r}: a bound needs 0 <= relative < 100% and 0 <= absolute")
-    if bound.relative == bound.absolute == 0:
-        return Bound("exact", text=bound.text)
-    return bound
 
 
 def rounded(values: np.ndarray, bound: Bound) -> np.ndarray:
@@ -121,8 +118,9 @@ def kept(values: np.ndarray, near: np.ndarray, bound: Bound) -> np.ndarray:
     """Which values keep their bits, because those near to them are not within a bound, or because they mean none."""
     wide = values.astype(np.float64)
     with np.errstate(all="ignore"):
-        keep = ~(np.abs(near.astype(np.float64) - wide) <= bound.at(wide))
+        keep = ~(np.abs(near.astype(np.float64) - wide) <= bound.at(wide)) | ~np.isfinite(wide)
         keep |= (np.abs(near) > PI) & (np.abs(wide) <= PI)
+        keep |= (wide == 0) & (np.signbit(wide) != np.signbit(near))
     return keep | np.isin(wide, SENTINELS)
 
 
