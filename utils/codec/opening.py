@@ -1,7 +1,7 @@
 """The trees of a container, column by column, and back to ROOT."""
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +11,10 @@ from awkward.contents import Content
 
 from utils import trees
 from utils.codec.archive import ContainerError, blaming
+from utils.codec.arrays import Arrays
 from utils.codec.columns import MOST_ENTRIES, Entries, StoredTree
+from utils.codec.conditional import Collection
+from utils.codec.kept_networks import networks_name, read_networks
 from utils.codec.reader import TREES, Reader
 from utils.files import Json
 from utils.limits import require_form
@@ -24,8 +27,8 @@ class Columns(Mapping[str, ak.Array]):
     >>> open("nano.zarr.zip")["Jet_pt"]  # doctest: +SKIP
     """
 
-    def __init__(self, reader: Reader, stored: StoredTree, chunks: list[tuple[str, int]]):
-        self._reader, self.stored, self._chunks = reader, stored, chunks
+    def __init__(self, reader: Reader, stored: StoredTree, number: int, chunks: list[tuple[str, int]]):
+        self._reader, self.stored, self._number, self._chunks = reader, stored, number, chunks
         self.name = stored.name
         self.entries = sum(entries for _, entries in chunks)
         self.chunk_entries = max((entries for _, entries in chunks), default=1)
@@ -82,7 +85,23 @@ class Columns(Mapping[str, ak.Array]):
 
     def _open(self, number: int) -> Entries:
         member, entries = self._chunks[number]
-        return _entries(self._reader, self.stored, member, entries, whole=False)
+        return _entries(self._reader, self.stored, self._collections, member, entries, whole=False)
+
+    @cached_property
+    def _collections(self) -> list[Collection]:
+        return _collections(self._reader, self.stored, self._number)
+
+    def networks(self) -> list[Json]:
+        """The columns of each collection that networks code, in order; each depends on those before it, and `alone`."""
+        names = [column.name for column, _, _ in self.stored.arrays]
+        return [
+            {
+                "columns": [names[place] for place in collection.places],
+                "alone": [names[column.place] for column in collection.columns if column.network is None],
+                "hidden": [len(column.network.hidden) for column in collection.columns if column.network is not None],
+            }
+            for collection in self._collections
+        ]
 
 
 class Trees(Mapping[str, ak.Array]):
@@ -105,7 +124,9 @@ class Trees(Mapping[str, ak.Array]):
                 if not stored or len({tree.name for tree in stored}) < len(stored):
                     raise ValueError("none, or two of one name")
             chunks = self._scan(stored) if recover else self._promised(stored)
-            self.trees = {tree.name: Columns(self._reader, tree, chunks[number]) for number, tree in enumerate(stored)}
+            self.trees = {
+                tree.name: Columns(self._reader, tree, number, chunks[number]) for number, tree in enumerate(stored)
+            }
         except BaseException:
             self._reader.close()
             raise
@@ -158,12 +179,15 @@ class Trees(Mapping[str, ak.Array]):
     def _scan(self, stored: list[StoredTree]) -> list[list[tuple[str, int]]]:
         """The same of the chunks that are whole; what is not is added to `lost`."""
         found: list[list[tuple[str, int]]] = [[] for _ in stored]
+        collections: dict[int, list[Collection]] = {}
         for name in self._reader.chunk_names():
             try:
                 number = self._reader.member(name).header.get("tree")
                 if not (isinstance(number, int) and 0 <= number < len(stored)):
                     raise ContainerError(f"{self._reader.path}: {name}: belongs to no tree")
-                entries = _entries(self._reader, stored[number], name, None, whole=True)
+                if number not in collections:
+                    collections[number] = _collections(self._reader, stored[number], number)
+                entries = _entries(self._reader, stored[number], collections[number], name, None, whole=True)
                 with blaming(f"{self._reader.path}: {name}"):
                     entries.chunk()
             except ContainerError as error:
@@ -191,6 +215,7 @@ def describe(path: str | Path) -> Json:
                 "entries": columns.entries,
                 "columns": len(columns),
                 "stream_bytes": columns.sizes(),
+                **({"networks": networks} if (networks := columns.networks()) else {}),
             }
             for columns in container.trees.values()
         }
@@ -256,10 +281,27 @@ class _Branch:
         return self._columns.array(self._name, entry_start, entry_stop)
 
 
-def _entries(reader: Reader, stored: StoredTree, member: str, expected: int | None, whole: bool) -> Entries:
+def _collections(reader: Reader, stored: StoredTree, number: int) -> list[Collection]:
+    """The collections that networks code in a tree, the `number`-th; none where it has no networks."""
+    name = networks_name(number)
+    if not reader.holds(name):
+        return []
+    packed = reader.member(name)
+    with blaming(f"{reader.path}: {name}"):
+        return read_networks(Arrays(packed), len(stored.arrays))
+
+
+def _entries(
+    reader: Reader,
+    stored: StoredTree,
+    collections: list[Collection],
+    member: str,
+    expected: int | None,
+    whole: bool,
+) -> Entries:
     packed = reader.member(member, whole)
     with blaming(f"{reader.path}: {member}"):
-        entries = Entries(stored, packed)
+        entries = Entries(stored, packed, collections)
         if expected is not None and entries.entries != expected:
             raise ValueError(f"holds {entries.entries} entries, expected {expected}")
         return entries
