@@ -1,4 +1,4 @@
-"""Integers as symbols of a small alphabet and what is left inside each: intervals that hold about as many values each."""
+"""Integers as symbols of a small alphabet, intervals with about as many values each, and places inside these."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ _PARTS = 256
 class Bins:
     """Intervals [start, start + width) of integers, in order and without overlap; int64 arrays of one length.
 
-    What lies in none of them is an escape: its symbol is the number of intervals. ValueError where arrays are none such.
+    What lies in none of them is an escape: its symbol is the number of intervals. ValueError for any other arrays.
     """
 
     starts: np.ndarray
@@ -68,9 +68,9 @@ class Bins:
     def features(self, integers: np.ndarray) -> np.ndarray:
         """What a network is told of integers: float32 of whole numbers up to +-`LARGEST_INPUT`, (1 or 2, integers).
 
-        First where each stands among all: from the rank u in (-1, 1) it is 154 u / (1.5 - |u|), nearly normal. Then, but
-        where each interval is a single value, the distance from the middle one in units of the spread. Both are made of
-        integers, so that all machines agree.
+        First where each stands among all: from the rank u in (-1, 1) it is 154 u / (1.5 - |u|), nearly normal. Then,
+        unless each interval is a single value, the distance from the middle one in units of the spread. Both are made
+        of integers, so that all machines agree.
         """
         symbols, places = self.split(integers)
         widths = self.widths_of(symbols)

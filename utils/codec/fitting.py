@@ -1,13 +1,14 @@
 """Choosing the networks of a tree: which columns they code, and how large they are, by the bytes that they save."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from utils.codec.bins import LARGEST, Bins
 from utils.codec.conditional import Collection, Conditional, symbol_bits
+from utils.codec.kept_networks import networks_member
 from utils.codec.network_pieces import PlainPieces
 from utils.codec.streams import PLAIN, encode_stream
 from utils.files import Json
@@ -38,32 +39,62 @@ HIDDEN = {0: (4, 8), 10_000: (8, 16), 200_000: (16, 32)}
 """Sizes of the hidden layer that are tried, from so many values on."""
 
 
+ESCAPE_BITS = 64
+"""What an integer outside the intervals is taken to cost beside its symbol."""
+
+
 @dataclass
 class Networks:
-    """The networks of a tree of so many entries, none until they are fitted; `report` says what was found, JSON-safe."""
+    """The networks of a tree of so many entries, the `number`-th of its file; none until they are fitted.
+
+    `report` says what was found for each collection, JSON-safe.
+    """
 
     entries: int
+    number: int = 0
     collections: list[Collection] | None = None
     report: list[Json] = field(default_factory=list)
 
     def code(self, tree: "StoredTree", plain: PlainPieces, entries: int) -> list[Collection]:
-        """Have the networks code what they can of a chunk of `entries`, to which they are fitted if they are not yet."""
+        """Have networks code what they can of a chunk of `entries`; the first chunk is what they are fitted to."""
         if self.collections is None:
-            self.collections = self._fit(tree, plain, self.entries / max(entries, 1))
+            return self._begin(tree, plain, self.entries / max(entries, 1))
         for collection in self.collections:
             plain.use(collection)
         return self.collections
 
+    def _begin(self, tree: "StoredTree", plain: PlainPieces, chunks: float) -> list[Collection]:
+        """Fit networks and use them, unless all of them save less than their member takes."""
+        before = plain.copy()
+        self.collections = self._fit(tree, plain, chunks)
+        for collection in self.collections:
+            plain.use(collection)
+        if self.collections:
+            member = len(networks_member(self.number, self.collections).content)
+            if chunks * (before.bytes - plain.bytes) <= member:
+                self.collections, plain.pieces[:], plain.streams[:] = [], before.pieces, before.streams
+                self.report = [
+                    one | ({"coded": 0, "network_bytes": member} if one["coded"] else {}) for one in self.report
+                ]
+        return self.collections
+
     def _fit(self, tree: "StoredTree", plain: PlainPieces, chunks: float) -> list[Collection]:
-        groups = _groups(tree, plain)
-        total = sum(len(plain.streams[place]) for places in groups.values() for place in places)
+        groups = {name: (places, plain.bytes_of(places)) for name, places in _groups(tree, plain).items()}
+        enough = {
+            name: taken
+            for name, (places, taken) in groups.items()
+            if taken >= LEAST_BYTES and plain.sizes[places[0]] >= LEAST_VALUES
+        }
         found = []
-        for name, places in groups.items():
-            taken = sum(len(plain.streams[place]) for place in places)
-            steps = max(STEPS * taken // total // 2, LEAST_STEPS)
-            collection, report = fit_collection(plain, places, chunks, ConditionalTraining(steps=steps))
-            self.report.append({"collection": name} | report)
-            found += [collection] if collection is not None else []
+        for name, (places, taken) in groups.items():
+            report: Json = {"collection": name, "values": plain.sizes[places[0]], "columns": len(places), "coded": 0}
+            report |= {"bytes_alone": int(chunks * taken)}
+            if name in enough:
+                steps = max(STEPS * taken // sum(enough.values()) // len(HIDDEN[0]), LEAST_STEPS)
+                collection, more = fit_collection(plain, places, chunks, ConditionalTraining(steps=steps))
+                report |= more
+                found += [collection] if collection is not None else []
+            self.report.append(report)
         return found
 
 
@@ -74,13 +105,14 @@ def _groups(tree: "StoredTree", plain: PlainPieces) -> dict[str, list[int]]:
         first = tree.first[column.name]
         if label != "values" or column.depth != 1 or place != first + 1 or plain.scale(place) is None:
             continue
-        way, _, *parameters = plain.pieces[first]
-        groups.setdefault(parameters[0] if way == "same" else first, []).append(place)
+        integers = plain.integers(place)
+        if -LARGEST < integers.min() <= integers.max() < LARGEST:
+            way, _, *parameters = plain.pieces[first]
+            groups.setdefault(parameters[0] if way == "same" else first, []).append(place)
     found = {}
     for counts, places in groups.items():
         costliest = sorted(places, key=lambda place: -len(plain.streams[place]))[:MOST_COLUMNS]
-        enough = sum(len(plain.streams[place]) for place in costliest) >= LEAST_BYTES
-        if enough and plain.sizes[places[0]] >= LEAST_VALUES and len(costliest) > 1:
+        if len(costliest) > 1:
             found[tree.arrays[counts][0].name] = sorted(costliest)
     return found
 
@@ -88,12 +120,12 @@ def _groups(tree: "StoredTree", plain: PlainPieces) -> dict[str, list[int]]:
 def fit_collection(
     plain: PlainPieces, places: Sequence[int], chunks: float, training: ConditionalTraining
 ) -> tuple[Collection | None, Json]:
-    """Networks for some arrays of a chunk, of which there are `chunks` alike; None where they would cost more than save.
+    """Networks for some arrays of a chunk, of which there are `chunks` alike; None where they cost more than they save.
 
-    The report has the bytes of the columns alone, of what networks make of them, and of the networks.
+    The report has the bytes of what networks make of the columns, and of the networks; where none pays, those of the
+    smallest networks.
     """
     integers = {place: plain.integers(place) for place in places}
-    places = [place for place in places if -LARGEST < integers[place].min() <= integers[place].max() < LARGEST]
     size = plain.sizes[places[0]]
     values = chunks * size
     used = slice(None, None, -(-size // FIT_VALUES))
@@ -104,26 +136,22 @@ def fit_collection(
     part = values / len(symbols[0])
     networks: list[IntegerNetwork | None] = [None] * len(places)
     costs, weights = alone.copy(), np.zeros(len(places))
+    tried: Json = {}
     for hidden in _by_size(HIDDEN, values):
         fitted = fit_networks(features, symbols, [len(one) for one in bins], hidden, training)
-        for column, network in enumerate(fitted):
-            bits = symbol_bits(network, features[:column], symbols[column])
-            bits += float(np.log2(bins[column].widths_of(symbols[column])).sum())
-            bits += 80.0 * np.count_nonzero(symbols[column] == len(bins[column]))
-            cost, weight = bits / 8 * part, _weight(network) + 2 * len(bins[column])
-            if cost + weight < costs[column] + weights[column]:
-                networks[column], costs[column], weights[column] = network, cost, weight
+        bits = [
+            _bits(network, features[:column], symbols[column], bins[column]) for column, network in enumerate(fitted)
+        ]
+        new_costs = np.array(bits) / 8 * part
+        new_weights = np.array([_weight(network) + 2 * network.symbols for network in fitted])
+        tried = tried or {"bytes_coded": int(new_costs.sum()), "network_bytes": int(new_weights.sum())}
+        for column in np.flatnonzero(new_costs + new_weights < costs + weights):
+            networks[column], costs[column], weights[column] = fitted[column], new_costs[column], new_weights[column]
     coded = np.array([network is not None for network in networks])
-    report: Json = {
-        "columns": len(places),
-        "coded": int(coded.sum()),
-        "bytes_alone": int(alone.sum()),
-        "bytes_coded": int(costs.sum()),
-        "network_bytes": int(weights.sum()),
-        "steps": training.steps,
-    }
     if not coded.any():
-        return None, report
+        return None, tried | {"steps": training.steps}
+    report = {"bytes_coded": int(costs.sum()), "network_bytes": int(weights.sum()), "steps": training.steps}
+    report["coded"] = int(coded.sum())
     scales = [plain.scale(place) for place in places]
     columns = [
         Conditional(place, scale, one, network)
@@ -133,8 +161,14 @@ def fit_collection(
     return Collection(tuple(columns[: int(np.flatnonzero(coded)[-1]) + 1])), report
 
 
-def _by_size(table: dict, values: float):
+def _by_size(table: Mapping[int, Any], values: float) -> Any:
     return next(entry for least, entry in reversed(table.items()) if values >= least)
+
+
+def _bits(network: IntegerNetwork, features: Sequence[np.ndarray], symbols: np.ndarray, bins: Bins) -> float:
+    """The bits that a column takes."""
+    inside = float(np.log2(bins.widths_of(symbols)).sum())
+    return symbol_bits(network, features, symbols) + inside + ESCAPE_BITS * np.count_nonzero(symbols == len(bins))
 
 
 def _weight(network: IntegerNetwork) -> int:

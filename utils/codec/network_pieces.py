@@ -7,7 +7,7 @@ of the escapes and the words of rANS, behind the states where the piece is the f
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,19 @@ class PlainPieces:
     streams: list[bytes]
     sizes: list[int]
     types: list[np.dtype]
+
+    @property
+    def bytes(self) -> int:
+        """Of all streams."""
+        return sum(map(len, self.streams))
+
+    def bytes_of(self, places: Sequence[int]) -> int:
+        """Of the streams of some arrays."""
+        return sum(len(self.streams[place]) for place in places)
+
+    def copy(self) -> "PlainPieces":
+        """The same, which changes no more when this does."""
+        return replace(self, pieces=list(self.pieces), streams=list(self.streams))
 
     def scale(self, place: int) -> Scale | None:
         """What the integers of an array mean; None where it has none."""

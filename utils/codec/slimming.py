@@ -37,10 +37,11 @@ def slim(
     """Write the trees of a ROOT file to a container (.zarr.zip) or to ROOT, each branch within its bound.
 
     Returns what was done, as JSON. `tree` names one where not all are wanted; `to` and `compression` are those of
-    `trees.slim`, for ROOT alone. With the codec "neural" the columns of a collection are coded by small networks that see
-    those before them, are fitted to the first chunk of the file itself and stored in it, where that takes fewer bytes;
-    `networks` of each tree in the report says what was found. `workers` is the number of threads that fill a container. The file appears only after
-    every value of every branch was decoded and compared with the source. ValueError as there.
+    `trees.slim`, for ROOT alone; `workers` is the number of threads that fill a container. With the codec "neural"
+    small networks code the columns of a collection, each from those before it, where that takes fewer bytes with the
+    networks in the file: they are fitted to the first chunk of each tree, and `networks` of the report says what they
+    save. The file appears only after every value of every branch was decoded and compared with the source. ValueError
+    as there.
     """
     if not str(target).endswith(SUFFIX):
         check_slim(".root", None, None, codec)
@@ -94,7 +95,7 @@ def _write(path: Path, outcome: trees.Outcome, codec: str, workers: int | None, 
             outcome.begin(plan, "container")
             size = 0
             outcome.retyped[tree.name] = {}
-            networks = Networks(plan.tree.entries) if codec == "neural" else None
+            networks = Networks(plan.tree.entries, number) if codec == "neural" else None
             begun = False
             for entries, content, errors in _encoded(plan, tree, number, str(outcome.source), networks, workers):
                 if networks is not None and not begun:

@@ -1,7 +1,8 @@
 """A network of integers: one hidden layer, from whole numbers to frequencies of symbols, the same on every machine.
 
-Weights, biases and inputs are whole numbers, so small that every sum stays below 2^24, where float32 is exact: so matrix products of float32 give the same numbers in whatever order a machine adds, on whatever number of
-threads. The rest is integers as well.
+Weights, biases and inputs are whole numbers, so small that every sum stays below 2^24, where float32 is exact: so
+matrix products of float32 give the same numbers in whatever order a machine adds, on whatever number of threads. The
+rest is integers as well.
 """
 
 import math
@@ -52,7 +53,7 @@ POWERS = _powers()
 
 @dataclass(frozen=True)
 class IntegerNetwork:
-    """Weights and biases of both layers, int32: hidden (hidden, inputs), (hidden,); output (symbols, hidden), (symbols,).
+    """Weights and biases of both layers, int32: (hidden, inputs) and (hidden,); (symbols, hidden) and (symbols,).
 
     ValueError where they are no such network, or where a sum could leave the whole numbers of float32.
     """

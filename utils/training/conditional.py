@@ -104,9 +104,9 @@ def fit_networks(
 ) -> list[IntegerNetwork]:
     """A network for each column, whose inputs are the features of the columns before it, with `hidden` units.
 
-    For each column: features (1 or 2, jets), whole numbers of which `INPUT_UNIT` are a standard deviation; symbols (jets,),
-    from 0 on; and their number. Those from this number on are left out. The same arguments give the same networks on
-    the same machine.
+    For each column: features (1 or 2, jets), whole numbers of which `INPUT_UNIT` are a standard deviation; symbols
+    (jets,), from 0 on; and their number. Those from this number on are left out. The same arguments give the same
+    networks on the same machine.
     """
     training = training or ConditionalTraining()
     widths = [len(feature) for feature in features]
