@@ -6,7 +6,7 @@ import numpy as np
 
 from utils.networks import LARGEST_INPUT
 
-WIDEST = 2**12
+WIDEST = 2**14
 """Widest interval, so that places inside it are coded evenly in 16 bits."""
 
 LARGEST = 2**53
@@ -72,11 +72,12 @@ class Bins:
         unless each interval is a single value, the distance from the middle one in units of the spread. Both are made
         of integers, so that all machines agree.
         """
-        symbols, places = self.split(integers)
-        widths = self.widths_of(symbols)
+        symbols = np.maximum(np.searchsorted(self.starts, integers, side="right") - 1, 0)
+        widths = self.widths[symbols]
+        places = np.clip(integers - self.starts[symbols], 0, widths - 1)
         rank = 2 * (_PARTS * symbols + (_PARTS * places + _PARTS // 2) // widths) - _PARTS * len(self)
-        ranks = np.where(symbols == len(self), 0, 2 * 154 * rank // (3 * _PARTS * len(self) - 2 * np.abs(rank)))
-        if self.widths.max() == 1:
+        ranks = 2 * 154 * rank // (3 * _PARTS * len(self) - 2 * np.abs(rank))
+        if self.inputs == 1:
             return ranks[None].astype(np.float32)
         low, middle, high = (int(self.starts[len(self) * part // 32]) for part in (5, 16, 27))
         distances = np.clip(integers, int(self.starts[0]), int(self.starts[-1])).astype(np.int64) - middle

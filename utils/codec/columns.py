@@ -158,8 +158,7 @@ def encode_entries(
         described.append([piece.way, len(streams[-1]), *piece.parameters])
     collections: Sequence[Collection] = ()
     if networks is not None:
-        plain = PlainPieces(described, streams, sizes, [dtype for _, _, dtype in tree.arrays])
-        collections = networks.code(tree, plain, entries)
+        collections = networks.code(PlainPieces(described, streams, sizes, tree.arrays), entries)
     member = pack({"tree": number, "entries": entries, "pieces": described}, streams)
     return member, Entries(tree, Packed(read_from(member)), collections).chunk()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +15,12 @@ from utils.files import Json
 from utils.networks import IntegerNetwork
 from utils.training import ConditionalTraining, fit_networks
 
-if TYPE_CHECKING:
-    from utils.codec.columns import StoredTree
-
 STEPS = 3000
 """Steps of all trainings for a tree; collections have a share by their bytes."""
 
 LEAST_STEPS = 300
 
-LEAST_BYTES, LEAST_VALUES = 2**14, 500
+LEAST_BYTES, LEAST_VALUES = 2**13, 500
 """Collections with fewer bytes or values are coded as they were: no network is that small."""
 
 MOST_COLUMNS = 64
@@ -55,42 +52,41 @@ class Networks:
     collections: list[Collection] | None = None
     report: list[Json] = field(default_factory=list)
 
-    def code(self, tree: "StoredTree", plain: PlainPieces, entries: int) -> list[Collection]:
+    def code(self, plain: PlainPieces, entries: int) -> list[Collection]:
         """Have networks code what they can of a chunk of `entries`; the first chunk is what they are fitted to."""
         if self.collections is None:
-            return self._begin(tree, plain, self.entries / max(entries, 1))
+            return self._begin(plain, self.entries / max(entries, 1))
         for collection in self.collections:
             plain.use(collection)
         return self.collections
 
-    def _begin(self, tree: "StoredTree", plain: PlainPieces, chunks: float) -> list[Collection]:
+    def _begin(self, plain: PlainPieces, chunks: float) -> list[Collection]:
         """Fit networks and use them, unless all of them save less than their member takes."""
         before = plain.copy()
-        self.collections = self._fit(tree, plain, chunks)
+        self.collections = self._fit(plain, chunks)
         for collection in self.collections:
             plain.use(collection)
         if self.collections:
             member = len(networks_member(self.number, self.collections).content)
-            if chunks * (before.bytes - plain.bytes) <= member:
+            if chunks * (sum(map(len, before.streams)) - sum(map(len, plain.streams))) <= member:
                 self.collections, plain.pieces[:], plain.streams[:] = [], before.pieces, before.streams
                 self.report = [
                     one | ({"coded": 0, "network_bytes": member} if one["coded"] else {}) for one in self.report
                 ]
         return self.collections
 
-    def _fit(self, tree: "StoredTree", plain: PlainPieces, chunks: float) -> list[Collection]:
-        groups = {name: (places, plain.bytes_of(places)) for name, places in _groups(tree, plain).items()}
-        enough = {
-            name: taken
-            for name, (places, taken) in groups.items()
-            if taken >= LEAST_BYTES and plain.sizes[places[0]] >= LEAST_VALUES
-        }
+    def _fit(self, plain: PlainPieces, chunks: float) -> list[Collection]:
+        groups = [(name, places, plain.size_of(places)) for name, places in _groups(plain)]
+        enough = [
+            chunks * taken >= LEAST_BYTES and plain.sizes[places[0]] >= LEAST_VALUES for _, places, taken in groups
+        ]
+        total = sum(taken for (_, _, taken), is_enough in zip(groups, enough, strict=True) if is_enough)
         found = []
-        for name, (places, taken) in groups.items():
+        for (name, places, taken), is_enough in zip(groups, enough, strict=True):
             report: Json = {"collection": name, "values": plain.sizes[places[0]], "columns": len(places), "coded": 0}
             report |= {"bytes_alone": int(chunks * taken)}
-            if name in enough:
-                steps = max(STEPS * taken // sum(enough.values()) // len(HIDDEN[0]), LEAST_STEPS)
+            if is_enough:
+                steps = max(STEPS * taken // total // len(HIDDEN[0]), LEAST_STEPS)
                 collection, more = fit_collection(plain, places, chunks, ConditionalTraining(steps=steps))
                 report |= more
                 found += [collection] if collection is not None else []
@@ -98,22 +94,23 @@ class Networks:
         return found
 
 
-def _groups(tree: "StoredTree", plain: PlainPieces) -> dict[str, list[int]]:
-    """The arrays that may be coded together, by the name of what counts them: lists of numbers with the same counts."""
-    groups: dict[int, list[int]] = {}
-    for place, (column, label, _) in enumerate(tree.arrays):
-        first = tree.first[column.name]
-        if label != "values" or column.depth != 1 or place != first + 1 or plain.scale(place) is None:
+def _groups(plain: PlainPieces) -> list[tuple[str, list[int]]]:
+    """The arrays that may be coded together, behind the name of what counts them: numbers in lists of the same counts."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for place, (column, label, _) in enumerate(plain.arrays):
+        alone = column.depth == 1 and label == "values" and plain.arrays[place - 1][:2] == (column, "offsets")
+        if not alone or plain.scale(place) is None:
             continue
         integers = plain.integers(place)
         if -LARGEST < integers.min() <= integers.max() < LARGEST:
-            way, _, *parameters = plain.pieces[first]
-            groups.setdefault(parameters[0] if way == "same" else first, []).append(place)
-    found = {}
-    for counts, places in groups.items():
+            way, _, *parameters = plain.pieces[place - 1]
+            counts = parameters[0] if way == "same" else place - 1
+            groups.setdefault((counts, len(integers)), []).append(place)
+    found = []
+    for (counts, _), places in groups.items():
         costliest = sorted(places, key=lambda place: -len(plain.streams[place]))[:MOST_COLUMNS]
         if len(costliest) > 1:
-            found[tree.arrays[counts][0].name] = sorted(costliest)
+            found.append((plain.arrays[counts][0].name, sorted(costliest)))
     return found
 
 
@@ -162,7 +159,7 @@ def fit_collection(
 
 
 def _by_size(table: Mapping[int, Any], values: float) -> Any:
-    return next(entry for least, entry in reversed(table.items()) if values >= least)
+    return next(entry for least, entry in reversed(list(table.items())) if values >= least)
 
 
 def _bits(network: IntegerNetwork, features: Sequence[np.ndarray], symbols: np.ndarray, bins: Bins) -> float:

@@ -6,7 +6,7 @@ stands for what `way` would store with its integers in a stream of PCodec; behin
 of the escapes and the words of rANS, behind the states where the piece is the first of its collection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from utils.codec.packed import CHECKED
 from utils.codec.pieces import split_piece, values_of
 from utils.codec.streams import decode_stream
 from utils.limits import require_form
+from utils.trees import Column
 
 NETWORK = "network"
 
@@ -29,20 +30,18 @@ Piece = Sequence[Any]
 
 @dataclass(frozen=True)
 class PlainPieces:
-    """The arrays of a chunk as PCodec stores them: pieces, streams behind their checksums, numbers of values, types."""
+    """The arrays of a chunk as PCodec stores them: pieces, streams behind their checksums, numbers of values.
+
+    `arrays` says what they are: column, label, type.
+    """
 
     pieces: list[list[Any]]
     streams: list[bytes]
     sizes: list[int]
-    types: list[np.dtype]
+    arrays: list[tuple[Column, str, np.dtype]]
 
-    @property
-    def bytes(self) -> int:
-        """Of all streams."""
-        return sum(map(len, self.streams))
-
-    def bytes_of(self, places: Sequence[int]) -> int:
-        """Of the streams of some arrays."""
+    def size_of(self, places: Iterable[int]) -> int:
+        """Bytes of the streams of some arrays."""
         return sum(len(self.streams[place]) for place in places)
 
     def copy(self) -> "PlainPieces":
@@ -59,7 +58,7 @@ class PlainPieces:
         scale = self.scale(place)
         assert scale is not None
         content = self.streams[place][CHECKED:]
-        return read_integers(self.pieces[place], content, self.sizes[place], self.types[place], scale)
+        return read_integers(self.pieces[place], content, self.sizes[place], self.arrays[place][2], scale)
 
     def use(self, collection: Collection) -> None:
         """Have the networks of a collection code its columns, where they mean the same here and it saves bytes."""
@@ -70,13 +69,13 @@ class PlainPieces:
         streams = {
             place: self._with_table(place, one) for place, one in encode_collection(collection, integers).items()
         }
-        if sum(len(stream) for stream, _ in streams.values()) < sum(len(self.streams[place]) for place in streams):
+        if sum(len(stream) for stream, _ in streams.values()) < self.size_of(streams):
             for place, (stream, piece) in streams.items():
                 self.pieces[place], self.streams[place] = piece, stream
 
     def _with_table(self, place: int, coded: Coded) -> tuple[bytes, list[Any]]:
         way, _, *parameters = self.pieces[place]
-        content, dtype = self.streams[place], self.types[place]
+        content, dtype = self.streams[place], self.arrays[place][2]
         _, _, rest = split_piece(way, parameters, content[CHECKED:], self.sizes[place], dtype)
         stream = content[: len(content) - len(rest)] + coded.stream + coded.words
         return stream, [NETWORK, len(stream), coded.escapes, len(coded.stream), way, *parameters]

@@ -13,7 +13,7 @@ BITS = 16
 """Frequencies of symbols add up to two to the power of this."""
 
 MOST_LANES, SYMBOLS_OF_LANE = 2048, 64
-"""Lanes cost some two bytes each; fewer take longer."""
+"""Lanes cost some three bytes each; fewer take longer."""
 
 _LOW = (1 << BITS) - 1
 

@@ -50,7 +50,7 @@ class ConditionalNetworks(nn.Module):
         columns, inputs, symbols = len(counts), sum(widths), max(map(len, counts))
         owner = torch.repeat_interleave(torch.arange(columns), torch.tensor(widths))
         mask = (owner[None, :] < torch.arange(columns)[:, None]).float()[:, None, :]
-        self.register_buffer("mask", mask)
+        self.mask = mask
         scale = (1 + mask.sum(2, keepdim=True)).rsqrt()
         self.hidden = nn.Parameter(torch.randn(columns, hidden, inputs) * scale)
         self.hidden_bias = nn.Parameter(0.3 * torch.randn(columns, hidden))
