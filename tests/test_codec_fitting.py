@@ -177,7 +177,8 @@ def test_damage_to_networks_is_an_error_that_names_them(slimmed: tuple[Path, dic
     content = slimmed[0].read_bytes()
     with zipfile.ZipFile(slimmed[0]) as file:
         info = file.getinfo(networks_name(0))
-    for place in (info.header_offset + 60, info.header_offset + info.compress_size // 2, info.header_offset + 10):
+    start = info.header_offset + 30 + len(info.filename)
+    for place in (start, start + 20, start + info.file_size // 2, start + info.file_size - 1):
         damaged = bytearray(content)
         damaged[place] ^= 16
         path = tmp_path / f"{place}.zarr.zip"

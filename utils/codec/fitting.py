@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from utils import training
 from utils.codec.bins import LARGEST, Bins
-from utils.codec.conditional import Collection, Conditional, symbol_bits
+from utils.codec.conditional import Collection, Conditional, scale_of, symbol_bits
 from utils.codec.kept_networks import networks_member
 from utils.codec.network_pieces import PlainPieces
 from utils.codec.streams import PLAIN, encode_stream
 from utils.files import Json
 from utils.networks import IntegerNetwork
-from utils.training import ConditionalTraining, fit_networks
 
 STEPS = 3000
 """Steps of all trainings for a tree; collections have a share by their bytes."""
@@ -87,7 +87,7 @@ class Networks:
             report |= {"bytes_alone": int(chunks * taken)}
             if is_enough:
                 steps = max(STEPS * taken // total // len(HIDDEN[0]), LEAST_STEPS)
-                collection, more = fit_collection(plain, places, chunks, ConditionalTraining(steps=steps))
+                collection, more = fit_collection(plain, places, chunks, steps)
                 report |= more
                 found += [collection] if collection is not None else []
             self.report.append(report)
@@ -95,7 +95,7 @@ class Networks:
 
 
 def _groups(plain: PlainPieces) -> list[tuple[str, list[int]]]:
-    """The arrays that may be coded together, behind the name of what counts them: numbers in lists of the same counts."""
+    """The arrays that may be coded together, numbers in lists of the same counts, behind the name of the counts."""
     groups: dict[tuple[int, int], list[int]] = {}
     for place, (column, label, _) in enumerate(plain.arrays):
         alone = column.depth == 1 and label == "values" and plain.arrays[place - 1][:2] == (column, "offsets")
@@ -115,57 +115,74 @@ def _groups(plain: PlainPieces) -> list[tuple[str, list[int]]]:
 
 
 def fit_collection(
-    plain: PlainPieces, places: Sequence[int], chunks: float, training: ConditionalTraining
+    plain: PlainPieces, places: Sequence[int], chunks: float, steps: int
 ) -> tuple[Collection | None, Json]:
-    """Networks for some arrays of a chunk, of which there are `chunks` alike; None where they cost more than they save.
+    """Networks for some arrays of a chunk, of which there are `chunks` alike, trained for so many steps.
 
-    The report has the bytes of what networks make of the columns, and of the networks; where none pays, those of the
-    smallest networks.
+    None where they cost more than they save. The report has the bytes of what networks make of the columns, and of the
+    networks; where none pays, those of the smallest networks.
     """
     integers = {place: plain.integers(place) for place in places}
     size = plain.sizes[places[0]]
-    values = chunks * size
+    bins = [Bins.fit(integers[place], _by_size(INTERVALS, chunks * size)) for place in places]
     used = slice(None, None, -(-size // FIT_VALUES))
-    bins = [Bins.fit(integers[place], _by_size(INTERVALS, values)) for place in places]
-    symbols = [one.split(integers[place][used])[0] for one, place in zip(bins, places, strict=True)]
-    features = [one.features(integers[place][used]) for one, place in zip(bins, places, strict=True)]
-    alone = np.array([len(plain.streams[place]) for place in places]) * chunks
-    part = values / len(symbols[0])
-    networks: list[IntegerNetwork | None] = [None] * len(places)
-    costs, weights = alone.copy(), np.zeros(len(places))
-    tried: Json = {}
-    for hidden in _by_size(HIDDEN, values):
-        fitted = fit_networks(features, symbols, [len(one) for one in bins], hidden, training)
-        bits = [
-            _bits(network, features[:column], symbols[column], bins[column]) for column, network in enumerate(fitted)
-        ]
-        new_costs = np.array(bits) / 8 * part
-        new_weights = np.array([_weight(network) + 2 * network.symbols for network in fitted])
-        tried = tried or {"bytes_coded": int(new_costs.sum()), "network_bytes": int(new_weights.sum())}
-        for column in np.flatnonzero(new_costs + new_weights < costs + weights):
-            networks[column], costs[column], weights[column] = fitted[column], new_costs[column], new_weights[column]
-    coded = np.array([network is not None for network in networks])
-    if not coded.any():
-        return None, tried | {"steps": training.steps}
-    report = {"bytes_coded": int(costs.sum()), "network_bytes": int(weights.sum()), "steps": training.steps}
-    report["coded"] = int(coded.sum())
-    scales = [plain.scale(place) for place in places]
-    columns = [
-        Conditional(place, scale, one, network)
-        for place, scale, one, network in zip(places, scales, bins, networks, strict=True)
-        if scale is not None
+    found = [
+        _Choice(one, integers[place][used], plain.size_of([place]) * chunks)
+        for one, place in zip(bins, places, strict=True)
     ]
-    return Collection(tuple(columns[: int(np.flatnonzero(coded)[-1]) + 1])), report
+    report: Json = {"steps": steps}
+    for hidden in _by_size(HIDDEN, chunks * size):
+        fitted = training.fit_networks(
+            [one.features for one in found],
+            [one.symbols for one in found],
+            [len(one) for one in bins],
+            hidden,
+            training.ConditionalTraining(steps=steps),
+        )
+        tried = [
+            one.try_network(network, [other.features for other in found[:column]], chunks * size)
+            for column, (one, network) in enumerate(zip(found, fitted, strict=True))
+        ]
+        report = _sums(tried) | report
+    coded = [column for column, one in enumerate(found) if one.network is not None]
+    if not coded:
+        return None, report
+    columns = [
+        Conditional(place, scale_of(plain.pieces[place][0], plain.pieces[place][2:]), one.bins, one.network)
+        for place, one in zip(places, found, strict=True)
+    ]
+    report |= _sums([(one.cost, one.weight) for one in found]) | {"coded": len(coded)}
+    return Collection(tuple(columns[: coded[-1] + 1])), report
+
+
+class _Choice:
+    """A column with the best network so far, and what it takes: bytes of the column, and of the network."""
+
+    def __init__(self, bins: Bins, integers: np.ndarray, alone: float):
+        self.bins, self.features = bins, bins.features(integers)
+        self.symbols, _ = bins.split(integers)
+        self.network: IntegerNetwork | None = None
+        self.cost, self.weight = alone, 0.0
+
+    def try_network(
+        self, network: IntegerNetwork, features: Sequence[np.ndarray], values: float
+    ) -> tuple[float, float]:
+        """Keep a network that sees these features if it takes less for so many values; returns what it takes."""
+        bits = symbol_bits(network, features, self.symbols) + np.log2(self.bins.widths_of(self.symbols)).sum()
+        bits += ESCAPE_BITS * np.count_nonzero(self.symbols == len(self.bins))
+        cost, weight = float(bits) / 8 * values / len(self.symbols), float(_weight(network) + 2 * network.symbols)
+        if cost + weight < self.cost + self.weight:
+            self.network, self.cost, self.weight = network, cost, weight
+        return cost, weight
+
+
+def _sums(taken: Sequence[tuple[float, float]]) -> Json:
+    costs, weights = zip(*taken, strict=True)
+    return {"bytes_coded": int(sum(costs)), "network_bytes": int(sum(weights))}
 
 
 def _by_size(table: Mapping[int, Any], values: float) -> Any:
     return next(entry for least, entry in reversed(list(table.items())) if values >= least)
-
-
-def _bits(network: IntegerNetwork, features: Sequence[np.ndarray], symbols: np.ndarray, bins: Bins) -> float:
-    """The bits that a column takes."""
-    inside = float(np.log2(bins.widths_of(symbols)).sum())
-    return symbol_bits(network, features, symbols) + inside + ESCAPE_BITS * np.count_nonzero(symbols == len(bins))
 
 
 def _weight(network: IntegerNetwork) -> int:
