@@ -100,6 +100,7 @@ def test_a_column_is_read_alone_and_the_file_says_what_it_depends_on(slimmed: tu
         assert (flat(container["Jet_flag"]) == flat(file["Events/Jet_flag"].array())).all()
         assert (flat(container["Jet_tracks"]) == flat(file["Events/Jet_tracks"].array())).all()
     content = codec.inspect(slimmed[0])["trees"]["Events"]
+    assert 500 < content["network_bytes"] < 4000
     (networks,) = content["networks"]
     assert set(networks["columns"]) | set(networks["alone"]) <= {f"Jet_{name}" for name in JETS}
     assert len(networks["hidden"]) == len(networks["columns"]) >= 2

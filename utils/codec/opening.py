@@ -91,10 +91,13 @@ class Columns(Mapping[str, ak.Array]):
     def _collections(self) -> list[Collection]:
         return _collections(self._reader, self.stored, self._number)
 
-    def networks(self) -> list[Json]:
-        """The columns of each collection that networks code, in order; each depends on those before it, and `alone`."""
+    def networks(self) -> Json:
+        """Bytes of the networks, and for each collection the columns that they code, in the order in which each depends
+        on those before it, with those coded `alone` that they see; nothing where there are no networks."""
+        if not self._collections:
+            return {}
         names = [column.name for column, _, _ in self.stored.arrays]
-        return [
+        found = [
             {
                 "columns": [names[place] for place in collection.places],
                 "alone": [names[column.place] for column in collection.columns if column.network is None],
@@ -102,6 +105,7 @@ class Columns(Mapping[str, ak.Array]):
             }
             for collection in self._collections
         ]
+        return {"network_bytes": self._reader.size_of(networks_name(self._number)), "networks": found}
 
 
 class Trees(Mapping[str, ak.Array]):
@@ -215,11 +219,11 @@ def describe(path: str | Path) -> Json:
                 "entries": columns.entries,
                 "columns": len(columns),
                 "stream_bytes": columns.sizes(),
-                **({"networks": networks} if (networks := columns.networks()) else {}),
+                **columns.networks(),
             }
             for columns in container.trees.values()
         }
-        streams = sum(sum(tree["stream_bytes"].values()) for tree in found.values())
+        streams = sum(sum(tree["stream_bytes"].values()) + tree.get("network_bytes", 0) for tree in found.values())
         about = {
             key: container.attributes[key] for key in ("format", "codec", "versions", "chunks", "record", "digest")
         }

@@ -73,6 +73,10 @@ class Reader:
         """Whether there is such a member."""
         return name in self._archive.members
 
+    def size_of(self, name: str) -> int:
+        """Bytes of a member."""
+        return self._archive.size_of(name)
+
     def member(self, name: str, whole: bool = True) -> Packed:
         """A member of packed streams, all of it at once or what is asked for; ContainerError where it is damaged."""
         with blaming(f"{self.path}: {name}"):
