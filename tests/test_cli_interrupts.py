@@ -20,7 +20,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("command", "moments", "seconds"),
-    [("compress", 2, None), ("convert", 2, None), ("decompress", 2, None), ("run", 1, 3.0), ("sweep", 1, 8.0)],
+    [
+        ("compress", 2, None),
+        ("convert", 2, None),
+        ("decompress", 2, None),
+        ("slim", 2, None),
+        ("run", 1, 3.0),
+        ("sweep", 1, 8.0),
+    ],
 )
 def test_a_command_may_be_killed_at_any_moment(command: str, moments: int, seconds: float | None, folder: Path) -> None:
     (folder / "out").rename(folder / f"before {command}") if (folder / "out").exists() else None

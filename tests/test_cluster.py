@@ -1,5 +1,6 @@
 """Nobody else talks to the processes of a cluster of this machine."""
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -19,8 +20,11 @@ ALERT = b"\x15\x03"
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
+    before = dict(os.environ)
     with connect(workers=1) as client:
         yield client
+    changed = {name for name, _ in before.items() ^ os.environ.items()} - {"PYTEST_CURRENT_TEST"}
+    assert changed == set(), "a cluster changed what later processes inherit, such as how many threads torch has"
 
 
 @pytest.fixture(scope="module")

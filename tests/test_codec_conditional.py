@@ -13,7 +13,7 @@ from hypothesis import given, settings, strategies as st
 from utils.codec.arrays import Arrays
 from utils.codec.bins import Bins
 from utils.codec.conditional import Coded, Collection, Conditional, Decoding, encode_collection
-from utils.codec.kept_networks import networks_member, read_networks
+from utils.codec.kept_networks import networks_member, to_collections
 from utils.codec.packed import Packed, pack, read_from
 from utils.networks import LARGEST_WEIGHT, IntegerNetwork
 
@@ -134,7 +134,7 @@ def kept(collection: Collection) -> tuple[bytes, Arrays]:
 def test_networks_are_kept_in_a_member_and_code_the_same_bytes() -> None:
     collection, integers = make_collection(3)
     _, arrays = kept(collection)
-    (again,) = read_networks(arrays, 10)
+    (again,) = to_collections(arrays, 10)
     assert encode_collection(again, integers) == encode_collection(collection, integers)
     assert [column.place for column in again.columns] == [3, 7, 4, 9, 1]
     assert again.columns[1].network is None
@@ -144,14 +144,14 @@ def test_networks_that_do_not_fit_are_refused() -> None:
     collection, _ = make_collection(4)
     content, arrays = kept(collection)
     with pytest.raises(ValueError, match="not there"):
-        read_networks(arrays, 9)
+        to_collections(arrays, 9)
     rows = arrays.attributes["collections"][0]
     rest = content[8 + int.from_bytes(content[:4], "little") :]
 
     def refused(change: list[list]) -> None:
         header = arrays.attributes | {"collections": [change]}
         with pytest.raises(ValueError, match=r"."):
-            read_networks(Arrays(Packed(read_from(pack(header, [rest])))), 10)
+            to_collections(Arrays(Packed(read_from(pack(header, [rest])))), 10)
 
     for row, number, value in (
         (0, 0, -1), (0, 0, 7), (0, 0, "3"), (0, 1, 5), (0, 2, None), (0, 3, 0), (0, 3, 2**40), (0, 3, 4), (0, 4, 65),

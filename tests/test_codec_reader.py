@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 from codec_helpers import make_jets
+from numcodecs.pcodec import PCodec
 
 from tests.fuzz.child import Child, Outcome
-from tests.fuzz.containers import Parts, fuzz, parts_of, sealed, whole_files, with_crc
+from tests.fuzz.containers import Parts, fuzz, parts_of, sealed, unpacked, whole_files, with_crc
 from utils.cli import main
 from utils.codec import PLAIN, ContainerError, compress, inspect, iter_compressed, read_compressed
-from utils.codec.streams import encode_stream
+from utils.codec.arrays import Arrays, arrays_member
+from utils.codec.packed import Packed, pack, read_from
 
 
 @pytest.fixture(scope="module")
@@ -25,30 +27,60 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def changed(content: bytes, member: str, change: Callable[[Any], Any]) -> bytes:
-    """A container in which what a member of JSON says is another; all checksums fit."""
+    """A container in which what a member of JSON, or the header of a packed one, says is another; all checksums fit."""
     parts: Parts = []
     for name, text in parts_of(content):
-        if name == member:
+        if name == member and name.endswith(".json"):
             value = json.loads(text)
-            text = json.dumps(change(value["attributes"] if "attributes" in member else value) or value).encode()
+            change(value)
+            text = json.dumps(value).encode()
+        elif name == member:
+            header, streams = unpacked(text)
+            change(header)
+            text = pack(header, [streams])
         parts.append((name, text))
     return sealed(parts)
 
 
 def said(key: str, value: object) -> Callable[[Any], None]:
-    """What puts a value into the attributes of a group."""
+    """What puts a value into the attributes of a group, or into a header."""
 
     def change(content: Any) -> None:
-        content["attributes"][key] = value
+        content.get("attributes", content)[key] = value
 
     return change
 
 
-def with_counts(content: bytes, counts: np.ndarray) -> bytes:
+def of_array(name: str, **description: object) -> Callable[[Any], None]:
+    """What describes an array of a packed member otherwise."""
+    return lambda header: header["arrays"][name].update(description)
+
+
+def with_counts(content: bytes, change: Callable[[np.ndarray], np.ndarray]) -> bytes:
     """A container whose first chunk counts its jets otherwise."""
-    stream = with_crc(encode_stream(counts.astype(np.int32), PLAIN))
-    array = "chunk_000000/jets_per_event"
-    return sealed([(name, stream if name == f"{array}/c/0" else text) for name, text in parts_of(content)])
+    parts = dict(parts_of(content))
+    member = Arrays(Packed(read_from(parts["chunk_000000"])))
+    arrays = {name: (member.array(name, 100), PLAIN) for name in member.names}
+    arrays["jets_per_event"] = change(arrays["jets_per_event"][0].astype(np.int64)).astype(np.int32), PLAIN
+    header = {key: value for key, value in member.attributes.items() if key != "arrays"}
+    return sealed(list((parts | {"chunk_000000": arrays_member("chunk_000000", header, arrays).content}).items()))
+
+
+def with_first_counts(content: bytes, change: Callable[[np.ndarray], np.ndarray]) -> bytes:
+    """The same of the first version."""
+    array = "chunk_000000/jets_per_event/c/0"
+    parts = dict(parts_of(content))
+    counts = PCodec().decode(parts[array][:-4]).astype(np.int64)
+    stream = PCodec().encode(change(counts).astype(np.int32))
+    return sealed(list((parts | {array: with_crc(stream)}).items()))
+
+
+def too_many(counts: np.ndarray) -> np.ndarray:
+    return np.full(len(counts), 2**31 - 1)
+
+
+def negative(counts: np.ndarray) -> np.ndarray:
+    return np.r_[counts.sum() + 9, -9, np.zeros(len(counts) - 2)]
 
 
 def architecture(**changes: object) -> Callable[[Any], None]:
@@ -67,33 +99,65 @@ HOSTILE: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     ),
     "a chunk of 2^31 jets": (
         "bounded",
+        lambda c: changed(c, "chunk_000000", said("jets", 2**31)),
+        "2147483648 jets in .* at most 4194304",
+    ),
+    "a first chunk of 2^31 jets": (
+        "first bounded",
         lambda c: changed(c, "chunk_000000/zarr.json", said("jets", 2**31)),
         "2147483648 jets in .* at most 4194304",
     ),
-    "2^31 jets an event": (
-        "bounded",
-        lambda c: with_counts(c, np.full(len(read_counts(c)), 2**31 - 1)),
-        r"holds \d+ jets by its events, expected 31",
+    "2^31 jets an event": ("bounded", lambda c: with_counts(c, too_many), r"holds \d+ jets by its events, expected 31"),
+    "2^31 first jets an event": (
+        "first bounded",
+        lambda c: with_first_counts(c, too_many),
+        r"holds \d+ jets by its events, expected \d+",
     ),
-    "a negative number of jets": (
-        "bounded",
-        lambda c: with_counts(c, np.r_[read_counts(c)[0] + 9, -9, np.zeros(len(read_counts(c)) - 2)]),
-        "jets by its events",
-    ),
+    "a negative number of jets": ("bounded", lambda c: with_counts(c, negative), "jets by its events"),
     "a shape of 2^40": (
         "bounded",
-        lambda c: changed(c, "chunk_000000/m/zarr.json", lambda value: value.update(shape=[2**40])),
+        lambda c: changed(c, "chunk_000000", of_array("m", shape=[2**40])),
         r"the shape \[1099511627776\]; at most 31 values",
+    ),
+    "a first shape of 2^40": (
+        "first bounded",
+        lambda c: changed(c, "chunk_000000/m/zarr.json", lambda value: value.update(shape=[2**40])),
+        r"the shape \[1099511627776\]; at most \d+ values",
+    ),
+    "a shape of many dimensions": (
+        "bounded",
+        lambda c: changed(c, "chunk_000000", of_array("m", shape=[10**30] * 100_000)),
+        r"the shape \[1000.*at most 31 values",
+    ),
+    "10^4 arrays of 2^18 values": (
+        "bounded",
+        lambda c: with_many_arrays(c, 2**18, 10_000),
+        r"the shape \[262144\]; at most 0 values",
     ),
     "values of Python": (
         "bounded",
-        lambda c: changed(c, "chunk_000000/m/zarr.json", lambda value: value.update(data_type="object")),
+        lambda c: changed(c, "chunk_000000", of_array("m", type="object")),
         "data type 'object'",
     ),
-    "JSON that is deflated": (
+    "a stream of -5 bytes": (
         "bounded",
+        lambda c: changed(c, "chunk_000000", of_array("m", bytes=-5)),
+        "a stream is cut short",
+    ),
+    "a stream of 10^30 bytes": (
+        "bounded",
+        lambda c: changed(c, "chunk_000000", of_array("m", bytes=10**30)),
+        "chunk_000000: damaged",
+    ),
+    "first JSON that is deflated": (
+        "first bounded",
         lambda c: changed(c, "chunk_000000/zarr.json", said("jets", " " * 10**8)),
         "holds more than the 65536 bytes that are read of it",
+    ),
+    "a header that is deflated": (
+        "bounded",
+        lambda c: changed(c, "chunk_000000", said("jets", " " * 10**8)),
+        "JSON of 4194305 bytes; at most 4194304",
     ),
     "a summary that is deflated": (
         "bounded",
@@ -101,13 +165,14 @@ HOSTILE: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
         "holds more than the 4194304 bytes",
     ),
     "nested JSON": ("bounded", lambda c: changed(c, SUMMARY, said("source", nested(40))), "more than 32 levels"),
+    "a nested header": ("bounded", lambda c: changed(c, "chunk_000000", said("jets", nested(40))), "than 32 levels"),
     "a grid without steps": (
         "bounded",
         lambda c: changed(changed(c, "zarr.json", grid(step=0)), SUMMARY, grid(step=0)),
         "steps above 0, found 0",
     ),
-    "an array named twice": (
-        "bounded",
+    "a first array named twice": (
+        "first bounded",
         lambda c: changed(c, "chunk_000000/zarr.json", said("arrays", ["m"] * 10000)),
         "an array is named twice",
     ),
@@ -142,10 +207,13 @@ def nested(levels: int) -> Any:
     return [nested(levels - 1)] if levels else []
 
 
-def read_counts(content: bytes) -> np.ndarray:
-    from numcodecs.pcodec import PCodec
-
-    return PCodec().decode(dict(parts_of(content))["chunk_000000/jets_per_event/c/0"][:-4])
+def with_many_arrays(content: bytes, size: int, number: int) -> bytes:
+    """A container whose first chunk holds many arrays of as many zeros as a chunk may have jets."""
+    zeros = arrays_member("chunk_000000", {}, {"x": (np.zeros(size, np.int32), PLAIN)})
+    header, stream = unpacked(zeros.content)
+    arrays = {f"x{i}": header["arrays"]["x"] for i in range(number)}
+    member = pack({"jets": size, "events": size, "arrays": arrays}, [stream] * number)
+    return sealed(list((dict(parts_of(content)) | {"chunk_000000": member}).items()))
 
 
 def outcome(case: tuple[Path, bytes]) -> Outcome:
@@ -203,21 +271,22 @@ def test_a_file_with_more_than_a_container_in_it_is_not_whole(whole: dict[str, b
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda name, text: (name, b"[]") if name == "chunk_000001/zarr.json" else (name, text),
-        lambda name, text: (
-            (name, b'{"attributes": {"arrays": 3}}') if name == "chunk_000001/zarr.json" else (name, text)
-        ),
-        lambda name, text: (name, b"\xff" * 9) if name == "chunk_000001/event/zarr.json" else (name, text),
-        lambda name, text: (name, with_crc(text[:9])) if name == "chunk_000001/eta/c/0" else (name, text),
-        lambda name, text: ("lost" if name.startswith("chunk_000001/") else name, text),
+        lambda text: b"",
+        lambda text: b"\xff" * 99,
+        lambda text: pack({"jets": 1}, []),
+        lambda text: pack({"jets": 1, "events": 1, "arrays": {"m": 3}}, []),
+        lambda text: pack(unpacked(text)[0], [unpacked(text)[1][:9]]),
+        lambda text: pack(unpacked(text)[0], [bytes(9), unpacked(text)[1][9:]]),
+        lambda text: None,
     ],
 )
 def test_recovery_goes_on_past_a_chunk_whatever_is_wrong_with_it(
-    spoil: Callable[[str, bytes], tuple[str, bytes]], whole: dict[str, bytes], tmp_path: Path, capsys
+    spoil: Callable[[bytes], bytes | None], whole: dict[str, bytes], tmp_path: Path, capsys
 ) -> None:
     path = tmp_path / "x.zarr.zip"
-    parts = dict([spoil(name, text) for name, text in parts_of(whole["bounded"])])
-    path.write_bytes(sealed(list(parts.items())))
+    parts = dict(parts_of(whole["bounded"]))
+    spoiled = spoil(parts.pop("chunk_000001"))
+    path.write_bytes(sealed(list((parts | ({} if spoiled is None else {"chunk_000001": spoiled})).items())))
     assert main(["decompress", str(path), str(tmp_path / "out.csv")]) == 2
     assert main(["decompress", str(path), str(tmp_path / "out.csv"), "--recover"]) == 1
     lost = [line for line in capsys.readouterr().err.splitlines() if ": lost: " in line]
@@ -232,7 +301,7 @@ def test_the_chunks_that_a_cut_file_has_lost_are_counted_where_its_summary_is_th
 ) -> None:
     path = tmp_path / "x.zarr.zip"
     content = whole["bounded"]
-    start, end = content.index(b"chunk_000001/zarr.json") - 30, content.index(b"chunk_000002/zarr.json") - 30
+    start, end = content.index(b"chunk_000001") - 30, content.index(b"chunk_000002") - 30
     path.write_bytes(content[:start] + content[end:])
     lost: list[str] = []
     assert sum(map(len, iter_compressed(path, recover=True, lost=lost))) < 90

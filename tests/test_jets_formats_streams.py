@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import uproot
 from pandas._libs.internals import _unpickle_block
 from pandas.core.internals.managers import BlockManager
 
@@ -169,7 +170,12 @@ def test_the_limit_is_lifted_by_its_option(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("utils.jets.formats.streams.FREE_BYTES", 0)
     (tmp_path / "jets.csv.gz").write_bytes(gzip.compress(zeros(3, 10_000)))
     write_datasets((10_000,), (10_000,))(tmp_path / "jets.h5")
-    for name in ("jets.csv.gz", "jets.h5"):
+    with uproot.recreate(tmp_path / "jets.root", compression=uproot.LZMA(9)) as file:
+        columns = {
+            name: np.full(10_000, value) for name, value in (("m", 5.0), ("pt", 50.0), ("phi", 0.1), ("eta", 0.2))
+        }
+        file.mkrntuple("jets", columns)
+    for name in ("jets.csv.gz", "jets.h5", "jets.root"):
         arguments = ["convert", str(tmp_path / name), str(tmp_path / f"{name}.root"), "--unit", "GeV", "--read"]
         assert main([*arguments, "ratio=2"]) == 2
         assert main([*arguments, "ratio=100000"]) == 0

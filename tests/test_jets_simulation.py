@@ -15,6 +15,7 @@ from utils import jets
 from utils.cli import main
 from utils.jets import (
     COLUMNS,
+    EMBEDDED_FILES,
     MASSLESS,
     CalorimeterRegion,
     JetError,
@@ -153,11 +154,11 @@ def test_shipped_files_have_the_published_sizes_and_share_no_event(sample: dict[
     assert abs(len(sample["train"]) - 111_778) < 30
     assert abs(len(sample["test"]) - 27_945) < 30
     assert not set(sample["train"]["event"]) & set(sample["test"]["event"])
-    assert sum(path.stat().st_size for path in DATASETS.glob("*.parquet")) < 4e6
+    assert sum(path.stat().st_size for path in EMBEDDED_FILES) < 4e6
 
 
 def test_readme_checksums_fit_the_shipped_files(readme: str) -> None:
-    for path in DATASETS.glob("*.parquet"):
+    for path in EMBEDDED_FILES:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         assert f"| `{path.name}` |" in readme
         assert digest in readme, f"README.md does not give the sha256 of {path.name}: {digest}"
@@ -181,7 +182,7 @@ def test_readme_quantiles_fit_the_shipped_files_and_the_published_ones(
 
 
 def test_shipped_files_need_no_index_or_pandas_metadata() -> None:
-    for path in DATASETS.glob("*.parquet"):
+    for path in EMBEDDED_FILES:
         assert pyarrow.parquet.read_schema(path).names == list(COLUMNS)
 
 

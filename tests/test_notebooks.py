@@ -19,7 +19,7 @@ from utils.jets import feature_array, load_sample, missing_published
 from utils.metrics import evaluate
 from utils.networks import load_checkpoint
 from utils.report import NOTEBOOKS, declared_parameters, find_notebooks, run_notebooks, share_parameters
-from utils.study import COLD_STAGES, COMPARED, EFFORTS, ORIGINAL, PROJECT, memory, notebook_folders, record
+from utils.study import COLD_STAGES, COMPARED, EFFORTS, ORIGINAL, PROJECT, WAYS, memory, notebook_folders, record
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)
 PARAMETERS: dict[str, Any] = {
@@ -121,6 +121,27 @@ def check_own_jets(metrics: dict[str, Any], plots: Path) -> None:
     assert metrics["compressed"]["bytes_per_jet"] == pytest.approx(16 / metrics["compressed"]["ratio"])
 
 
+def check_collections(metrics: dict[str, Any], plots: Path) -> None:
+    """Fewer bytes the more may change, each error inside its bound, and no count that changed for another reason."""
+    assert 0.9 * PARAMETERS["max_jets"] < metrics["jets"] <= PARAMETERS["max_jets"]
+    ways = metrics["ways"]
+    assert list(ways) == list(WAYS)
+    for kind in ("jet_ratio", "more_jet_ratio"):
+        stored, _, lossless, bounded, smallest = (row[kind] for row in ways.values())
+        assert smallest < bounded < lossless < stored == 1, kind
+        assert lossless < 0.95, kind
+        assert smallest < 0.55, kind
+    bounds = {way: errors for way, errors in metrics["errors"].items() if len(errors) == 24}
+    assert set(bounds) == {way for way in WAYS if WAYS[way].bounded}
+    shares = [error["largest / bound"] for errors in bounds.values() for error in errors.values()]
+    assert 0 < min(shares) <= max(shares) <= 1
+    assert all(0 < metrics["dijet_change"][way]["max"] < 0.03 for way in bounds)
+    counts = [metrics["observables"][way]["jets above 30 GeV"] for way in bounds]
+    assert all(count["before"] > 500 and count["events_unexplained"] == 0 for count in counts)
+    names = {"branches", "within_bounds", "collection_sizes", "dijet_mass"}
+    assert {path.stem for path in plots.glob("*.png")} == names
+
+
 def check_times(metrics: dict[str, Any], plots: Path) -> None:
     assert list(metrics["weights"]) == PARAMETERS["variants"]
     stages = {(row["model"], row["stage"]) for row in metrics["stages"]}
@@ -161,6 +182,7 @@ CHECKS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "2d. Comparing_the_models": check_comparison,
     "3. Rate_distortion": check_rates,
     "4. Your_own_jets": check_own_jets,
+    "5. Whole_collections": check_collections,
     "Execution_time_calculation": check_times,
     "Memory_allocation_trace": check_memory,
 }

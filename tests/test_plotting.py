@@ -417,3 +417,27 @@ def test_bytes_of_branches_are_bars_and_errors_fill_their_bounds() -> None:
     mesh = plotting.plot_bound_residuals(ax, branches)
     np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(2, 3), [[0.25, 0.5, 0.25], [0.0, 1.0, 0.0]])
     assert (ax.get_xlabel(), ax.get_xlim()) == ("error / bound", (-1, 1))
+
+
+def test_ways_to_store_a_collection_are_lines_from_zero() -> None:
+    rows = [
+        (way, jets, size) for way, size in (("ROOT, LZMA", 40.0), ("container, bounded", 20.0)) for jets in (10, 100)
+    ]
+    ax = Figure().subplots()
+    lines = plotting.plot_collection_sizes(ax, pd.DataFrame(rows, columns=["way", "jets", "bytes_per_jet"]))
+    assert [line.get_label() for line in lines] == ["ROOT, LZMA", "container, bounded"]
+    assert np.asarray(lines[1].get_xydata()).tolist() == [[10.0, 20.0], [100.0, 20.0]]
+    assert [line.get_linestyle() for line in lines] == ["--", "-"]
+    assert (ax.get_xscale(), ax.get_ylim()[0]) == ("log", 0)
+
+
+def test_the_dijet_mass_is_shown_before_and_after_and_its_change_in_percent() -> None:
+    mass = np.append(np.geomspace(50, 1000, 99), np.nan)
+    axes = Figure().subplots(1, 2)
+    masses = pd.DataFrame({"as stored": mass, "container, bounded": 1.01 * mass})
+    spectra, shifts = plotting.plot_dijet_masses(axes, masses)
+    assert [spectrum.get_label() for spectrum in spectra] == ["as stored", "container, bounded"]
+    counts, edges, _ = shifts[0].get_data()
+    assert counts.sum() == 99
+    assert edges[:-1][counts > 0].min() > 0.9
+    assert [ax.get_xlabel() for ax in axes] == ["mass of the two hardest jets [GeV]", "change of the mass [%]"]

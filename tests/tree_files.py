@@ -79,6 +79,48 @@ def write_trees(path: Path) -> None:
         file["histogram"] = np.histogram([1.0, 2.0])
 
 
+def nested_columns() -> dict[str, object]:
+    """Columns like those of PHYSLITE: names with dots, of which most share their counts; doubly jagged, records, text
+    inside of lists, values that may be missing."""
+    pt = ak.Array([[1.5, 2.5], [], [3.5], [1, 2], [], [9]])
+    keys = ak.Array([[[1], []], [], [[2, 3]], [[]], [], [[4]]])
+    return {
+        "JetsAux.pt": ak.values_astype(pt, np.float32),
+        "JetsAux.energy": ak.Array([[[1.0, 2.0], []], [], [[3.0]], [[4.0], [5.0, 6.0]], [], [[]]]),
+        "JetsAux.link.key": ak.values_astype(pt, np.uint32),
+        "Other.a": pt,
+        "Other.b": ak.Array([[1]] * ENTRIES),
+        "Info.run": np.arange(ENTRIES),
+        "Info.names": ak.Array([["x", "yy"], [], [""], [], [], ["z"]]),
+        "alone": ak.Array(["s"] * ENTRIES),
+        "links": ak.Array([[{"key": 1, "index": 2}], [], [{"key": 3, "index": 4}], [], [], []]),
+        "deep": ak.zip({"key": ak.values_astype(keys, np.uint32), "tag": ak.values_astype(keys, np.uint8)}),
+        "maybe": ak.Array([1.5, None, 2.5, None, None, 1.0]),
+    }
+
+
+def write_nested(path: Path) -> None:
+    """An RNTuple of `nested_columns`, whose fields are records where names have dots."""
+    fields: dict[str, Any] = {}
+    for name, value in nested_columns().items():
+        *parents, own = name.split(".")
+        place = fields
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[own] = ak.Array(value)
+
+    def layout(part: Any) -> ak.contents.Content:
+        if isinstance(part, ak.Array):
+            return part.layout
+        return ak.contents.RecordArray([layout(inner) for inner in part.values()], list(part))
+
+    record = ak.Array(layout(fields))
+    with uproot.recreate(path) as file:
+        writer = file.mkrntuple("CollectionTree", record.layout.form)
+        writer.extend(record[:3])
+        writer.extend(record[3:])
+
+
 def _type(value: Any) -> object:
     return ak.type(value).content if isinstance(value, ak.Array) else np.dtype((value.dtype, value.shape[1:]))
 

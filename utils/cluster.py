@@ -59,10 +59,28 @@ def connect(workers: int | None = None, scheduler: str | None = None, dashboard:
         return
     if workers is not None and workers < 1:
         raise ClusterError(f"expected one worker at least, found {workers}")
-    with config.set(_SETTINGS), _local(workers or available_cores(), dashboard) as cluster, Client(cluster) as client:
+    with (
+        _kept_environment(),
+        config.set(_SETTINGS),
+        _local(workers or available_cores(), dashboard) as cluster,
+        Client(cluster) as client,
+    ):
         if dashboard:
             tqdm.write(f"dashboard: {client.dashboard_link}", file=sys.stderr)
         yield client
+
+
+@contextmanager
+def _kept_environment() -> Iterator[None]:
+    """The environment is afterwards what it was: Dask sets what its workers are to inherit, such as one thread for
+    torch, in this process, and all that it starts later would inherit it as well."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _local(workers: int, dashboard: bool) -> SpecCluster:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.fuzz import containers, inputs, signals, weights
+from tests.fuzz import containers, inputs, signals, trees, weights
 from tests.fuzz.child import OUTCOMES
 
-FUZZERS = {"inputs": inputs, "containers": containers, "weights": weights, "signals": signals}
+FUZZERS = {"inputs": inputs, "containers": containers, "trees": trees, "weights": weights, "signals": signals}
 """Modules with `CASES`, how many there are by default, and `fuzz(cases, seed, folder)`, a Tally for each kind."""
 
 

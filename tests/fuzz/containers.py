@@ -3,21 +3,28 @@
 import io
 import json
 import struct
+import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import google_crc32c
 import numpy as np
 import pandas as pd
+from numcodecs.pcodec import PCodec
 
 from tests.fuzz.child import FINE, Child, Outcome, Tally
 from tests.fuzz.inputs import damage, example_table
 from tests.fuzz.spoil import bits_changed, spoiled
 from utils.codec import PLAIN, SEARCHING, Bounds, ContainerError, compress, inspect, iter_compressed, read_compressed
 from utils.codec.container import SUMMARY, digest_of
-from utils.codec.streams import decode_stream, encode_stream
+from utils.codec.packed import PREFIX, Packed, pack, read_from
+from utils.codec.streams import decode_standalone, decode_stream, encode_stream
+from utils.files import Json
 from utils.jets import event_counts, feature_array
 from utils.networks import Checkpoint, CustomNormalization, PCABaseline
 
@@ -27,6 +34,8 @@ CASES = 4000
 SECONDS = 300
 """A case that takes longer hangs; most take 20 ms, the first ones seconds, for what is imported late."""
 
+GOLDEN = Path(__file__).parents[1] / "data"
+
 MEGABYTES = 400
 """What reading a container of some kB may take."""
 
@@ -34,7 +43,7 @@ Parts = list[tuple[str, bytes]]
 
 
 def whole_files(folder: Path) -> dict[str, bytes]:
-    """A small container of each codec, in three chunks."""
+    """A small container of each codec, in three chunks; and those of the first version that the tests keep."""
     table = example_table(90)
     normalization = CustomNormalization()
     model = Checkpoint(PCABaseline(3).fit(normalization.normalize(feature_array(table))), normalization)
@@ -48,6 +57,8 @@ def whole_files(folder: Path) -> dict[str, bytes]:
     for name, options in settings.items():
         compress(table, folder / f"{name}.zarr.zip", chunk_jets=30, workers=1, **options)
         files[name] = (folder / f"{name}.zarr.zip").read_bytes()
+        files[f"first {name}"] = (GOLDEN / f"golden_{name}.zarr.zip").read_bytes()
+        (folder / f"first {name}.zarr.zip").write_bytes(files[f"first {name}"])
     return files
 
 
@@ -60,7 +71,8 @@ def parts_of(content: bytes) -> Parts:
 def sealed(parts: Parts) -> bytes:
     """A zip of these members, with the digest that fits them in its summary."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Duplicate name")
         for name, content in parts:
             if name == SUMMARY:
                 content = _with_digest(content, digest_of(archive.infolist()))
@@ -81,8 +93,14 @@ def _with_digest(content: bytes, digest: str) -> bytes:
 
 
 def with_crc(coded: bytes) -> bytes:
-    """A stream with its crc32c behind it, as arrays are stored."""
+    """A stream with its crc32c behind it, as arrays of the first version are stored."""
     return coded + struct.pack("<L", google_crc32c.value(coded))
+
+
+def unpacked(content: bytes) -> tuple[Json, bytes]:
+    """The header of a packed member, and its streams."""
+    header = Packed(read_from(content)).header
+    return header, content[PREFIX.size + PREFIX.unpack(content[: PREFIX.size])[0] :]
 
 
 def damaged(content: bytes, random: np.random.Generator) -> bytes:
@@ -96,24 +114,48 @@ def damaged(content: bytes, random: np.random.Generator) -> bytes:
 
 
 def hostile(parts: Parts, random: np.random.Generator) -> bytes:
-    """A container of which a member says or holds something else, is missing or is there twice; all checksums fit."""
+    """A container of which a member says or holds something else, is missing or is there twice; all checksums fit.
+
+    Those of what streams decode to do not: `unchecked` reads them all the same.
+    """
     parts = list(parts)
     for _ in range(random.integers(1, 3)):
         place = int(random.integers(len(parts)))
         name, content = parts[place]
-        match random.integers(10):
+        match random.integers(12):
             case 0:
                 del parts[place]
             case 1:
                 other = int(random.integers(len(parts)))
                 parts[place] = name, parts[other][1]
-            case _ if name.endswith(".json"):
-                parts[place] = name, json.dumps(spoiled(json.loads(content), random)).encode()
+            case 2:
+                parts.append((name, parts[int(random.integers(len(parts)))][1]))
             case _:
-                parts[place] = name, with_crc(bits_changed(content[:-4], random))
+                parts[place] = name, _spoiled_member(name, content, random)
         if not parts:
             break
     return sealed(parts)
+
+
+def _spoiled_member(name: str, content: bytes, random: np.random.Generator) -> bytes:
+    if name.endswith(".json"):
+        return json.dumps(spoiled(json.loads(content), random)).encode()
+    if "/" in name:
+        return with_crc(bits_changed(content[:-4], random))
+    try:
+        header, streams = unpacked(content)
+    except ValueError:  # another member's content, or changed before
+        return bits_changed(content, random)
+    if random.random() < 0.5:
+        return pack(spoiled(header, random), [streams])
+    return pack(header, [bits_changed(streams, random)])
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Read streams as if a hostile writer had computed the checksums of what they decode to."""
+    with patch("utils.codec.arrays.require_checked"), patch("utils.codec.columns.require_checked"):
+        yield
 
 
 def read_damaged(path: Path, expected: pd.DataFrame, content: bytes) -> Outcome:
@@ -154,13 +196,18 @@ def read_hostile(path: Path, content: bytes) -> Outcome:
 
 
 def read_stream(case: tuple[bytes, int, str]) -> Outcome:
-    """What a stream comes to: an error, or values."""
+    """What a stream, of this version and taken for one of the first, comes to: an error, or values."""
     stream, size, kind = case
-    try:
-        values = decode_stream(stream, size, np.dtype(kind))
-    except ValueError as error:
-        return "error", str(error)
-    return ("values", "") if (len(values), values.dtype) == (size, kind) else ("exception", "other values")
+    word, message = "values", ""
+    for decode in (decode_stream, decode_standalone):
+        try:
+            values = decode(stream, size, np.dtype(kind))
+        except ValueError as error:
+            word, message = "error", str(error)
+            continue
+        if (len(values), values.dtype) != (size, kind):
+            return "exception", "other values"
+    return word, message
 
 
 def read(folder: Path, case: tuple[str, Any]) -> Outcome:
@@ -169,7 +216,8 @@ def read(folder: Path, case: tuple[str, Any]) -> Outcome:
     if kind == "stream":
         return read_stream(content)
     if kind == "hostile":
-        return read_hostile(folder / "x.zarr.zip", content)
+        with unchecked():
+            return read_hostile(folder / "x.zarr.zip", content)
     return read_damaged(folder / "x.zarr.zip", _expected(folder / f"{kind}.zarr.zip"), content)
 
 
@@ -206,7 +254,12 @@ def _streams(random: np.random.Generator) -> list[tuple[bytes, int, str]]:
         np.tile(random.integers(0, 2**30, 20), 30).astype(np.uint32),
     ]
     settings = [PLAIN, SEARCHING, PLAIN | {"delta_spec": "auto"}, PLAIN | {"delta_spec": "try_lookback"}]
-    return [(encode_stream(values, choice), len(values), values.dtype.name) for values in arrays for choice in settings]
+    return [
+        (encode(values, choice), len(values), values.dtype.name)
+        for values in arrays
+        for choice in settings
+        for encode in (encode_stream, lambda values, choice: PCodec(**choice).encode(values))
+    ]
 
 
 def _rows(table: pd.DataFrame) -> list[tuple]:

@@ -5,6 +5,7 @@ until the new ones are whole.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import psutil
 
 from tests.fuzz.child import Outcome, Tally
+from tests.tree_files import write_trees
 from utils.files import PARTIAL, RECORDS, REPOSITORY, is_as_recorded, record_of, sha256_of
 from utils.jets import make_table, write_jets
 
@@ -32,6 +34,8 @@ COMMANDS: dict[str, list[str | tuple[str, str]]] = {
     "convert": ["convert", "jets.csv", "out/jets.parquet", "--force", "--pt-min", ("0", "30")],
     "decompress": ["decompress", ("0.zarr.zip", "1.zarr.zip"), "out/jets.h5", "--force"],
     "compress many": ["compress", "many/*.csv", "out/", "--workers", "2", "--pt-error", ("1%", "2%")],
+    "slim": ["slim", "trees.root", ("out/trees.zarr.zip", "out/trees.root"), "--force", "--drop", ("run", "event")],
+    "slim many": ["slim", "many/*.root", "out/", "--workers", "2", "--format", "zarr", "--drop", ("run", "event")],
     "run": ["run", "notes.ipynb", "--output", "out", "-p", "number", ("1", "2")],
     "sweep": ["sweep", *SWEEP, "--output", "out", "--steps", ("10", "12")],
 }
@@ -54,6 +58,9 @@ def prepare(folder: Path) -> None:
     write_jets(table, folder / "jets.csv")
     for number in range(6):
         write_jets(table.iloc[number:], folder / "many" / f"{number}.csv")
+    write_trees(folder / "trees.root")
+    for number in range(3):
+        shutil.copy(folder / "trees.root", folder / "many" / f"{number}.root")
     for number, bound in enumerate(("1%", "2%")):
         _finish(["compress", "jets.csv", f"{number}.zarr.zip", "--pt-error", bound], folder)
     parameters = nbformat.v4.new_code_cell('output = ""\nnumber = 0', metadata={"tags": ["parameters"]})

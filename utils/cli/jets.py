@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 import click
 
-from utils import codec, jets, networks
+from utils import codec, jets, networks, trees
 from utils.cli.messages import say
 from utils.cli.options import (
     CUT,
@@ -107,16 +107,26 @@ def convert(
 @click.option("--seed", type=int, metavar="S", help="the same seed gives the same file")
 @click.option("--output", type=FILE, metavar="FILE", help="jet file; its suffix names the format")
 @click.option(
-    "--embedded", type=FOLDER, metavar="DIR", help="instead, write the two files that the repository ships in datasets/"
+    "--embedded", type=FOLDER, metavar="DIR", help="instead, write the files that the repository ships in datasets/"
+)
+@click.option(
+    "--columns", is_flag=True, help="jets of smeared particles, with 32 columns as NanoAOD has them; to Parquet or ROOT"
 )
 @click.option("--workers", type=int, callback=some_workers, default=1, metavar="W", help="processes")
 @force_option
 def simulate(
-    events: int | None, seed: int | None, output: str | None, embedded: str | None, workers: int, force: bool
+    events: int | None,
+    seed: int | None,
+    output: str | None,
+    embedded: str | None,
+    columns: bool,
+    workers: int,
+    force: bool,
 ) -> None:
-    """Generate QCD dijet events with pile-up at 13 TeV and write the jets of those that pass the trigger, about 27% of
-    them with 9 jets each: a sample of your own with --events, --seed and --output, or with --embedded the one of the
-    repository. Needs the extra "compression-hep[simulation]"."""
+    """Generate QCD dijet events and write their jets: a sample of your own with --events, --seed and --output, or with
+    --embedded one of the repository. Without --columns, four numbers of the jets of a calorimeter with pile-up at 13
+    TeV, of events that pass a trigger, about 27% with 9 jets each; with it, 32 numbers of jets of smeared particles at
+    13.6 TeV, about 4 an event. Needs the extra "compression-hep[simulation]"."""
     from utils.cli.writing import refuse_outputs
 
     own = {"events": events, "seed": seed, "output": output}
@@ -124,18 +134,26 @@ def simulate(
     if embedded is not None:
         if given:
             raise click.UsageError(f"--{given[0]} belongs to a sample of your own, not to --embedded")
-        for path in jets.EMBEDDED_FILES:
+        for path in [jets.EMBEDDED_COLUMNS] if columns else jets.EMBEDDED_FILES:
             refuse_outputs([], os.path.join(embedded, path.name), force=force)
-        for path in jets.write_embedded_sample(embedded, workers):
+        for path in (jets.write_embedded_columns if columns else jets.write_embedded_sample)(embedded, workers):
             say(path)
         return
     if events is None or seed is None or output is None:
         missing = next(name for name in own if name not in given)
         raise click.UsageError(f"a sample of your own needs --{missing}; or give --embedded alone")
-    refuse_outputs([], output, jets.WRITTEN, force=force)
-    table = jets.simulate_jets(events, seed, workers=workers)
-    jets.write_jets(table, output)
+    refuse_outputs([], output, (".parquet", ".root") if columns else jets.WRITTEN, force=force)
+    table = (jets.simulate_columns if columns else jets.simulate_jets)(events, seed, workers=workers)
+    write = _write_columns if columns else jets.write_jets
+    write(table, output)
     say(f"{output}: {len(table)} jets of {jets.number_of_events(table)} events ({events} generated)")
+
+
+def _write_columns(table: Any, output: str) -> None:
+    if output.lower().endswith(".root"):
+        trees.write_sample_tree(output, table)
+    else:
+        jets.write_columns(table, output)
 
 
 @click.command(short_help="download the published samples and models")

@@ -143,6 +143,12 @@ def _slim_lines(report: dict[str, Any]) -> list[str]:
     for name, tree in report["trees"].items():
         lines += _tree_lines(name, tree)
         lines += _network_lines(report["networks"][name]) if name in report.get("networks", {}) else []
+    branches = [tree["output_bytes"] for tree in report["trees"].values()]
+    if None not in branches:
+        own = after - sum(branches)
+        lines.append(
+            f"the description of branches, policy and source takes {bytes_text(own)} of it ({own / after:.0%})"
+        )
     if after >= before:
         lines.append("there is little to gain in a file this small: most of it describes the branches")
     return lines

@@ -1,6 +1,7 @@
 from .archive import ContainerError as ContainerError
 from .bounded import BoundedScheme as BoundedScheme
 from .bounds import Bounds as Bounds, ErrorBound as ErrorBound
+from .columns import entry_sizes as entry_sizes
 from .compression import (
     FLOAT32_BYTES as FLOAT32_BYTES,
     compress as compress,

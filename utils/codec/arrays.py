@@ -94,13 +94,22 @@ class FirstArrays:
         return {parts[1]: members["/".join(parts)].size for parts in coded if parts[2:3] == ["c"]}
 
 
+def read_all(arrays: Arrays | FirstArrays, most: int, together: int) -> dict[str, np.ndarray]:
+    """All arrays of a member, each of at most `most` values, all of at most `together`; ValueError as for one."""
+    found = {}
+    for name in arrays.names:
+        found[name] = arrays.array(name, min(most, together))
+        together -= found[name].size
+    return found
+
+
 def _size_within(shape: list[int], kind: str, most: int) -> int:
     """The number of values of an array; ValueError for a type that is not known, or more than `most`."""
     if kind not in TYPES:
         raise ValueError(f"data type {kind!r}; this version knows {', '.join(TYPES)}")
     fits = len(shape) <= MOST_DIMENSIONS and all(0 <= length <= most for length in shape)
     if not fits or math.prod(shape) > most:
-        raise ValueError(f"the shape {str(shape)[:200]}; at most {most} values are read of it")
+        raise ValueError(f"the shape {str(shape)[:60]}; at most {most} values are read of it")
     return math.prod(shape)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from utils import networks
 from utils.codec.archive import ContainerError, blaming
-from utils.codec.arrays import Arrays, arrays_member
+from utils.codec.arrays import Arrays, arrays_member, read_all
 from utils.codec.bounded import Columns, errors_of_bound
 from utils.codec.container import Member, chunk_name
 from utils.codec.incoming import MOST_JETS, jet_columns, source_columns
@@ -21,6 +21,9 @@ from utils.files import Json
 from utils.jets import EVENT_COLUMNS, FEATURES, JetError, event_columns, event_counts, event_ids, with_empty_events
 from utils.limits import require_form
 from utils.metrics import StreamingResolution
+
+MOST_ARRAYS = 64
+"""So many arrays as long as a chunk are read of it at most."""
 
 _CHUNK = {"jets": int, "events": int, "checksum?": str}
 
@@ -118,7 +121,8 @@ def decode_chunk(reader: Reader, scheme: Scheme, name: str) -> pd.DataFrame:
         jets, events = attributes["jets"], attributes["events"]
         if not (0 <= jets <= MOST_JETS and 0 <= events <= MOST_JETS):
             raise ContainerError(f"{where}: {jets} jets in {events} events; a chunk holds at most {MOST_JETS}")
-        arrays = {array: group.array(array, max(jets, events)) for array in group.names}
+        most = max(jets, events)
+        arrays = read_all(group, most, MOST_ARRAYS * most)
         counts = arrays["jets_per_event"].astype(np.int64)
         found = {(arrays[name].shape, arrays[name].dtype.name) for name in EVENT_COLUMNS if name in arrays}
         if (found, counts.shape) != ({((events,), "int64")}, (events,)):

@@ -1,4 +1,9 @@
-"""The trees of a container: what its root says of them, and one chunk of entries to a member and back."""
+"""The trees of a container: what its root says of them, and one chunk of entries to a member and back.
+
+The header of a chunk (see `packed`) has the number of its tree, that of its entries, and a list for each array that the
+columns consist of, in order (see `StoredTree.arrays`): the way in which it is stored, the bytes of its stream, the
+parameters of the way (see `pieces`). The way "same" has the number of an earlier array with the same values instead.
+"""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,11 +120,12 @@ def _column(row: list[object]) -> Column:
         require_form(text, str, "a column")
     require_form(counter, (str, None), "a counter")
     described = from_dict(form)
-    if canonical_form(described) != described:
+    plain = canonical_form(described)
+    if plain != described:
         raise ValueError(f"column {name}: its form is not that of a column")
-    if strange := {values.dtype.name for values in pieces(described.length_zero_array(highlevel=False))} - NAMES:
+    if strange := {values.dtype.name for values in pieces(plain.length_zero_array(highlevel=False))} - NAMES:
         raise ValueError(f"column {name}: holds {strange.pop()}")
-    return Column(str(name), str(name), str(typename), str(title), described, counter)  # type: ignore[arg-type]
+    return Column(str(name), str(name), str(typename), str(title), plain, counter)  # type: ignore[arg-type]
 
 
 def encode_entries(
@@ -161,6 +167,14 @@ def encode_entries(
         collections = networks.code(PlainPieces(described, streams, sizes, tree.arrays), entries)
     member = pack({"tree": number, "entries": entries, "pieces": described}, streams)
     return member, Entries(tree, Packed(read_from(member)), collections).chunk()
+
+
+def entry_sizes(plan: Plan, chunk: Chunk, entries: int) -> dict[str, int]:
+    """Bytes of some entries of a tree in a container: of each column, and of what describes them under ""."""
+    tree = StoredTree.of(plan)
+    member, _ = encode_entries(tree, 0, chunk, entries, {}, False)
+    sizes = Entries(tree, Packed(read_from(member))).sizes()
+    return sizes | {"": len(member) - sum(sizes.values())}
 
 
 def _stored(tree: StoredTree, chunk: Chunk) -> Iterator[tuple[Column, np.ndarray]]:

@@ -139,7 +139,7 @@ def _attributes(codec: str, keep_nonfinite: bool, scheme: Json) -> Json:
         **scheme,
         "features": list(FEATURES),
         "units": UNITS,
-        "versions": {"compression-hep": __version__} | {name: version(name) for name in ("numpy", "numcodecs")},
+        "versions": {"compression-hep": __version__} | {name: version(name) for name in ("numpy", "pcodec")},
     }
 
 

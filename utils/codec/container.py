@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Self
 
 from utils.files import Json
+from utils.limits import JSON_BYTES
 
 FORMAT, FIRST_FORMAT = "compression-hep 2", "compression-hep jets 1"
 
@@ -93,6 +94,8 @@ def chunk_name(index: int) -> str:
 
 def _metadata(name: str, content: Json) -> Member:
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    if len(text) > JSON_BYTES:
+        raise ValueError(f"too much to say of a container: {len(text)} bytes, of which at most {JSON_BYTES} are read")
     return Member(f"{name}/zarr.json" if name else ROOT, text.encode(), compress=True)
 
 

@@ -199,7 +199,8 @@ def to_integers(grid: Grid, values: np.ndarray) -> np.ndarray:
     """Quantize finite values; int32, clipped to +-`GRID_LIMIT` where they leave the grid's range."""
     integers = np.empty(len(values), np.int32)
     for start in range(0, len(values), BLOCK):
-        block = grid.quantize(values[start : start + BLOCK])
+        with np.errstate(over="ignore"):
+            block = grid.quantize(values[start : start + BLOCK])
         np.minimum(block, GRID_LIMIT, out=block)
         np.maximum(block, -GRID_LIMIT, out=block)
         integers[start : start + BLOCK] = block

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from utils.codec.archive import blaming
 from utils.codec.arrays import Arrays, arrays_member
 from utils.codec.bins import Bins
 from utils.codec.conditional import Collection, Conditional
 from utils.codec.container import Member
+from utils.codec.reader import Reader
 from utils.codec.streams import DIFFERENT, PLAIN
+from utils.files import Json
 from utils.limits import require_form
 from utils.networks import MOST_HIDDEN, MOST_INPUTS, MOST_SYMBOLS, IntegerNetwork
 
@@ -47,8 +50,37 @@ def _described(column: Conditional) -> list[Any]:
     return [column.place, *column.scale, len(column.bins), hidden]
 
 
-def read_networks(member: Arrays, arrays: int) -> list[Collection]:
-    """The collections of a tree with so many arrays, as `networks_member` wrote them; ValueError for anything else."""
+def read_networks(reader: Reader, number: int, arrays: int) -> list[Collection]:
+    """The collections of the `number`-th tree, which has so many arrays; none where no networks were kept.
+
+    ContainerError where the member holds anything else.
+    """
+    name = networks_name(number)
+    if not reader.holds(name):
+        return []
+    packed = reader.member(name)
+    with blaming(f"{reader.path}: {name}"):
+        return to_collections(Arrays(packed), arrays)
+
+
+def describe_networks(reader: Reader, number: int, collections: Sequence[Collection], names: Sequence[str]) -> Json:
+    """Bytes of the networks, and of each collection the columns that they code; nothing where there are none.
+
+    Each column depends on those before it, and on those that are coded `alone`. `names` are those of the arrays.
+    """
+    found = [
+        {
+            "columns": [names[place] for place in collection.places],
+            "alone": [names[column.place] for column in collection.columns if column.network is None],
+            "hidden": [len(column.network.hidden) for column in collection.columns if column.network is not None],
+        }
+        for collection in collections
+    ]
+    return {"network_bytes": reader.size_of(networks_name(number)), "networks": found} if found else {}
+
+
+def to_collections(member: Arrays, arrays: int) -> list[Collection]:
+    """The collections of a member that `networks_member` wrote; ValueError where it holds none such."""
     require_form(member.attributes, {"tree": int, "collections": [[list]]}, "its header")
     taken = _Taken(member)
     collections = [Collection(tuple(_columns(rows, taken))) for rows in member.attributes["collections"]]

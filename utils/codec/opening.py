@@ -11,12 +11,12 @@ from awkward.contents import Content
 
 from utils import trees
 from utils.codec.archive import ContainerError, blaming
-from utils.codec.arrays import Arrays
 from utils.codec.columns import MOST_ENTRIES, Entries, StoredTree
 from utils.codec.conditional import Collection
-from utils.codec.kept_networks import networks_name, read_networks
+from utils.codec.kept_networks import describe_networks, read_networks
 from utils.codec.reader import TREES, Reader
 from utils.files import Json
+from utils.jets import JetError
 from utils.limits import require_form
 
 
@@ -89,23 +89,12 @@ class Columns(Mapping[str, ak.Array]):
 
     @cached_property
     def _collections(self) -> list[Collection]:
-        return _collections(self._reader, self.stored, self._number)
+        return read_networks(self._reader, self._number, len(self.stored.arrays))
 
     def networks(self) -> Json:
-        """Bytes of the networks, and for each collection the columns that they code, in the order in which each depends
-        on those before it, with those coded `alone` that they see; nothing where there are no networks."""
-        if not self._collections:
-            return {}
+        """What is said of the networks that code columns; nothing where there are none."""
         names = [column.name for column, _, _ in self.stored.arrays]
-        found = [
-            {
-                "columns": [names[place] for place in collection.places],
-                "alone": [names[column.place] for column in collection.columns if column.network is None],
-                "hidden": [len(column.network.hidden) for column in collection.columns if column.network is not None],
-            }
-            for collection in self._collections
-        ]
-        return {"network_bytes": self._reader.size_of(networks_name(self._number)), "networks": found}
+        return describe_networks(self._reader, self._number, self._collections, names)
 
 
 class Trees(Mapping[str, ak.Array]):
@@ -123,7 +112,8 @@ class Trees(Mapping[str, ak.Array]):
                 raise ContainerError(f"{path}: holds jets, not trees; `read_compressed` gives them as a table")
             self.lost = [*filter(None, [self._reader.damage, self._reader.missing_chunks()])]
             with blaming(f"{path}: its trees"):
-                require_form(attributes, {"trees": [dict], "record?": dict}, "its attributes")
+                require_form(attributes, {"trees": [dict]}, "its attributes")
+                _require_record(attributes.get("record", {"trees": {}}))
                 stored = [StoredTree.from_dict(tree) for tree in attributes["trees"]]
                 if not stored or len({tree.name for tree in stored}) < len(stored):
                     raise ValueError("none, or two of one name")
@@ -190,7 +180,7 @@ class Trees(Mapping[str, ak.Array]):
                 if not (isinstance(number, int) and 0 <= number < len(stored)):
                     raise ContainerError(f"{self._reader.path}: {name}: belongs to no tree")
                 if number not in collections:
-                    collections[number] = _collections(self._reader, stored[number], number)
+                    collections[number] = read_networks(self._reader, number, len(stored[number].arrays))
                 entries = _entries(self._reader, stored[number], collections[number], name, None, whole=True)
                 with blaming(f"{self._reader.path}: {name}"):
                     entries.chunk()
@@ -202,8 +192,9 @@ class Trees(Mapping[str, ak.Array]):
 
 
 def open(path: str | Path) -> Trees:
-    """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array.
+    """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array, read at that moment.
 
+    coffea takes it as a source of columns, all of which it reads: `NanoEventsFactory.from_preloaded(open(path))`.
     ContainerError where the file is damaged, or holds jets.
     """
     return Trees(path)
@@ -224,9 +215,8 @@ def describe(path: str | Path) -> Json:
             for columns in container.trees.values()
         }
         streams = sum(sum(tree["stream_bytes"].values()) + tree.get("network_bytes", 0) for tree in found.values())
-        about = {
-            key: container.attributes[key] for key in ("format", "codec", "versions", "chunks", "record", "digest")
-        }
+        told = ("format", "codec", "versions", "chunks", "record", "digest")
+        about = {key: container.attributes[key] for key in told if key in container.attributes}
         return about | {"trees": found, "bytes": size, "container_bytes": size - streams}
 
 
@@ -239,13 +229,23 @@ def shortened(content: Json, most: int = 12) -> Json:
         costliest = sorted(tree["stream_bytes"].items(), key=lambda item: -item[1])
         rest = {f"{len(costliest) - most} others": sum(size for _, size in costliest[most:])}
         found[name] = tree | {"stream_bytes": dict(costliest[:most]) | (rest if costliest[most:] else {})}
-    record = content["record"]
+    record = content.get("record", {"trees": {}})
     told = {}
     for name, tree in record["trees"].items():
         worst = sorted(tree["bounded"].items(), key=lambda item: -item[1][-1])
         rest = {f"{len(worst) - most} others": "within their bounds"} if worst[most:] else {}
         told[name] = tree | {"bounded": dict(worst[:most]) | rest}
     return content | {"trees": found, "record": record | {"trees": told}}
+
+
+def _require_record(record: Json) -> None:
+    """ValueError unless this can be what `slim` measured: of each bounded column a text, and numbers."""
+    require_form(record, {"trees": dict}, "its record")
+    for tree in record["trees"].values():
+        require_form(tree, {"bounded": dict}, "its record")
+        for errors in tree["bounded"].values():
+            require_form(errors, [(str, float)], "its record")
+            require_form(errors[-1] if errors else None, float, "its record")
 
 
 def write_root(path: str | Path, output: str | Path, *, recover: bool = False, progress: bool = False) -> list[str]:
@@ -256,7 +256,12 @@ def write_root(path: str | Path, output: str | Path, *, recover: bool = False, p
     with Trees(path, recover) as container:
         found = [_tree(columns) for columns in container.trees.values()]
         file = trees.TreeFile(Path(path), tuple(found), ())
-        trees.write_trees(file, output, trees.Policy(), progress=progress, record=container.record)
+        try:
+            trees.write_trees(file, output, trees.Policy(), progress=progress, record=container.record)
+        except JetError as error:
+            if isinstance(error.__cause__, ContainerError):
+                raise error.__cause__ from None
+            raise
         return container.lost
 
 
@@ -283,16 +288,6 @@ class _Branch:
 
     def array(self, entry_start: int, entry_stop: int, library: str) -> Any:
         return self._columns.array(self._name, entry_start, entry_stop)
-
-
-def _collections(reader: Reader, stored: StoredTree, number: int) -> list[Collection]:
-    """The collections that networks code in a tree, the `number`-th; none where it has no networks."""
-    name = networks_name(number)
-    if not reader.holds(name):
-        return []
-    packed = reader.member(name)
-    with blaming(f"{reader.path}: {name}"):
-        return read_networks(Arrays(packed), len(stored.arrays))
 
 
 def _entries(

@@ -27,13 +27,8 @@ Way = tuple[str, Json]
 
 MANTISSA = {2: 10, 4: 23, 8: 52}
 
-NAMES = {
-    "bool",
-    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-    "float16",
-    "float32",
-    "float64",
-}
+NAMES = {"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+NAMES |= {"float16", "float32", "float64"}
 """The types of arrays that are stored, as NumPy calls them."""
 
 _RARE, _MOST_RARE = 256, 32
@@ -62,6 +57,8 @@ def encode_piece(values: np.ndarray, bound: Bound, grid: Grid | None, text: bool
     pieces = list(_candidates(values, bound, grid, text, way))
     if not pieces and way is not None:
         return encode_piece(values, bound, grid, text)
+    if not pieces:
+        return Piece("floats", (), encode_stream(values, SEARCHING), SEARCHING)
     return min(pieces, key=lambda piece: len(piece.content))
 
 
@@ -126,6 +123,8 @@ def _with_table(
         return None
     integers = integers.astype(np.int64)
     first = int(integers[~apart].max(initial=-1)) + 1
+    if first + len(table) >= 2**63:
+        return None
     integers[apart] = first + places
     return _narrow(integers), (len(table), first), table.tobytes()
 
@@ -161,7 +160,7 @@ def split_piece(
         case "integers", "i" | "u" | "b", ["int32" | "int64" as width]:
             return np.dtype(width), np.empty(0, dtype), content
         case "stored", "f", ["int32" | "int64" as width, int(length), int(first), int(shift)]:
-            if not 0 <= shift <= MANTISSA[dtype.itemsize] or not -(2**63) <= first <= 2**63:
+            if not 0 <= shift <= MANTISSA[dtype.itemsize] or not -(2**63) <= first < 2**63:
                 raise ValueError(f"its integers are shifted by {shift} bits, from {first} on a table")
             return np.dtype(width), *_table(content, length, size, dtype)
         case "levels", "f", ["int32" as width, int(length), int(first)]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from utils import networks
 from utils.codec.archive import ContainerError, blaming
+from utils.codec.arrays import read_all
 from utils.codec.bounded import BoundedScheme
 from utils.codec.bounds import EXACT, Bounds
 from utils.codec.incoming import jet_columns
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from utils.networks import Checkpoint
 
 _SMALL_DECODER, _VALUES_A_BYTE = 2**20, 8
-"""Values that an array of a decoder may hold, whatever the file's size, and how many more for each of its bytes."""
+"""Values that a decoder may hold, whatever the file's size, and how many more for each of its bytes."""
 
 
 def scheme_maker(
@@ -63,7 +64,4 @@ def read_scheme(reader: Reader) -> Scheme:
         if codec != "autoencoder":
             return BoundedScheme.from_dict(reader.attributes)
         most = _SMALL_DECODER + _VALUES_A_BYTE * reader.path.stat().st_size
-        decoder = reader.arrays("decoder")
-        return AutoencoderScheme.from_dict(
-            reader.attributes, {name: decoder.array(name, most) for name in decoder.names}
-        )
+        return AutoencoderScheme.from_dict(reader.attributes, read_all(reader.arrays("decoder"), most, most))

@@ -6,6 +6,16 @@ from .checks import (
     require_usable as require_usable,
     validate_jets as validate_jets,
 )
+from .columns import (
+    EMBEDDED_COLUMNS as EMBEDDED_COLUMNS,
+    EVENT_WISE as EVENT_WISE,
+    JET_WISE as JET_WISE,
+    JetColumn as JetColumn,
+    embedded_columns as embedded_columns,
+    simulate_columns as simulate_columns,
+    write_columns as write_columns,
+    write_embedded_columns as write_embedded_columns,
+)
 from .detect import open_source as open_source, read_options as read_options
 from .events import (
     EVENT_COLUMNS as EVENT_COLUMNS,
@@ -18,6 +28,7 @@ from .formats.layouts import parse_columns as parse_columns, parse_padding as pa
 from .formats.newroot import new_root_file as new_root_file
 from .formats.pickles import read_pickled_table as read_pickled_table
 from .formats.source import Source as Source, is_remote as is_remote, reading as reading
+from .particles import ParticleSettings as ParticleSettings
 from .paths import (
     local_path as local_path,
     pattern_root as pattern_root,

@@ -7,10 +7,7 @@ anti-kt, and events pass a trigger on the leading jet. Needs the extra `compress
 Please cite Pythia 8.3 (arXiv:2203.11601), FastJet (arXiv:1111.6097) and anti-kt (arXiv:0802.1189).
 """
 
-import math
-import multiprocessing
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,8 @@ import awkward
 import numpy as np
 import pandas as pd
 import pyarrow
-import pyarrow.parquet
-from tqdm import tqdm
 
-from utils.files import atomic_path
 from utils.jets.calorimeter import (
-    NEUTRINOS,
     SimulationSettings,
     TowerLists,
     cluster_jets,
@@ -31,12 +24,19 @@ from utils.jets.calorimeter import (
     fine_tower,
     make_calorimeter,
     overlay_pileup,
-    simulation_modules,
+)
+from utils.jets.compact import write_compact
+from utils.jets.generator import (
+    are_visible,
+    blocks,
+    event_batches,
+    make_pythia,
+    map_blocks,
+    progress_bar,
+    require_arguments,
+    shared,
 )
 from utils.jets.table import JetError, make_table
-
-BATCH_EVENTS = 100
-"""Events whose records are held in memory at once."""
 
 EMBEDDED_SEED = 20201
 
@@ -66,19 +66,15 @@ def simulate_jets(
     Raises JetError for unusable arguments and where Pythia 8 or FastJet is not installed.
     """
     settings = settings or SimulationSettings()
-    for name, value, smallest in (("n_events", n_events, 1), ("workers", workers, 1), ("seed", seed, 0)):
-        if value < smallest:
-            raise JetError(f"{name}: expected at least {smallest}, got {value}")
-    simulation_modules()
+    require_arguments(n_events, seed, workers)
     make_calorimeter(settings)
-    pool_blocks = _blocks(settings.pileup_pool, settings.pileup_block_events)
-    blocks = _blocks(n_events, settings.block_events)
-    with _bar("minimum bias", settings.pileup_pool, progress) as bar:
+    with progress_bar("minimum bias", settings.pileup_pool, progress) as bar:
+        pool_blocks = blocks(settings.pileup_pool, settings.pileup_block_events)
         pool_tasks = [(seed, block, size, settings) for block, size in pool_blocks]
-        pool = concatenate_towers(_map(_minimum_bias_block, pool_tasks, workers, None, bar))
-    with _bar("hard events", n_events, progress) as bar:
-        tasks = [(seed, block, size, settings) for block, size in blocks]
-        tables = list(_map(_hard_block, tasks, workers, pool, bar))
+        pool = concatenate_towers(map_blocks(_minimum_bias_block, pool_tasks, workers, bar))
+    with progress_bar("hard events", n_events, progress) as bar:
+        tasks = [(seed, block, size, settings) for block, size in blocks(n_events, settings.block_events)]
+        tables = list(map_blocks(_hard_block, tasks, workers, bar, share=pool))
     event, m, pt, phi, eta = (np.concatenate(columns) for columns in zip(*tables, strict=True))
     return make_table(m, pt, phi, eta, event=event)
 
@@ -97,96 +93,17 @@ def write_embedded_sample(directory: str | Path, workers: int = 1, progress: boo
             raise JetError(f"{name}: expected {n_jets} jets, but only {len(table) - start} are left")
         end = int(ends[np.searchsorted(ends, start + n_jets, side="right") - 1])
         paths.append(Path(directory) / name)
-        _write_compact(table.iloc[start:end], paths[-1])
+        write_compact(pyarrow.Table.from_pandas(table.iloc[start:end], preserve_index=False), paths[-1])
         start = end
     return paths
 
 
-def _write_compact(table: pd.DataFrame, path: Path) -> None:
-    """Parquet with split float bytes and event differences under Zstandard: the smallest of the lossless choices."""
-    columns = pyarrow.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
-    with atomic_path(path) as partial:
-        pyarrow.parquet.write_table(
-            columns,
-            partial,
-            compression="zstd",
-            compression_level=22,
-            use_dictionary=False,
-            column_encoding={
-                name: "DELTA_BINARY_PACKED" if name == "event" else "BYTE_STREAM_SPLIT" for name in columns.column_names
-            },
-        )
-
-
-def _bar(label: str, total: int, progress: bool) -> tqdm:
-    """A progress bar; in a log it says something twice a minute at most."""
-    interval = 0.1 if sys.stderr.isatty() else 30.0
-    return tqdm(desc=label, total=total, unit="event", disable=not progress, mininterval=interval)
-
-
-def _blocks(n_events: int, size: int) -> list[tuple[int, int]]:
-    """Number and size of the blocks that hold `n_events`; only the last may be smaller."""
-    return [(block, min(size, n_events - block * size)) for block in range(math.ceil(n_events / size))]
-
-
-_worker_pool: TowerLists | None = None
-
-
-def _set_worker_pool(pool: TowerLists | None) -> None:
-    global _worker_pool
-    _worker_pool = pool
-
-
-def _map(
-    function: Callable[[Any], Any], tasks: list[Any], workers: int, pool: TowerLists | None, bar: tqdm
-) -> Iterator[Any]:
-    """Results of `function` over `tasks`, in order, from this process or from `workers` others."""
-    if workers == 1:
-        _set_worker_pool(pool)
-        for task in tasks:
-            yield function(task)
-            bar.update(task[2])
-        _set_worker_pool(None)
-        return
-    context = multiprocessing.get_context("spawn")
-    processes = min(workers, max(len(tasks), 1))
-    with context.Pool(processes, initializer=_set_worker_pool, initargs=(pool,)) as processor:
-        for task, result in zip(tasks, processor.imap(function, tasks), strict=True):
-            yield result
-            bar.update(task[2])
-
-
-def _pythia(process: str, seed: tuple[int, str, int], settings: SimulationSettings, extra: Iterable[str] = ()) -> Any:
-    """A Pythia instance whose random numbers follow from `seed` (seed of the run, kind of block, block) alone."""
-    pythia8mc, _ = simulation_modules()
-    run, kind, block = seed
-    state = np.random.SeedSequence((run, *kind.encode(), block)).generate_state(1)[0]
-    pythia = pythia8mc.Pythia("", False)
-    for command in (
-        "Print:quiet = on",
-        f"Beams:eCM = {settings.beam_energy}",
-        "Random:setSeed = on",
-        f"Random:seed = {int(state) % 900_000_000 + 1}",
-        f"{process} = on",
-        *extra,
-    ):
-        if not pythia.readString(command):
-            raise JetError(f"Pythia does not accept the setting {command!r}")
-    if not pythia.init():
-        raise JetError(f"Pythia could not be initialized for {process}")
-    return pythia
-
-
 def _generate(pythia: Any, n_events: int, eta_max: float) -> Iterator[TowerLists]:
     """Visible final particles of `n_events` events as fine towers, a batch at a time; failed events are empty."""
-    for start in range(0, n_events, BATCH_EVENTS):
-        size = min(BATCH_EVENTS, n_events - start)
-        particles = awkward.fill_none(pythia.nextBatch(size, "none").prt, [], axis=0)
-        identity = abs(particles.id)
-        visible = particles.status > 0
-        for neutrino in NEUTRINOS:
-            visible = visible & (identity != neutrino)
-        momenta = particles.p[visible]
+    for batch in event_batches(pythia, n_events):
+        size = len(batch)
+        particles = awkward.fill_none(batch.prt, [], axis=0)
+        momenta = particles.p[are_visible(particles)]
         event = np.repeat(np.arange(size), awkward.to_numpy(awkward.num(momenta.e)))
         px, py, pz, energy = (awkward.to_numpy(awkward.flatten(momenta[name])) for name in ("px", "py", "pz", "e"))
         pt = np.hypot(px, py)
@@ -201,17 +118,17 @@ def _generate(pythia: Any, n_events: int, eta_max: float) -> Iterator[TowerLists
 
 def _minimum_bias_block(task: tuple[int, int, int, SimulationSettings]) -> TowerLists:
     seed, block, size, settings = task
-    pythia = _pythia(settings.pileup_process, (seed, "pileup", block), settings)
+    pythia = make_pythia(settings.pileup_process, (seed, "pileup", block), settings.beam_energy)
     return concatenate_towers(_generate(pythia, size, settings.regions[-1].eta_max))
 
 
 def _hard_block(task: tuple[int, int, int, SimulationSettings]) -> tuple[np.ndarray, ...]:
     """Columns event, m, pt, phi, eta of the jets of one block that pass the trigger."""
     seed, block, size, settings = task
-    pool = _worker_pool if _worker_pool is not None else concatenate_towers([])
+    pool = shared()
     calorimeter = make_calorimeter(settings)
     hard = (f"PhaseSpace:pTHatMin = {settings.pt_hat_min}",)
-    pythia = _pythia(settings.hard_process, (seed, "hard", block), settings, hard)
+    pythia = make_pythia(settings.hard_process, (seed, "hard", block), settings.beam_energy, hard)
     columns = []
     first = block * settings.block_events
     for batch in _generate(pythia, size, settings.regions[-1].eta_max):

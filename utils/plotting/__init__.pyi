@@ -48,4 +48,9 @@ from .training import (
     plot_summary as plot_summary,
     plot_transfer as plot_transfer,
 )
-from .trees import plot_bound_residuals as plot_bound_residuals, plot_branch_bytes as plot_branch_bytes
+from .trees import (
+    plot_bound_residuals as plot_bound_residuals,
+    plot_branch_bytes as plot_branch_bytes,
+    plot_collection_sizes as plot_collection_sizes,
+    plot_dijet_masses as plot_dijet_masses,
+)

@@ -63,6 +63,7 @@ def model_label(model: str | None, otherwise: str = "output") -> str:
 
 ORIGINS = {
     "embedded": r"Simulated QCD jets (Pythia 8), $\sqrt{s}$ = 13 TeV",
+    "embedded columns": r"Simulated QCD jets with columns (Pythia 8), $\sqrt{s}$ = 13.6 TeV",
     "published": r"Jets of the published study, $\sqrt{s}$ = 13 TeV",
 }
 """What a title says of a sample; of another one it says the name of its file."""

@@ -1,12 +1,35 @@
-"""What branches cost, and how their errors fill their bounds."""
+"""What branches and whole collections cost, how errors fill their bounds, and what becomes of the dijet mass."""
+
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import PowerNorm
 from matplotlib.container import BarContainer
+from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
 
-from utils.plotting.style import INPUT_COLOR, OTHER_COLOR, Rows
+from utils.plotting.style import (
+    INPUT_COLOR,
+    OTHER_COLOR,
+    Rows,
+    counts_label,
+    draw_histogram,
+    plain_log_ticks,
+    round_edges,
+    write_outside,
+)
+
+WAY_STYLES = {
+    "ROOT, LZMA": ("0.5", "--"),
+    "RNTuple, byte split and zstd": ("#8C510A", "--"),
+    "container, lossless": ("black", "--"),
+    "ROOT, LZMA, bounded": (OTHER_COLOR, "-"),
+    "container, bounded": ("black", "-"),
+}
+"""Colour and line of a way to store a collection: dashed where no value changes."""
 
 
 def plot_branch_bytes(ax: Axes, branches: Rows, limit: int = 25) -> tuple[BarContainer, BarContainer]:
@@ -39,3 +62,49 @@ def plot_bound_residuals(ax: Axes, branches: Rows, limit: int = 25) -> QuadMesh:
     if ax.figure is not None:
         ax.figure.colorbar(mesh, ax=ax, label="share of the values")
     return mesh
+
+
+def plot_collection_sizes(ax: Axes, totals: pd.DataFrame) -> list[Line2D]:
+    """Bytes a jet in each way against the number of jets that are stored together.
+
+    `totals` are rows of `study.collection_totals`.
+    """
+    lines = []
+    for way, rows in totals.groupby("way", sort=False):
+        color, dashes = WAY_STYLES[str(way)]
+        lines += ax.plot(rows["jets"], rows["bytes_per_jet"], dashes, color=color, marker=".", label=str(way))
+    ax.set(xlabel="jets stored together", ylabel="bytes a jet, all columns", xscale="log")
+    ax.set_ylim(bottom=0)
+    plain_log_ticks(ax)
+    ax.legend(frameon=False, fontsize="small", handlelength=4, loc="lower left")
+    return lines
+
+
+def plot_dijet_masses(axes: Sequence[Axes], masses: pd.DataFrame) -> tuple[list[StepPatch], list[StepPatch]]:
+    """Left the spectra of the dijet mass as stored and after, right the relative change of each event.
+
+    `masses` are in GeV, a row an event: first a column of those as stored, then one for each way.
+    """
+    stored = masses.iloc[:, 0].to_numpy()
+    found = {str(way): masses[way].to_numpy() for way in masses.columns}
+    events = np.isfinite(stored) & (stored > 0)
+    low, high = np.quantile(stored[events], [0.001, 0.999])
+    edges = np.geomspace(max(low, 1e-3), max(high, 1.01 * low, 2e-3), 40)
+    changes = {way: 100 * (values[events] / stored[events] - 1) for way, values in found.items()}
+    reach = max(float(np.quantile(np.abs(change), 0.999)) for change in changes.values()) or 1.0
+    bins = round_edges(-1.05 * reach, 1.05 * reach, 60)
+    spectra: list[StepPatch] = []
+    shifts: list[StepPatch] = []
+    for way, values in found.items():
+        color = WAY_STYLES[way][0] if way in WAY_STYLES else INPUT_COLOR
+        spectra.append(draw_histogram(axes[0], values[events], edges, color, fill=not spectra, label=way))
+        if len(spectra) > 1:
+            shifts.append(draw_histogram(axes[1], changes[way], bins, color, label=way))
+    axes[0].set(xscale="log", yscale="log", xlabel="mass of the two hardest jets [GeV]")
+    axes[0].set_ylabel(f"events / {100 * (edges[1] / edges[0] - 1):.2g}% of the mass")
+    plain_log_ticks(axes[0])
+    write_outside(axes[0], stored[events], edges)
+    axes[0].legend(fontsize="small", loc="lower center")
+    axes[1].set(xlabel="change of the mass [%]", ylabel=counts_label(bins, "%", what="events"))
+    axes[1].legend(frameon=False, fontsize="small")
+    return spectra, shifts

@@ -26,6 +26,10 @@ CAPTIONS = {
     "sample_size": "Error against the number of training jets.",
     "rate_distortion": "Error against bytes per jet of every method: down and to the left is better.",
     "rate_resolution": "The same in the units of an analysis: the typical jet on the left, the worst one on the right.",
+    "branches": "The costliest branches, as stored and within their bounds, both under LZMA.",
+    "within_bounds": "Errors of the costliest bounded branches in units of their bounds.",
+    "collection_sizes": "Bytes a jet with all its columns in each way, against the jets that are stored together.",
+    "dijet_mass": "The dijet mass before and after, and its relative change event by event.",
     "batches": "Jets per second against the jets in a call.",
     "scaling": "Time against the number of jets.",
 }
@@ -37,7 +41,13 @@ BEGINNINGS = {
 }
 """For names that end in a device."""
 
-KEY_FIGURES = {"1d": "latents", "2c": "folds", "3": "rate_distortion", "Execution_time_calculation": "batches"}
+KEY_FIGURES = {
+    "1d": "latents",
+    "2c": "folds",
+    "3": "rate_distortion",
+    "5": "collection_sizes",
+    "Execution_time_calculation": "batches",
+}
 """Which figure stands for a notebook, by the beginning of its name, where it is not the first of `KEYS`."""
 
 KEYS = ("summary", "comparison", "transfer", "custom", "memory_cpu", "residuals", "overlay")

@@ -8,6 +8,23 @@ from .benchmark import (
     run_benchmark as run_benchmark,
     untrained_checkpoint as untrained_checkpoint,
 )
+from .collections import (
+    BOUNDED as BOUNDED,
+    LOSSLESS as LOSSLESS,
+    LZMA as LZMA,
+    RNTUPLE as RNTUPLE,
+    SMALLEST as SMALLEST,
+    WAYS as WAYS,
+    choose_policy as choose_policy,
+    collection_totals as collection_totals,
+    compare_ways as compare_ways,
+    errors_frame as errors_frame,
+    measure_collection as measure_collection,
+    rules_frame as rules_frame,
+    tree_file as tree_file,
+    ways_frame as ways_frame,
+    write_files as write_files,
+)
 from .memory import trace_bounded as trace_bounded, trace_memory as trace_memory
 from .methods import (
     DEFAULT_SETTING as DEFAULT_SETTING,
@@ -19,6 +36,7 @@ from .methods import (
     mantissa_method as mantissa_method,
     missing_methods as missing_methods,
 )
+from .observed import STORED as STORED, Seen as Seen, compare_observables as compare_observables
 from .ratedistortion import (
     RESOLUTION_SOURCE as RESOLUTION_SOURCE,
     bytes_at_equal_error as bytes_at_equal_error,

@@ -52,16 +52,19 @@ def save_model(path: Path, checkpoint: Checkpoint, row: Json) -> None:
     row["checkpoint"] = f"{path.parent.name}/{path.name}"
 
 
-def write_metrics(folder: Path, sample: Sample, profile: str, seed: int, device: str | None, **results: object) -> Json:
+def write_metrics(
+    folder: Path, sample: Sample | Json, profile: str, seed: int, device: str | None, **results: object
+) -> Json:
     """Write `results` to metrics.json in a notebook's plot folder; returns it all.
 
-    Beside them stand the commit of the code and what they were measured on.
+    Beside them stand the commit of the code and what they were measured on: the source of a sample, or what stands for
+    it.
     """
     content = {
         "notebook": folder.name,
         "commit": source_commit(),
         "profile": profile,
-        "dataset": sample.source,
+        "dataset": sample.source if isinstance(sample, Sample) else sample,
         "seed": seed,
         "device": str(pick_device(device)),
         "machine": machine_info(),

@@ -6,7 +6,7 @@ from .arrays import (
     pieces as pieces,
     with_floats as with_floats,
 )
-from .audit import audit as audit
+from .audit import audit as audit, lzma_size as lzma_size, observables_of as observables_of
 from .bounds import SENTINELS as SENTINELS, Bound as Bound, Errors as Errors, kept as kept, rounded as rounded
 from .observables import WORKING_POINTS as WORKING_POINTS, Observables as Observables
 from .policy import (
@@ -24,6 +24,7 @@ from .record import (
     make_record as make_record,
     make_report as make_report,
 )
+from .sample import write_sample_tree as write_sample_tree
 from .schema import (
     Column as Column,
     Lost as Lost,
@@ -34,6 +35,7 @@ from .schema import (
 )
 from .settings import COMPRESSIONS as COMPRESSIONS, KINDS as KINDS, PRESETS as PRESETS
 from .slim import (
+    bounded_chunk as bounded_chunk,
     energy_unit as energy_unit,
     read_record as read_record,
     slim as slim,

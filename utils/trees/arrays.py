@@ -58,7 +58,7 @@ def canonical_form(form: Form) -> Form:
 
 
 def labelled(layout: Content) -> Iterator[tuple[str, np.ndarray]]:
-    """What a canonical layout holds, in the order of its form: "offsets", "index", and "values" or "text" under them."""
+    """What a canonical layout holds, in the order of its form: "offsets" and "index", under them "values" or "text"."""
     if layout.is_numpy:
         yield _label(layout.form), layout.data
         return

@@ -48,7 +48,7 @@ def audit(
         bar = tqdm(total=sum(plan.tree.entries for plan in plans), unit="entry", disable=not progress)
         trees, observables = [], None
         for plan in plans:
-            seen = _observables(file, plan) if plan.tree.name not in BOOKKEEPING else None
+            seen = observables_of(file, plan) if plan.tree.name not in BOOKKEEPING else None
             branches = {column.name: _Branch(column) for column in plan.columns}
             measured = 0
             for start, stop, chunk in iter_chunks(plan.tree, plan.columns, str(path)):
@@ -175,9 +175,14 @@ def _lzma(layout: Content) -> int:
     total = 0
     for label, part in labelled(layout):
         values = np.diff(part).astype(np.int32) if label == "offsets" else part
-        swapped = values.astype(values.dtype.newbyteorder(">"))
-        total += len(lzma.compress(swapped.tobytes(), lzma.FORMAT_RAW, filters=LZMA_9))
+        total += lzma_size(values)
     return total
+
+
+def lzma_size(values: np.ndarray) -> int:
+    """Bytes of an array under LZMA-9 in the byte order of ROOT, without the frame of a file."""
+    swapped = values.astype(values.dtype.newbyteorder(">"))
+    return len(lzma.compress(swapped.tobytes(), lzma.FORMAT_RAW, filters=LZMA_9))
 
 
 def _tree_dict(plan: Plan, branches: dict[str, _Branch], measured: int) -> Json:
@@ -199,7 +204,7 @@ def _tree_dict(plan: Plan, branches: dict[str, _Branch], measured: int) -> Json:
     }
 
 
-def _observables(file: TreeFile, plan: Plan) -> Observables | None:
+def observables_of(file: TreeFile, plan: Plan) -> Observables | None:
     """What to look at in a tree with jets, whose columns are all carried; None in any other."""
     try:
         source = settle_units([open_source(str(file.path), plan.tree.name)], None, None)[0]

@@ -119,6 +119,10 @@ class Observables:
                 )
         self.entries += len(pt_old)
 
+    def dijet_masses(self, chunk: Chunk) -> np.ndarray:
+        """Invariant mass in GeV of the two hardest jets of each entry, NaN where there are fewer."""
+        return _dijet_mass(self._jets(chunk))
+
     def _count(self, name: str, before: ak.Array, after: ak.Array, near: np.ndarray) -> None:
         counted = self.counted.setdefault(name, Counted())
         counted.before += int(ak.sum(before))

@@ -130,12 +130,9 @@ class _RootPieces:
         entries = self.tree.num_entries
         counted = {name: branch.num_entries for name, branch in branches.items() if hasattr(branch, "num_entries")}
         check_lengths(counted | {"the tree": entries}, self.name)
-        require_proportion(
-            sum(getattr(branch, "uncompressed_bytes", 0) for branch in branches.values()),
-            file_size(self.name),
-            self.read,
-            self.name,
-        )
+        held = sum(getattr(branch, "uncompressed_bytes", 0) for branch in branches.values())
+        held = held or ntuple_bytes(self.tree)
+        require_proportion(held, file_size(self.name), self.read, self.name)
         size = sum(getattr(branch, "uncompressed_bytes", 100 * entries) for branch in branches.values())
         step = int(np.clip(BLOCK_BYTES * max(entries, 1) // max(size, 1), 1000, ROWS))
         last = entries if self.last is None else min(self.last, entries)
@@ -163,3 +160,17 @@ def write_root(path: Path, note: NoteBuilder, tables: Iterator[pd.DataFrame]) ->
                 some = slice(start, start + BASKET_EVENTS)
                 tree.extend({**event_columns(ids[some]), "Jet": lists[some]})
         file[NOTE_KEY] = note.format()
+
+
+def ntuple_bytes(tree: Any) -> int:
+    """What the pages of an RNTuple hold, uncompressed, by what its page lists say; 0 for a TTree."""
+    pages = getattr(tree, "page_link_list", ())
+    bits = [column.nbits for column in tree.column_records] if pages else []
+    return (
+        sum(
+            sum(page.num_elements for page in column.pages) * width
+            for cluster in pages
+            for column, width in zip(cluster, bits, strict=False)
+        )
+        // 8
+    )
