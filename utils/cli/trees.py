@@ -60,6 +60,13 @@ def _policy_options(function: Function) -> Function:
     help=f"of ROOT files (default: {next(iter(trees.COMPRESSIONS))})",
 )
 @click.option(
+    "--codec",
+    "codec_name",
+    type=click.Choice(codec.TREE_CODECS),
+    default="plain",
+    help="of OUT.zarr.zip: plain, or neural: networks fitted to the file predict columns from others (minutes)",
+)
+@click.option(
     "--format",
     "file_format",
     type=click.Choice(("root", "zarr")),
@@ -76,6 +83,7 @@ def slim(
     tree: str | None,
     to: str | None,
     compression: str | None,
+    codec_name: str,
     file_format: str | None,
     workers: int | None,
     scheduler: str | None,
@@ -93,12 +101,13 @@ def slim(
     rules = trees.load_policy(policy, bounds, keep, drop)
     inputs = [*sources, policy if os.path.isfile(policy) else None]
     settings: dict[str, Any] = {"policy": rules, "tree": tree, "to": to, "compression": compression}
+    settings |= {"codec": codec_name} if codec_name != "plain" else {}
     if is_folder(output):
         refuse_outputs(inputs, json_path=json_path, force=force)
         from utils.cli.many import run_many
 
         suffix = codec.SUFFIX if file_format == "zarr" else ".root"
-        codec.check_slim(suffix, to, compression)
+        codec.check_slim(suffix, to, compression, codec_name)
         return run_many(
             "slim",
             sources,
@@ -114,6 +123,7 @@ def slim(
     if len(sources) > 1:
         raise ValueError(f"{output}: {len(sources)} files are slimmed to a folder: name one")
     suffix = codec.SUFFIX if output.endswith(codec.SUFFIX) else ".root"
+    codec.check_slim(suffix, to, compression, codec_name)
     refuse_outputs(inputs, output, suffix, json_path=json_path, force=force)
     report = codec.slim(sources[0], output, **settings, workers=workers, progress=sys.stderr.isatty())
     for line in _slim_lines(report):
@@ -132,6 +142,7 @@ def _slim_lines(report: dict[str, Any]) -> list[str]:
     lines = [f"{report['output']}: {size}, every value read back and compared"]
     for name, tree in report["trees"].items():
         lines += _tree_lines(name, tree)
+        lines += _network_lines(report["networks"][name]) if name in report.get("networks", {}) else []
     branches = [tree["output_bytes"] for tree in report["trees"].values()]
     if None not in branches:
         own = after - sum(branches)
@@ -159,6 +170,24 @@ def _tree_lines(name: str, tree: dict[str, Any]) -> list[str]:
     if tree["dropped"]:
         lines.append(f"  dropped: {listing(tree['dropped'], 5)}")
     return lines
+
+
+def _network_lines(found: list[dict[str, Any]]) -> list[str]:
+    """What networks code in each collection of a tree, and what that takes; or why they code nothing."""
+    lines = []
+    for one in found:
+        alone = f"{bytes_text(one['bytes_alone'])} in {one['columns']} columns of {one['values']:,} values"
+        taken = (
+            f"{bytes_text(one['bytes_coded'])} and {bytes_text(one['network_bytes'])} of networks"
+            if "steps" in one
+            else ""
+        )
+        if one["coded"]:
+            lines.append(f"  {one['collection']}: networks code {one['coded']} of them: {alone} -> {taken}")
+        else:
+            why = f"networks would make it {taken}" if taken else "too few for networks"
+            lines.append(f"  {one['collection']}: coded as by the plain codec: {alone}; {why}")
+    return lines or ["  no lists of numbers that networks could code"]
 
 
 @click.command(short_help="what the branches of a ROOT file cost, hold, and would lose under a policy")

@@ -26,6 +26,11 @@ from .latents import (
     round_latents as round_latents,
 )
 from .opening import Columns as Columns, Trees as Trees, open as open, shortened as shortened
-from .settings import CODECS as CODECS, SUFFIX as SUFFIX, check_settings as check_settings
+from .settings import (
+    CODECS as CODECS,
+    SUFFIX as SUFFIX,
+    TREE_CODECS as TREE_CODECS,
+    check_settings as check_settings,
+)
 from .slimming import check_slim as check_slim, slim as slim
 from .streams import DIFFERENT as DIFFERENT, PLAIN as PLAIN, SEARCHING as SEARCHING

@@ -6,15 +6,19 @@ parameters of the way (see `pieces`). The way "same" has the number of an earlie
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from awkward.contents import Content
 from awkward.forms import from_dict
 
+from utils.codec.conditional import Coded, Collection, Conditional, Decoding
+from utils.codec.fitting import Networks
 from utils.codec.grids import Grid, grid_of
+from utils.codec.network_pieces import NETWORK, PlainPieces, read_coded, read_integers, read_values
 from utils.codec.packed import Packed, checked, pack, read_from, require_checked
 from utils.codec.pieces import NAMES, Way, decode_piece, encode_piece
 from utils.files import Json
@@ -125,19 +129,29 @@ def _column(row: list[object]) -> Column:
 
 
 def encode_entries(
-    tree: StoredTree, number: int, chunk: Chunk, entries: int, ways: Ways, keep_ways: bool
+    tree: StoredTree,
+    number: int,
+    chunk: Chunk,
+    entries: int,
+    ways: Ways,
+    keep_ways: bool,
+    networks: Networks | None = None,
 ) -> tuple[bytes, Chunk]:
     """The member of some entries of a tree, the `number`-th of its file, and what it decodes to.
 
-    `ways` is how arrays are stored, where that is known; with `keep_ways`, it learns what was chosen.
+    `ways` is how arrays are stored, where that is known; with `keep_ways`, it learns what was chosen. `networks` code
+    columns where that takes fewer bytes; they are fitted to the first entries that they see.
     """
-    described: list[list[object]] = []
+    described: list[list[Any]] = []
     streams: list[bytes] = []
+    sizes: list[int] = []
     seen: dict[tuple[object, ...], int] = {}
     for place, (column, values) in enumerate(_stored(tree, chunk)):
         key, bound = _key(tree, column, values), tree.bounds[column.name]
+        sizes.append(len(values))
         if (before := seen.setdefault(key, place)) < place and len(values):
             described.append(["same", 0, before])
+            streams.append(b"")
             continue
         text = tree.arrays[place][1] == "text"
         grid = tree.grids.get(column.name) if values.dtype.kind == "f" else None
@@ -148,8 +162,11 @@ def encode_entries(
         again = decode_piece(piece.way, list(piece.parameters), piece.content, len(values), values.dtype, grid)
         streams.append(checked(piece.content, again))
         described.append([piece.way, len(streams[-1]), *piece.parameters])
+    collections: Sequence[Collection] = ()
+    if networks is not None:
+        collections = networks.code(PlainPieces(described, streams, sizes, tree.arrays), entries)
     member = pack({"tree": number, "entries": entries, "pieces": described}, streams)
-    return member, Entries(tree, Packed(read_from(member))).chunk()
+    return member, Entries(tree, Packed(read_from(member)), collections).chunk()
 
 
 def entry_sizes(plan: Plan, chunk: Chunk, entries: int) -> dict[str, int]:
@@ -180,9 +197,12 @@ def _key(tree: StoredTree, column: Column, values: np.ndarray) -> tuple[object, 
 
 
 class Entries:
-    """The entries of a tree that a member holds; ValueError where it holds none, or is damaged."""
+    """The entries of a tree that a member holds; ValueError where it holds none, or is damaged.
 
-    def __init__(self, tree: StoredTree, member: Packed):
+    `collections` are those of the tree's networks.
+    """
+
+    def __init__(self, tree: StoredTree, member: Packed, collections: Sequence[Collection] = ()):
         require_form(member.header, {"tree": int, "entries": int, "pieces": [list]}, "its header")
         self.tree, self._member = tree, member
         self.entries: int = member.header["entries"]
@@ -193,6 +213,8 @@ class Entries:
             require_form(piece[0] if len(piece) > 1 else None, str, "a piece")
             require_form(piece[1], int, "the bytes of a piece")
         self._starts = np.cumsum([0, *(max(0, piece[1]) for piece in self._pieces)]).tolist()
+        self._collections = {place: collection for collection in collections for place in collection.places}
+        self._decodings: dict[int, Decoding] = {}
 
     def sizes(self) -> dict[str, int]:
         """Bytes of the streams of each column."""
@@ -239,7 +261,34 @@ class Entries:
                 raise ValueError(f"{column.name}: is the same as piece {source}, which it cannot be")
             way, _, *parameters = self._pieces[source]
         grid = self.tree.grids.get(self.tree.arrays[source][0].name) if kind.kind == "f" else None
-        checksum, content = self._member.stream(self._starts[source], self._pieces[source][1])
-        values = decode_piece(way, parameters, content, size, kind, grid)
+        checksum, content = self._stream(source)
+        if way == NETWORK:
+            integers = self._decoding(source, size).integers(source)
+            values = read_values(self._pieces[source], content, integers, kind, grid)
+        else:
+            values = decode_piece(way, parameters, content, size, kind, grid)
         require_checked(checksum, values)
         return values.astype(dtype, copy=False)
+
+    def _stream(self, number: int) -> tuple[bytes, bytes]:
+        return self._member.stream(self._starts[number], self._pieces[number][1])
+
+    def _decoding(self, number: int, size: int) -> Decoding:
+        """What decodes an array of so many values that a network codes."""
+        if number not in self._collections:
+            raise ValueError(f"{self.tree.arrays[number][0].name}: is coded by a network that is not there")
+        collection = self._collections[number]
+        decoding = self._decodings.setdefault(
+            collection.places[0], Decoding(collection, size, partial(self._alone, size), partial(self._coded, size))
+        )
+        if decoding.size != size:
+            raise ValueError(f"{size} values beside {decoding.size} of the same collection")
+        return decoding
+
+    def _alone(self, size: int, column: Conditional) -> np.ndarray:
+        content, dtype = self._stream(column.place)[1], self.tree.arrays[column.place][2]
+        return read_integers(self._pieces[column.place], content, size, dtype, column.scale)
+
+    def _coded(self, size: int, column: Conditional) -> Coded:
+        content, dtype = self._stream(column.place)[1], self.tree.arrays[column.place][2]
+        return read_coded(self._pieces[column.place], content, size, dtype, column.scale)

@@ -1,7 +1,7 @@
 """The trees of a container, column by column, and back to ROOT."""
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +12,8 @@ from awkward.contents import Content
 from utils import trees
 from utils.codec.archive import ContainerError, blaming
 from utils.codec.columns import MOST_ENTRIES, Entries, StoredTree
+from utils.codec.conditional import Collection
+from utils.codec.kept_networks import describe_networks, read_networks
 from utils.codec.reader import TREES, Reader
 from utils.files import Json
 from utils.jets import JetError
@@ -25,8 +27,8 @@ class Columns(Mapping[str, ak.Array]):
     >>> open("nano.zarr.zip")["Jet_pt"]  # doctest: +SKIP
     """
 
-    def __init__(self, reader: Reader, stored: StoredTree, chunks: list[tuple[str, int]]):
-        self._reader, self.stored, self._chunks = reader, stored, chunks
+    def __init__(self, reader: Reader, stored: StoredTree, number: int, chunks: list[tuple[str, int]]):
+        self._reader, self.stored, self._number, self._chunks = reader, stored, number, chunks
         self.name = stored.name
         self.entries = sum(entries for _, entries in chunks)
         self.chunk_entries = max((entries for _, entries in chunks), default=1)
@@ -83,7 +85,16 @@ class Columns(Mapping[str, ak.Array]):
 
     def _open(self, number: int) -> Entries:
         member, entries = self._chunks[number]
-        return _entries(self._reader, self.stored, member, entries, whole=False)
+        return _entries(self._reader, self.stored, self._collections, member, entries, whole=False)
+
+    @cached_property
+    def _collections(self) -> list[Collection]:
+        return read_networks(self._reader, self._number, len(self.stored.arrays))
+
+    def networks(self) -> Json:
+        """What is said of the networks that code columns; nothing where there are none."""
+        names = [column.name for column, _, _ in self.stored.arrays]
+        return describe_networks(self._reader, self._number, self._collections, names)
 
 
 class Trees(Mapping[str, ak.Array]):
@@ -107,7 +118,9 @@ class Trees(Mapping[str, ak.Array]):
                 if not stored or len({tree.name for tree in stored}) < len(stored):
                     raise ValueError("none, or two of one name")
             chunks = self._scan(stored) if recover else self._promised(stored)
-            self.trees = {tree.name: Columns(self._reader, tree, chunks[number]) for number, tree in enumerate(stored)}
+            self.trees = {
+                tree.name: Columns(self._reader, tree, number, chunks[number]) for number, tree in enumerate(stored)
+            }
         except BaseException:
             self._reader.close()
             raise
@@ -160,12 +173,15 @@ class Trees(Mapping[str, ak.Array]):
     def _scan(self, stored: list[StoredTree]) -> list[list[tuple[str, int]]]:
         """The same of the chunks that are whole; what is not is added to `lost`."""
         found: list[list[tuple[str, int]]] = [[] for _ in stored]
+        collections: dict[int, list[Collection]] = {}
         for name in self._reader.chunk_names():
             try:
                 number = self._reader.member(name).header.get("tree")
                 if not (isinstance(number, int) and 0 <= number < len(stored)):
                     raise ContainerError(f"{self._reader.path}: {name}: belongs to no tree")
-                entries = _entries(self._reader, stored[number], name, None, whole=True)
+                if number not in collections:
+                    collections[number] = read_networks(self._reader, number, len(stored[number].arrays))
+                entries = _entries(self._reader, stored[number], collections[number], name, None, whole=True)
                 with blaming(f"{self._reader.path}: {name}"):
                     entries.chunk()
             except ContainerError as error:
@@ -194,10 +210,11 @@ def describe(path: str | Path) -> Json:
                 "entries": columns.entries,
                 "columns": len(columns),
                 "stream_bytes": columns.sizes(),
+                **columns.networks(),
             }
             for columns in container.trees.values()
         }
-        streams = sum(sum(tree["stream_bytes"].values()) for tree in found.values())
+        streams = sum(sum(tree["stream_bytes"].values()) + tree.get("network_bytes", 0) for tree in found.values())
         told = ("format", "codec", "versions", "chunks", "record", "digest")
         about = {key: container.attributes[key] for key in told if key in container.attributes}
         return about | {"trees": found, "bytes": size, "container_bytes": size - streams}
@@ -273,10 +290,17 @@ class _Branch:
         return self._columns.array(self._name, entry_start, entry_stop)
 
 
-def _entries(reader: Reader, stored: StoredTree, member: str, expected: int | None, whole: bool) -> Entries:
+def _entries(
+    reader: Reader,
+    stored: StoredTree,
+    collections: list[Collection],
+    member: str,
+    expected: int | None,
+    whole: bool,
+) -> Entries:
     packed = reader.member(member, whole)
     with blaming(f"{reader.path}: {member}"):
-        entries = Entries(stored, packed)
+        entries = Entries(stored, packed, collections)
         if expected is not None and entries.entries != expected:
             raise ValueError(f"holds {entries.entries} entries, expected {expected}")
         return entries

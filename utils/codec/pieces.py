@@ -148,22 +148,41 @@ def decode_piece(
         return np.frombuffer(text, np.uint8)
     if way == "floats" and not parameters and dtype.kind == "f" and dtype.name in TYPES:
         return decode_stream(content, size, dtype)
+    width, table, stream = split_piece(way, parameters, content, size, dtype)
+    return values_of(way, parameters, decode_stream(stream, size, width), table, dtype, grid)
+
+
+def split_piece(
+    way: str, parameters: list[int | str], content: bytes, size: int, dtype: np.dtype
+) -> tuple[np.dtype, np.ndarray, bytes]:
+    """Of a piece of integers: their type, the table, and the bytes behind it; ValueError where it is none such."""
     match way, dtype.kind, parameters:
         case "integers", "i" | "u" | "b", ["int32" | "int64" as width]:
-            return _cast(decode_stream(content, size, np.dtype(width)), dtype)
+            return np.dtype(width), np.empty(0, dtype), content
         case "stored", "f", ["int32" | "int64" as width, int(length), int(first), int(shift)]:
-            table, stream = _table(content, length, size, dtype)
             if not 0 <= shift <= MANTISSA[dtype.itemsize] or not -(2**63) <= first < 2**63:
                 raise ValueError(f"its integers are shifted by {shift} bits, from {first} on a table")
-            integers = decode_stream(stream, size, np.dtype(width)).astype(np.int64)
-            return _fill(_floats(integers, shift, dtype), integers, table, first)
-        case "levels", "f", ["int32", int(length), int(first)] if grid is not None:
-            table, stream = _table(content, length, size, dtype)
+            return np.dtype(width), *_table(content, length, size, dtype)
+        case "levels", "f", ["int32" as width, int(length), int(first)]:
             if abs(first) > 2 * GRID_LIMIT:
                 raise ValueError(f"its levels end before {first}")
-            integers = decode_stream(stream, size, np.dtype(np.int32))
-            return _fill(to_values(grid, np.minimum(integers, first - 1), dtype), integers, table, first)
+            return np.dtype(width), *_table(content, length, size, dtype)
     raise ValueError(f"{dtype} stored as {way} with {parameters}")
+
+
+def values_of(
+    way: str, parameters: list, integers: np.ndarray, table: np.ndarray, dtype: np.dtype, grid: Grid | None
+) -> np.ndarray:
+    """The values for which the integers of a piece stand."""
+    if way == "integers":
+        return _cast(integers, dtype)
+    if way == "stored":
+        integers = integers.astype(np.int64)
+        return _fill(_floats(integers, parameters[3], dtype), integers, table, parameters[2])
+    if grid is None:
+        raise ValueError(f"{dtype} stored as {way} without a bound")
+    first = parameters[2]
+    return _fill(to_values(grid, np.minimum(integers, first - 1), dtype), integers, table, first)
 
 
 def _table(content: bytes, length: int, size: int, dtype: np.dtype) -> tuple[np.ndarray, bytes]:

@@ -69,6 +69,14 @@ class Reader:
         first = list(islice((chunk_name(number) for number in range(chunks) if number not in numbers), 5))
         return f"{self.path}: {lost} of {chunks} chunks are missing: {', '.join(first)}{', ...' if lost > 5 else ''}"
 
+    def holds(self, name: str) -> bool:
+        """Whether there is such a member."""
+        return name in self._archive.members
+
+    def size_of(self, name: str) -> int:
+        """Bytes of a member."""
+        return self._archive.size_of(name)
+
     def member(self, name: str, whole: bool = True) -> Packed:
         """A member of packed streams, all of it at once or what is asked for; ContainerError where it is damaged."""
         with blaming(f"{self.path}: {name}"):

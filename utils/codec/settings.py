@@ -15,6 +15,9 @@ SUFFIX = ".zarr.zip"
 
 CODECS = ("bounded", "autoencoder", "lossless")
 
+TREE_CODECS = ("plain", "neural")
+"""How the columns of whole trees are coded in a container: each by itself, or by networks that see others."""
+
 
 def check_settings(
     codec: str,

@@ -11,8 +11,10 @@ from tqdm import tqdm
 from utils import __version__, trees
 from utils.codec.columns import StoredTree, Ways, encode_entries
 from utils.codec.container import Member, Writer, chunk_name
+from utils.codec.fitting import Networks
+from utils.codec.kept_networks import networks_member
 from utils.codec.reader import TREES
-from utils.codec.settings import SUFFIX
+from utils.codec.settings import SUFFIX, TREE_CODECS
 from utils.codec.threads import ordered_map, require_workers
 from utils.files import Json, atomic_path, refuse_output, unchanging
 
@@ -28,20 +30,25 @@ def slim(
     tree: str | None = None,
     to: str | None = None,
     compression: str | None = None,
+    codec: str = "plain",
     workers: int | None = None,
     progress: bool = False,
 ) -> Json:
     """Write the trees of a ROOT file to a container (.zarr.zip) or to ROOT, each branch within its bound.
 
     Returns what was done, as JSON. `tree` names one where not all are wanted; `to` and `compression` are those of
-    `trees.slim`, for ROOT alone; `workers` is the number of threads that fill a container. The file appears only after
-    every value of every branch was decoded and compared with the source. ValueError as there.
+    `trees.slim`, for ROOT alone; `workers` is the number of threads that fill a container. With the codec "neural"
+    small networks code the columns of a collection, each from those before it, where that takes fewer bytes with the
+    networks in the file: they are fitted to the first chunk of each tree, and `networks` of the report says what they
+    save. The file appears only after every value of every branch was decoded and compared with the source. ValueError
+    as there.
     """
     if not str(target).endswith(SUFFIX):
+        check_slim(".root", None, None, codec)
         return trees.slim(
             source, target, policy, tree=tree, to=to, compression=compression or "lzma", progress=progress
         )
-    check_slim(SUFFIX, to, compression)
+    check_slim(SUFFIX, to, compression, codec)
     refuse_output(target, [source], SUFFIX)
     require_workers(workers)
     policy = policy if isinstance(policy, trees.Policy) else trees.load_policy(policy)
@@ -57,19 +64,24 @@ def slim(
             atomic_path(target) as partial_file,
             unchanging([source]),
         ):
-            _write(partial_file, outcome, workers, bar)
+            networks = _write(partial_file, outcome, codec, workers, bar)
             size = os.path.getsize(partial_file)
-    return {"output": str(target), "compression": "container"} | trees.make_report(outcome, size)
+    return {"output": str(target), "compression": "container"} | trees.make_report(outcome, size) | networks
 
 
-def check_slim(suffix: str, to: str | None, compression: str | None) -> None:
+def check_slim(suffix: str, to: str | None, compression: str | None, codec: str = "plain") -> None:
     """ValueError for settings of `slim` that do not belong to files of a suffix."""
+    if codec not in TREE_CODECS:
+        raise ValueError(f"unknown codec {codec!r}; known: {', '.join(TREE_CODECS)}")
+    if suffix != SUFFIX and codec != "plain":
+        raise ValueError(f"--codec {codec}: belongs to a container ({SUFFIX}), not to {suffix}")
     if suffix == SUFFIX and (to is not None or compression is not None):
         name = "--to" if to is not None else "--compression"
         raise ValueError(f"{name}: belongs to ROOT; a container ({SUFFIX}) leaves no choice of it")
 
 
-def _write(path: Path, outcome: trees.Outcome, workers: int | None, bar: tqdm) -> None:
+def _write(path: Path, outcome: trees.Outcome, codec: str, workers: int | None, bar: tqdm) -> Json:
+    """Write the container; returns what is to be said of its networks."""
     stored = [StoredTree.of(plan) for plan in outcome.plans]
     attributes = {
         "codec": TREES,
@@ -77,12 +89,19 @@ def _write(path: Path, outcome: trees.Outcome, workers: int | None, bar: tqdm) -
         "versions": {"compression-hep": __version__} | {name: version(name) for name in ("numpy", "pcodec")},
     }
     chunks: list[list[int]] = []
+    found: dict[str, list[Json]] = {}
     with Writer(path, attributes) as writer:
         for number, (plan, tree) in enumerate(zip(outcome.plans, stored, strict=True)):
             outcome.begin(plan, "container")
             size = 0
             outcome.retyped[tree.name] = {}
-            for entries, content, errors in _encoded(plan, tree, number, str(outcome.source), workers):
+            networks = Networks(plan.tree.entries, number) if codec == "neural" else None
+            begun = False
+            for entries, content, errors in _encoded(plan, tree, number, str(outcome.source), networks, workers):
+                if networks is not None and not begun:
+                    found[tree.name], begun = networks.report, True
+                    if networks.collections:
+                        writer.add(networks_member(number, networks.collections))
                 writer.add(Member(chunk_name(len(chunks)), content))
                 chunks.append([number, entries])
                 size += len(content)
@@ -91,15 +110,16 @@ def _write(path: Path, outcome: trees.Outcome, workers: int | None, bar: tqdm) -
                 bar.update(entries)
             outcome.sizes[tree.name] = size
         writer.close({"chunks": len(chunks), "chunk_entries": chunks, "record": trees.make_record(outcome)})
+    return {"networks": found} if codec == "neural" else {}
 
 
 def _encoded(
-    plan: trees.Plan, tree: StoredTree, number: int, source: str, workers: int | None
+    plan: trees.Plan, tree: StoredTree, number: int, source: str, networks: Networks | None, workers: int | None
 ) -> Iterator[tuple[int, bytes, dict[str, trees.Errors]]]:
     """Each chunk of a tree: entries, member, errors. How arrays are stored is chosen on the first one."""
     ways: Ways = {}
     steps = trees.iter_chunks(plan.tree, plan.columns, source)
-    encode = partial(_encode, plan, tree, number, source, ways)
+    encode = partial(_encode, plan, tree, number, source, ways, networks)
     for step in steps:
         yield encode(True, step)
         break
@@ -107,11 +127,18 @@ def _encoded(
 
 
 def _encode(
-    plan: trees.Plan, tree: StoredTree, number: int, source: str, ways: Ways, learn: bool, step: Step
+    plan: trees.Plan,
+    tree: StoredTree,
+    number: int,
+    source: str,
+    ways: Ways,
+    networks: Networks | None,
+    learn: bool,
+    step: Step,
 ) -> tuple[int, bytes, dict[str, trees.Errors]]:
     start, stop, chunk = step
     try:
-        content, again = encode_entries(tree, number, chunk, stop - start, ways, learn)
+        content, again = encode_entries(tree, number, chunk, stop - start, ways, learn, networks)
     except ValueError as error:
         raise trees.TreeError(f"{source}: tree {tree.name}: entries {start} to {stop}: {error}") from error
     errors = {}

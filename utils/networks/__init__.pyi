@@ -32,6 +32,21 @@ from .inference import (
     encode_jets as encode_jets,
     reconstruct as reconstruct,
 )
+from .integer import (
+    HIDDEN_SHIFT as HIDDEN_SHIFT,
+    HIDDEN_UNIT as HIDDEN_UNIT,
+    INPUT_UNIT as INPUT_UNIT,
+    LARGEST_HIDDEN as LARGEST_HIDDEN,
+    LARGEST_INPUT as LARGEST_INPUT,
+    LARGEST_WEIGHT as LARGEST_WEIGHT,
+    LOGIT_STEPS as LOGIT_STEPS,
+    MOST_HIDDEN as MOST_HIDDEN,
+    MOST_INPUTS as MOST_INPUTS,
+    MOST_SYMBOLS as MOST_SYMBOLS,
+    OUTPUT_SHIFT as OUTPUT_SHIFT,
+    TOTAL_BITS as TOTAL_BITS,
+    IntegerNetwork as IntegerNetwork,
+)
 from .losses import LOSSES as LOSSES, ResolutionLoss as ResolutionLoss, make_loss as make_loss, resolution as resolution
 from .normalization import (
     NORMALIZATIONS as NORMALIZATIONS,

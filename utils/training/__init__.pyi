@@ -1,5 +1,9 @@
 from .batches import JetDataLoader as JetDataLoader, make_dataloaders as make_dataloaders
 from .callbacks import Activations as Activations, FollowZigzag as FollowZigzag
+from .conditional import (
+    ConditionalTraining as ConditionalTraining,
+    fit_networks as fit_networks,
+)
 from .config import (
     OPTIMIZERS as OPTIMIZERS,
     PROFILES as PROFILES,

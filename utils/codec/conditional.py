@@ -1,0 +1,205 @@
+"""The columns of a collection coded by networks: each from those before it, in a chunk of entries and back."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from utils.codec.bins import Bins
+from utils.codec.rans import BITS, Decoder, Encoder, lanes_for
+from utils.codec.streams import PLAIN, decode_stream, encode_stream
+from utils.networks import IntegerNetwork
+
+BLOCK = 2**13
+"""About so many values have their frequencies computed at a time."""
+
+Scale = tuple[str, int]
+"""What integers mean: the way in which a piece is stored, and its shift, 0 where it has none."""
+
+
+def scale_of(way: str, parameters: Sequence) -> Scale:
+    """The scale of the integers of a piece."""
+    return way, parameters[3] if way == "stored" else 0
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """A column of a collection: the number of its array in the tree, what its integers mean, and their intervals.
+
+    `network` tells the frequencies of its symbols from the features of all columns before it; None where it is coded
+    alone, and is here to be seen by others.
+    """
+
+    place: int
+    scale: Scale
+    bins: Bins
+    network: IntegerNetwork | None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Columns in the order in which they are decoded; ValueError where a network does not fit what comes before it."""
+
+    columns: tuple[Conditional, ...]
+
+    def __post_init__(self) -> None:
+        inputs = 0
+        for column in self.columns:
+            if column.network is not None:
+                shape = column.network.hidden.shape[1], column.network.symbols
+                if shape != (inputs, len(column.bins)):
+                    raise ValueError(f"a network of {shape} inputs and symbols for {inputs} and {len(column.bins)}")
+            inputs += column.bins.inputs
+        if not self.places:
+            raise ValueError("a collection without a network")
+
+    @cached_property
+    def places(self) -> list[int]:
+        """The arrays that are coded by networks, in order."""
+        return [column.place for column in self.columns if column.network is not None]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """An array as a network codes it: how many escapes, their stream, and the words, behind the states of the first."""
+
+    escapes: int
+    stream: bytes
+    words: bytes
+
+
+def encode_collection(collection: Collection, integers: Mapping[int, np.ndarray]) -> dict[int, Coded]:
+    """The arrays that networks code, by number, from the integers of all columns of the collection."""
+    size = len(integers[collection.columns[0].place])
+    encoder, escaped, features = Encoder(size), list[np.ndarray](), list[np.ndarray]()
+    for column in collection.columns:
+        values = integers[column.place].astype(np.int64)
+        if column.network is not None:
+            symbols, places = column.bins.split(values)
+            escaped.append(values[symbols == len(column.bins)])
+            encoder.begin()
+            encoder.put(*_slots(column.network, _stacked(features, size), symbols))
+            if column.bins.inputs > 1:
+                evenly = (1 << BITS) // column.bins.widths_of(symbols)
+                encoder.put(places * evenly, evenly)
+        features.append(column.bins.features(values))
+    states, words = encoder.finish()
+    words[0] = states + words[0]
+    streams = [encode_stream(values, PLAIN) if len(values) else b"" for values in escaped]
+    return {
+        place: Coded(len(values), stream, word)
+        for place, values, stream, word in zip(collection.places, escaped, streams, words, strict=True)
+    }
+
+
+def symbol_bits(network: IntegerNetwork, features: Sequence[np.ndarray], symbols: np.ndarray) -> float:
+    """The bits that coding symbols takes, without the places in their intervals."""
+    _, frequencies = _slots(network, _stacked(features, len(symbols)), symbols)
+    return float((BITS - np.log2(frequencies)).sum())
+
+
+class Decoding:
+    """The integers of a collection in one chunk, decoded in order as far as they are asked for.
+
+    `alone` gives the integers of an array that no network codes, `coded` those parts of one that a network codes.
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        size: int,
+        alone: Callable[[Conditional], np.ndarray],
+        coded: Callable[[Conditional], Coded],
+    ):
+        self.size = size
+        self._columns, self._alone, self._coded = iter(collection.columns), alone, coded
+        self._found: dict[int, np.ndarray] = {}
+        self._features: list[np.ndarray] = []
+        self._decoder: Decoder | None = None
+        self._lock = threading.Lock()
+
+    def integers(self, place: int) -> np.ndarray:
+        """Those of an array that a network codes, int64; ValueError where the streams do not hold them."""
+        with self._lock:
+            while place not in self._found:
+                column = next(self._columns, None)
+                if column is None:
+                    raise ValueError("its network was damaged when it was read before")
+                values = self._alone(column) if column.network is None else self._decode(column, column.network)
+                self._features.append(column.bins.features(values))
+                if column.network is not None:
+                    self._found[column.place] = values
+            return self._found[place]
+
+    def _decode(self, column: Conditional, network: IntegerNetwork) -> np.ndarray:
+        coded = self._coded(column)
+        words = coded.words
+        if self._decoder is None:
+            end = 4 * lanes_for(self.size)
+            self._decoder, words = Decoder(words[:end], self.size), words[end:]
+        self._decoder.begin(words)
+        symbols = _read_symbols(self._decoder, network, _stacked(self._features, self.size))
+        places = np.zeros(self.size, np.int64)
+        if column.bins.inputs > 1:
+            evenly = (1 << BITS) // column.bins.widths_of(symbols)
+            places = self._decoder.get(self.size, partial(_find_evenly, evenly))
+        self._decoder.end()
+        values = column.bins.join(symbols, places)
+        escapes = symbols == len(column.bins)
+        if np.count_nonzero(escapes) != coded.escapes:
+            raise ValueError(f"{np.count_nonzero(escapes)} escapes; expected {coded.escapes}")
+        if coded.escapes:
+            values[escapes] = decode_stream(coded.stream, coded.escapes, np.dtype(np.int64))
+        return values
+
+
+def _stacked(features: Sequence[np.ndarray], size: int) -> np.ndarray:
+    return np.concatenate([np.empty((0, size), np.float32), *features])
+
+
+def _blocks(size: int) -> list[slice]:
+    """Parts of a run, each of a whole number of lanes."""
+    lanes = lanes_for(size)
+    step = max(BLOCK // lanes, 1) * lanes
+    return [slice(begin, min(begin + step, size)) for begin in range(0, size, step)]
+
+
+def _slots(network: IntegerNetwork, features: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the slots of symbols begin, and how many there are."""
+    starts, found = np.empty(len(symbols), np.int32), np.empty(len(symbols), np.int32)
+    for part in _blocks(len(symbols)):
+        frequencies = network.frequencies(features[:, part])
+        ends = np.cumsum(frequencies, 0, dtype=np.int32)
+        at = symbols[part], np.arange(frequencies.shape[1])
+        found[part] = frequencies[at]
+        starts[part] = ends[at] - found[part]
+    return starts, found
+
+
+def _read_symbols(decoder: Decoder, network: IntegerNetwork, features: np.ndarray) -> np.ndarray:
+    symbols = np.empty(features.shape[1], np.int64)
+    for part in _blocks(len(symbols)):
+        frequencies = network.frequencies(features[:, part])
+        ends = np.cumsum(frequencies, 0, dtype=np.int32)
+        symbols[part] = decoder.get(frequencies.shape[1], partial(_find, frequencies, ends))
+    return symbols
+
+
+def _find(
+    frequencies: np.ndarray, ends: np.ndarray, begin: int, end: int, slots: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    below = ends[:, begin:end] <= slots.astype(np.int32)
+    found = below.view(np.uint8).sum(0, dtype=np.uint8).astype(np.int64)
+    at = found, np.arange(begin, end)
+    own = frequencies[at].astype(np.int64)
+    return found, ends[at] - own, own
+
+
+def _find_evenly(
+    evenly: np.ndarray, begin: int, end: int, slots: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    own = evenly[begin:end]
+    found = slots // own
+    return found, found * own, own
