@@ -1,7 +1,7 @@
 """Training the networks that tell the distribution of each column of a collection from the columns before it.
 
 All are trained at once, as one masked network with hidden units of their own for each column (M. Germain et al.,
-arXiv:1502.03509), and become `IntegerNetwork`s. The loop is torch's own: that of fastai takes as long as a step here.
+arXiv:1502.03509), and become `IntegerNetwork`s. The loop is torch's own.
 """
 
 import math
