@@ -188,7 +188,7 @@ def test_damage_to_networks_is_an_error_that_names_them(slimmed: tuple[Path, dic
             read_all(path)
 
 
-def test_a_file_of_the_first_version_with_networks_is_still_read() -> None:
+def test_a_file_that_earlier_networks_coded_is_still_read() -> None:
     digest = hashlib.sha256(b"".join(values.tobytes() for values in read_all(GOLDEN)))
     assert "networks" in codec.inspect(GOLDEN)["trees"]["Events"]
     assert digest.hexdigest() == "80e892f961653da30c1af3bbc495e63745d6d222ecd24e6ab50d622d14b7efb4"
