@@ -355,7 +355,7 @@ def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monk
     recorded: list[Path] = []
     monkeypatch.setattr(report, "record_commit", lambda plots, models: recorded.append(plots))
     for arguments, expected in (
-        (["run", "1d", "--profile", "reference"], REPOSITORY),
+        (["run", "1d", "--profile", "reference", "--force"], REPOSITORY),
         (["run", "1d", "--profile", "reference", "-p", "dataset", other], REPOSITORY / "runs" / "reference"),
         (["run", "1d"], REPOSITORY / "runs" / "quick"),
     ):

@@ -106,7 +106,7 @@ def test_a_utils_beside_the_user_takes_no_ones_place(tmp_path: Path) -> None:
 
 
 def test_help_prints_percents_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["simulate", "--help"]) == 0
+    assert main(["slim", "--help"]) == 0
     printed = capsys.readouterr().out
-    assert "about 27% of" in " ".join(printed.split())
+    assert "such as 1%,10MeV" in " ".join(printed.split())
     assert "%%" not in printed
