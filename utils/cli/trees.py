@@ -20,6 +20,9 @@ from utils.cli.options import (
 from utils.cli.outputs import is_folder
 from utils.text import bytes_text, listing
 
+SMALL_BYTES = 2**20
+"""Files below this may well grow."""
+
 SHOWN = 25
 """Rows of a table in the terminal, unless more are asked for."""
 
@@ -150,7 +153,8 @@ def _slim_lines(report: dict[str, Any]) -> list[str]:
             f"the description of branches, policy and source takes {bytes_text(own)} of it ({own / after:.0%})"
         )
     if after >= before:
-        lines.append("there is little to gain in a file this small: most of it describes the branches")
+        small = ": most of a file this small describes the branches" if before < SMALL_BYTES else ""
+        lines.append(f"there is nothing to gain here{small}")
     return lines
 
 
