@@ -159,8 +159,9 @@ def encode_entries(
         piece = encode_piece(values, bound, grid, text, ways.get(way))
         if keep_ways and piece.way != "constant":
             ways[way] = (piece.way, piece.settings)
-        again = decode_piece(piece.way, list(piece.parameters), piece.content, len(values), values.dtype, grid)
-        streams.append(checked(piece.content, again))
+        if piece.way == "levels":  # all other ways are exact
+            values = decode_piece(piece.way, list(piece.parameters), piece.content, len(values), values.dtype, grid)
+        streams.append(checked(piece.content, values))
         described.append([piece.way, len(streams[-1]), *piece.parameters])
     collections: Sequence[Collection] = ()
     if networks is not None:

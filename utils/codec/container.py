@@ -6,9 +6,9 @@
     chunk_000001 ...
     summary/zarr.json     attributes: those of the root, the counts, the measured errors, and a digest of all members
 
-Zarr opens the group and shows its attributes. The chunks are no Zarr arrays: a member of a zip takes some 110 bytes and
-the metadata of an array some 250, for each array of each chunk, where streams that are packed take some 15. Each chunk
-can be checked and recovered alone, and a writer needs not know their number beforehand. Members are covered by zip's
+Zarr opens the group and shows its attributes. The chunks are no Zarr arrays: those take two members of the zip for each
+array of each chunk, and metadata of their own, where streams that are packed take a few numbers. Each chunk can be
+checked and recovered alone, and a writer needs not know their number beforehand. Members are covered by zip's
 CRC-32, streams also by a CRC-32C of what they decode to, the list of members by the digest.
 
 In containers of the first version, which are read but not written any more, `decoder` and the chunks are groups of Zarr

@@ -35,7 +35,6 @@ INTERVALS = {0: 32, 20_000: 48}
 HIDDEN = {0: (4, 8), 10_000: (8, 16), 200_000: (16, 32)}
 """Sizes of the hidden layer that are tried, from so many values on."""
 
-
 ESCAPE_BITS = 64
 """What an integer outside the intervals is taken to cost beside its symbol."""
 

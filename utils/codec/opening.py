@@ -21,11 +21,7 @@ from utils.limits import require_form
 
 
 class Columns(Mapping[str, ak.Array]):
-    """The columns of a tree in a container, each read when it is asked for, as an awkward array.
-
-    >>> from utils.codec import open  # doctest: +SKIP
-    >>> open("nano.zarr.zip")["Jet_pt"]  # doctest: +SKIP
-    """
+    """The columns of a tree in a container, each read when it is asked for, as an awkward array."""
 
     def __init__(self, reader: Reader, stored: StoredTree, number: int, chunks: list[tuple[str, int]]):
         self._reader, self.stored, self._number, self._chunks = reader, stored, number, chunks

@@ -17,6 +17,7 @@ from utils.codec.reader import TREES
 from utils.codec.settings import SUFFIX, TREE_CODECS
 from utils.codec.threads import ordered_map, require_workers
 from utils.files import Json, atomic_path, refuse_output, unchanging
+from utils.text import listing
 
 Step = tuple[int, int, trees.Chunk]
 """First and last entry of a chunk, and its values."""
@@ -58,7 +59,7 @@ def slim(
         plans = [plan for plan in found if plan.columns]
         outcome = trees.Outcome(file.path, policy, plans, [*left_out, *((None, lost) for lost in file.others)])
         if not plans:
-            raise trees.TreeError(f"{source}: no branch can be read")
+            raise trees.TreeError(f"{source}: no branch can be read: {listing(outcome.left_out_names(), 12)}")
         with (
             tqdm(total=sum(plan.tree.entries for plan in plans), unit="entry", disable=not progress) as bar,
             atomic_path(target) as partial_file,
@@ -96,10 +97,9 @@ def _write(path: Path, outcome: trees.Outcome, codec: str, workers: int | None, 
             size = 0
             outcome.retyped[tree.name] = {}
             networks = Networks(plan.tree.entries, number) if codec == "neural" else None
-            begun = False
             for entries, content, errors in _encoded(plan, tree, number, str(outcome.source), networks, workers):
-                if networks is not None and not begun:
-                    found[tree.name], begun = networks.report, True
+                if networks is not None and tree.name not in found:
+                    found[tree.name] = networks.report
                     if networks.collections:
                         writer.add(networks_member(number, networks.collections))
                 writer.add(Member(chunk_name(len(chunks)), content))
