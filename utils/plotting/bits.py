@@ -62,14 +62,18 @@ def plot_above_bound(ax: Axes, points: pd.DataFrame) -> list[Line2D]:
         lines += ax.plot(sizes.index, above, dashes, color=next(colors), marker="o", label=code)
     lines.append(ax.axhline(0, color="0.5", linewidth=1, label=bound))
     ax.set(xscale="log", xlabel="mean squared error, custom normalization", ylabel="bytes a jet above the bound")
-    ax.invert_xaxis()
+    ax.set_xlim(2 * sizes.index.max(), sizes.index.min() / 2)
     ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return lines
 
 
-def plot_latent_bytes(ax: Axes, latents: pd.DataFrame, alone: float, networks: Mapping[str, float]) -> list[BarContainer]:
-    """Bytes a jet of latents and of corrections against the number of latents; lines for columns by themselves, and by
-    networks."""
+def plot_latent_bytes(
+    ax: Axes, latents: pd.DataFrame, alone: float, networks: Mapping[str, float]
+) -> list[BarContainer]:
+    """Bytes a jet of latents and of corrections against the number of latents, rows of `study.latent_bytes`.
+
+    Lines are columns `alone`, and coded by `networks`.
+    """
     places = np.arange(len(latents))
     first, more = latents["latents"], latents["corrections"]
     bars = [ax.bar(places, first, 0.6, color=OTHER_COLOR, label="latents")]

@@ -71,9 +71,14 @@ def _classes(values: np.ndarray, fit: np.ndarray, number: int) -> np.ndarray:
 
 
 def stream_bytes(integers: np.ndarray, classes: np.ndarray | None = None) -> int:
-    """Bytes of integers in a stream of PCodec, or in one for each class."""
-    parts = [integers] if classes is None else [integers[classes == one] for one in np.unique(classes)]
-    return sum(len(PCodec(**PLAIN).encode(np.ascontiguousarray(part, np.int32))) for part in parts if len(part))
+    """Bytes of integers in a stream of PCodec, or in one for each class where that takes fewer."""
+    parts = [] if classes is None else [integers[classes == one] for one in np.unique(classes)]
+    sizes = [_stream(integers), *([sum(map(_stream, parts))] if parts else [])]
+    return min(sizes)
+
+
+def _stream(integers: np.ndarray) -> int:
+    return len(PCodec(**PLAIN).encode(np.ascontiguousarray(integers, np.int32))) if len(integers) else 0
 
 
 TRANSFORMS: Mapping[str, Callable[[GriddedJets, GriddedJets], Columns]] = {
