@@ -20,7 +20,8 @@ def two_events() -> pd.DataFrame:
             [8.0, 150.0, -2.0, 0.3],
         ]
     )
-    return make_table(*jets.T, event=np.array([7, 7, 9, 9, 9]))
+    m, pt, phi, eta = jets.T
+    return make_table(m, pt, phi, eta, np.array([7, 7, 9, 9, 9]))
 
 
 def test_what_stands_before_a_jet_is_of_its_event_alone() -> None:

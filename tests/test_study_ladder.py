@@ -69,7 +69,7 @@ def test_codes_are_measured_at_an_error_and_moved_along_the_slope_of_the_bound(s
     assert points["code"].tolist() == list(CODES)
     found = points.set_index("code")
     assert found["mse"].between(1e-4, 4e-4).all()
-    assert found.loc[CODES[-1], "at_target"] == found.loc[CODES[-1], "bytes_per_jet"]
+    assert found["at_target"].iloc[-1] == found["bytes_per_jet"].iloc[-1]
     row = found.loc[CODES[0]]
     assert 2 ** (4 * (row["at_target"] - row["bytes_per_jet"])) == pytest.approx(row["mse"] / 2e-4)
     assert isinstance(points, pd.DataFrame)

@@ -188,5 +188,5 @@ def foreign_bytes(
     alone = alone_bytes(jets)
     mine, foreign = (ColumnNetworks.fit(fit, hidden, steps, seed).bytes_of(jets) for fit in (own, other))
     sizes = {"one by one": alone, "own networks": mine, "foreign networks": foreign}
-    sizes["foreign networks where they pay"] = np.minimum(foreign, alone)
+    sizes["foreign networks where they pay"] = foreign.clip(upper=alone)
     return {name: float(size.sum()) for name, size in sizes.items()}
