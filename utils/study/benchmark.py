@@ -86,10 +86,10 @@ EFFORTS: dict[str, Effort] = {
     "reference": Effort(
         repeats=REPEATS,
         cold_repeats=5,
-        limit_s=3.0,
+        limit_s=2.0,
         turns=5,
         jets=1_000_000,
-        batch_sizes=tuple(4**i for i in range(11)),
+        batch_sizes=tuple(4**i for i in range(10)),
         numbers=(10_000, 100_000, 1_000_000, 10_000_000),
         bounded=10_000_000,
         epochs=10,
