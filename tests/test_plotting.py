@@ -288,9 +288,9 @@ def test_the_bound_is_drawn_again_where_the_event_saves_something(rates: tuple[p
     axes = Figure(figsize=(13, 6)).subplots(1, 2)
     for drawn in plotting.plot_rate_distortion(axes, *rates, event_saving=0.3):
         assert drawn.reference is not None
-        assert sum(label.get_text() == "the same, with the event" for label in drawn.labels) == 1
+        assert sum(label.get_text() == "Shannon bound, with the event" for label in drawn.labels) == 1
     lines = {line.get_label(): xy(line) for line in axes[0].get_lines()}
-    both = lines["Shannon lower bound"], lines["the same, with the event"]
+    both = lines["Shannon lower bound"], lines["Shannon bound, with the event"]
     assert np.allclose(both[0] - both[1], [0.3, 0])
 
 

@@ -60,7 +60,7 @@ def plot_rate_distortion(
         ends.append(limit)
         if event_saving:
             lower = bound["bytes_per_jet"] - event_saving
-            ends += ax.plot(lower, bound["mse"], ":", color="0.5", label="the same, with the event")
+            ends += ax.plot(lower, bound["mse"], ":", color="0.5", label="Shannon bound, with the event")
         drawn.append(RateArtists(curves, _label_ends(ax, ends), limit))
         _mark_named(ax, points)
     axes[0].set_ylabel("mean squared error, custom normalization")
