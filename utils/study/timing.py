@@ -265,7 +265,8 @@ def time_scaling(
     """
     rows: list[ScalingTime] = []
     for name, checkpoint in models.items():
-        model, timings = prepare(checkpoint), list[Timing]()
+        model = prepare(checkpoint)
+        timings: list[Timing] = []
         for number in numbers:
             call = partial(there_and_back, model.encode, model.decode, tile_jets(jets, number))
             timings.append(time_call(call, 5, device_of(checkpoint), limit_s, warm_up=not timings))
