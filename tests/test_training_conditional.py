@@ -43,5 +43,7 @@ def test_the_same_columns_give_the_same_networks() -> None:
 def test_symbols_that_are_left_out_change_nothing_but_their_share() -> None:
     features, symbols = make_columns(500)
     symbols[1][:50] = 12
-    (_, second) = fit_networks(np.concatenate(features), [0, 1], symbols, [12, 12], 4, ConditionalTraining(steps=20, batch_size=64))
+    (_, second) = fit_networks(
+        np.concatenate(features), [0, 1], symbols, [12, 12], 4, ConditionalTraining(steps=20, batch_size=64)
+    )
     assert second.symbols == 12

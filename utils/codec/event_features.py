@@ -70,7 +70,7 @@ class EventFeatures:
         self._now: dict[str, np.ndarray] = {}
 
     def begin(self) -> np.ndarray:
-        """Go to the next rank; what is known of its jets before any of their columns. `events` are those they are of."""
+        """Go to the next rank; what is known of its jets before their columns. `events` are those they are of."""
         self.rank += 1
         left = self._counts[self.events] - self.rank
         there = left > 0

@@ -169,7 +169,8 @@ class _Choice:
         self, network: IntegerNetwork, features: Sequence[np.ndarray], values: float
     ) -> tuple[float, float]:
         """Keep a network that sees these features if it takes less for so many values; returns what it takes."""
-        bits = symbol_bits(network, stacked(features, len(self.symbols)), self.symbols) + np.log2(self.bins.widths_of(self.symbols)).sum()
+        bits = symbol_bits(network, stacked(features, len(self.symbols)), self.symbols)
+        bits += np.log2(self.bins.widths_of(self.symbols)).sum()
         bits += ESCAPE_BITS * np.count_nonzero(self.symbols == len(self.bins))
         cost, weight = float(bits) / 8 * values / len(self.symbols), float(_weight(network) + 2 * network.symbols)
         if cost + weight < self.cost + self.weight:

@@ -1,4 +1,4 @@
-"""Integers by a network: the symbol of each by the frequencies that the network tells, its place in the interval evenly."""
+"""Integers by a network: it tells how frequent each symbol is; places in the interval of a symbol are coded evenly."""
 
 from functools import partial
 
