@@ -20,7 +20,7 @@ from .grids import (
     to_integers as to_integers,
     to_values as to_values,
 )
-from .jet_fitting import fit_jet_networks as fit_jet_networks
+from .jet_fitting import fit_jet_networks as fit_jet_networks, train_jet_networks as train_jet_networks
 from .jet_models import load_jet_networks as load_jet_networks, save_jet_networks as save_jet_networks
 from .jet_networks import JetNetworks as JetNetworks
 from .latents import (

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from utils.codec.angles import TURN, direction, unit_vectors, wrapped
-from utils.codec.grids import CircularGrid, Grid
+from utils.codec.grids import GRID_LIMIT, CircularGrid, Grid
 from utils.networks import LARGEST_INPUT
 
 OCTAVE = 64
@@ -63,6 +63,7 @@ class EventFeatures:
 
     def __init__(self, grids: Mapping[str, Grid], counts: np.ndarray, floor: int):
         self._grids, self._counts, self.rank = grids, counts, -1
+        self._most = {name: _integer_beyond(grids[name], _MOST_GEV) for name in ("pt", "m")}
         self.events = np.arange(len(counts))
         self._sums = dict.fromkeys(("x", "y", "pt", "eta"), np.zeros(len(counts), np.int64))
         self._before: list[dict[str, np.ndarray]] = []
@@ -139,9 +140,9 @@ class EventFeatures:
     def add_mass(self, integers: np.ndarray) -> None:
         """End the rank with the masses of its jets."""
         now = self._now
-        mass = logarithm(_units(self._grids["m"], integers) + _PER_GEV // 4)
+        mass = logarithm(self._units("m", integers) + _PER_GEV // 4)
         now["mass"] = np.clip(3 * (mass - now["height"] + _MASS_TO_PT), -LARGEST_INPUT, LARGEST_INPUT)
-        pt, (x, y) = _units(self._grids["pt"], now["pt"]), unit_vectors(now["phi"])
+        pt, (x, y) = self._units("pt", now["pt"]), unit_vectors(now["phi"])
         more = {"x": pt * x >> 14, "y": pt * y >> 14, "pt": pt, "eta": pt * now["eta"]}
         self._sums = {name: values + more[name] for name, values in self._sums.items()}
         self._before = [*self._before[:2], *self._before[2:][-1:], now]
@@ -152,7 +153,11 @@ class EventFeatures:
         return self._last["pt"]
 
     def _height(self, integers: np.ndarray) -> np.ndarray:
-        return logarithm(_units(self._grids["pt"], integers))
+        return logarithm(self._units("pt", integers))
+
+    def _units(self, name: str, integers: np.ndarray) -> np.ndarray:
+        sizes = self._grids[name].levels(np.minimum(np.abs(integers), self._most[name]))
+        return np.rint(_PER_GEV * np.minimum(sizes, _MOST_GEV)).astype(np.int64)
 
     def _rows(self, found: list[np.ndarray]) -> np.ndarray:
         rows = np.empty((len(found), len(self.events)), np.float32)
@@ -161,5 +166,6 @@ class EventFeatures:
         return rows
 
 
-def _units(grid: Grid, integers: np.ndarray) -> np.ndarray:
-    return np.rint(_PER_GEV * np.minimum(np.abs(grid.levels(integers)), _MOST_GEV)).astype(np.int64)
+def _integer_beyond(grid: Grid, value: float) -> int:
+    """An integer whose level is above a value, or the last of the grid."""
+    return int(min(grid.quantize(np.array([value]))[0] + 2, GRID_LIMIT))

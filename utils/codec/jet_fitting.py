@@ -1,5 +1,6 @@
 """Fitting networks to the integers of jets."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,18 +9,24 @@ from utils import training
 from utils.codec.arrays import weights_member
 from utils.codec.bins import Bins
 from utils.codec.bounded import BoundedScheme
+from utils.codec.bounds import Bounds
+from utils.codec.incoming import jet_columns
 from utils.codec.jet_networks import KNOWN, QUANTITY, JetNetworks, differences, go_through
 from utils.codec.streams import encode_stream
 from utils.codec.violations import Arrays, Columns
 from utils.files import Json
+from utils.jets import FEATURES, Sample, event_counts
 
-STEPS = 1500
+STEPS = 1000
 """Steps of a training."""
 
 LEAST_JETS = 2000
 """Fewer jets have no networks fitted to them: none is that small."""
 
-SIZES = {0: (4, 32), 50_000: (8, 48), 200_000: (16, 64), 2_000_000: (32, 64)}
+MODEL_JETS, MODEL_STEPS = 1_000_000, 3000
+"""Jets that a model for many files is to code, and steps of its training."""
+
+SIZES = {0: (4, 32), 50_000: (8, 48), 200_000: (16, 64)}
 """Hidden units, and most intervals of a column, from so many jets on that networks are to code."""
 
 
@@ -40,6 +47,29 @@ def choose_networks(
     return (found if pays else None), saving
 
 
+def train_jet_networks(
+    sample: Sample, bounds: Bounds | None = None, steps: int | None = None, seed: int = 0
+) -> tuple[JetNetworks, Json]:
+    """A model for many files, from the training jets of a sample; and what it makes of the test jets.
+
+    ValueError for bounds of 0, and for fewer than `LEAST_JETS` jets.
+    """
+    bounds = bounds or Bounds()
+    if any(getattr(bounds, name).exact for name in FEATURES) or (steps is not None and steps < 1):
+        raise ValueError(f"networks need a bound above 0 for each quantity, and a step, found {bounds} and {steps}")
+    columns, counts = jet_columns(sample.train), event_counts(sample.train)[1]
+    if len(columns["pt"]) < LEAST_JETS:
+        raise ValueError(f"{len(columns['pt'])} training jets are too few for networks: {LEAST_JETS} are the least")
+    plain = BoundedScheme.of(bounds).fitted(columns, counts)
+    integers, _, _ = plain.quantize(columns)
+    model = fit_jet_networks(plain, integers, counts, MODEL_JETS, steps or MODEL_STEPS, seed)
+    columns, counts = jet_columns(sample.test), event_counts(sample.test)[1]
+    integers, _, _ = plain.quantize(columns)
+    taken = {"bytes_bounded": plain.encode(columns, counts)[0], "bytes_coded": model.encode(integers, counts)}
+    found = {name: _bytes_of(arrays) for name, arrays in taken.items()}
+    return model, {"jets": len(columns["pt"])} | found | {"network_bytes": len(weights_member(model.arrays).content)}
+
+
 def _bytes_of(arrays: Arrays) -> int:
     return sum(len(encode_stream(values, settings)) for values, settings in arrays.values())
 
@@ -51,6 +81,7 @@ def fit_jet_networks(
 
     The same arguments give the same networks on the same machine; training takes some seconds on one core.
     """
+    plain = replace(plain, pt_drops=False)
     pt = np.sort(integers["pt"])
     floor = int(pt[len(pt) // 1000])
     rows: list[np.ndarray] = []

@@ -45,7 +45,11 @@ EVENTS = 2**13
 JETS_OF_LANE = 256
 """Jets of a chunk for each lane of rANS."""
 
+VERSION = 1
+"""Of the features and of the order of coding: what files depend on."""
+
 _FORM = {
+    "version": int,
     "floor": int,
     "intervals": dict.fromkeys(QUANTITY, int),
     "hidden": dict.fromkeys(QUANTITY, int),
@@ -130,7 +134,7 @@ class JetNetworks:
     networks: Mapping[str, IntegerNetwork]
 
     def encode(self, integers: Columns, counts: np.ndarray) -> Arrays:
-        """The arrays of a chunk: states, words of each quantity, and the differences that are in no interval."""
+        """The arrays of a chunk: states, words of each quantity in pairs, the differences that are in no interval."""
         given = differences(self.plain, integers)
         encoder, runs = Encoder(_lanes(int(counts.sum()))), list[str]()
         escaped: dict[str, list[np.ndarray]] = {name: [] for name in ORDER}
@@ -147,7 +151,7 @@ class JetNetworks:
         arrays: Arrays = {"states": (np.frombuffer(states, "<u4").astype(np.uint32), PLAIN)}
         for quantity in ORDER:
             own = b"".join(run for name, run in zip(runs, words, strict=True) if name == quantity)
-            arrays[quantity] = np.frombuffer(own, "<u2").astype(np.uint32), PLAIN
+            arrays[quantity] = np.frombuffer(own + bytes(len(own) % 4), "<u4").astype(np.uint32), PLAIN
             if sum(map(len, escaped[quantity])):
                 arrays[f"{quantity}_escapes"] = np.concatenate(escaped[quantity]), PLAIN
         return arrays
@@ -155,10 +159,8 @@ class JetNetworks:
     def decode(self, arrays: Columns, counts: np.ndarray) -> Columns:
         """The integers of a chunk; ValueError where `encode` made no such arrays."""
         lanes = _lanes(int(counts.sum()))
-        if max(arrays[name].max(initial=0) for name in ORDER) >= 2**16:
-            raise ValueError("words of more than 16 bits")
         decoder = Decoder(arrays["states"].astype("<u4").tobytes(), lanes)
-        words = {name: arrays[name].astype(np.int64) for name in ORDER}
+        words = {name: arrays[name].astype("<u4").view("<u2").astype(np.int64) for name in ORDER}
         escaped = {name: arrays.get(f"{name}_escapes", np.empty(0, np.int64)) for name in ORDER}
 
         def code(name: str, features: np.ndarray, jets: np.ndarray, base: Any) -> np.ndarray:
@@ -175,7 +177,8 @@ class JetNetworks:
             return values
 
         found = go_through(self.plain, self.floor, counts, code)
-        if any(len(left) for left in (*words.values(), *escaped.values())):
+        filled = all(len(left) <= 1 and not left.any() for left in words.values())
+        if not filled or any(len(left) for left in escaped.values()):
             raise ValueError("words or escapes that belong to no jet")
         return found
 
@@ -201,7 +204,8 @@ class JetNetworks:
 
     def to_dict(self) -> Json:
         """JSON-safe description: what of a model is not in its arrays."""
-        return self.plain.to_dict() | {"networks": {"floor": self.floor, **self._sizes(), "sha256": self.sha256}}
+        about = {"version": VERSION, "floor": self.floor, **self._sizes(), "sha256": self.sha256}
+        return self.plain.to_dict() | {"networks": about}
 
     @staticmethod
     def from_dict(description: Json, arrays: Mapping[str, np.ndarray]) -> "JetNetworks":
@@ -209,6 +213,8 @@ class JetNetworks:
         plain = BoundedScheme.from_dict(description)
         require_form(description, {"networks": _FORM}, "codec")
         about, taken = description["networks"], Taken(arrays)
+        if about["version"] != VERSION:
+            raise ValueError(f"networks of version {about['version']}; this version knows {VERSION}")
         if None in plain.grids.values() or not isinstance(plain.grids["phi"], CircularGrid):
             raise ValueError("networks for quantities that have no grid")
         if not (0 <= plain.mass_slope <= STEEPEST and abs(about["floor"]) <= GRID_LIMIT):
@@ -216,9 +222,14 @@ class JetNetworks:
         bins = {name: taken.bins(about["intervals"][name]) for name in QUANTITY}
         networks = {name: taken.network(KNOWN[name], about["hidden"][name], len(bins[name])) for name in QUANTITY}
         found = JetNetworks(plain, about["floor"], bins, networks)
-        if found.sha256 != about["sha256"]:
-            raise ValueError("its networks do not fit the checksum that names them")
+        require_named(found, about["sha256"])
         return found
+
+
+def require_named(networks: JetNetworks, sha256: str) -> None:
+    """ValueError unless networks are those of a checksum."""
+    if networks.sha256 != sha256:
+        raise ValueError("its networks do not fit the checksum that names them")
 
 
 def _lanes(jets: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.codec.bounds import Bounds
-from utils.codec.jet_networks import ORDER, JetNetworks
+from utils.codec.jet_networks import ORDER, JetNetworks, require_named
 from utils.codec.violations import Arrays, Columns, keep_exactly
 from utils.files import Json
 from utils.limits import require_form
@@ -66,15 +66,9 @@ class NeuralScheme:
     def from_dict(
         description: Json, weights: Mapping[str, np.ndarray], model: JetNetworks | None = None
     ) -> "NeuralScheme":
-        """Rebuild from `to_dict` and `weights`, or the model where these are apart; ValueError where they are none."""
-        require_form(description, {"networks_apart": bool, "networks": {"sha256": str}}, "codec")
-        if not description["networks_apart"]:
-            return NeuralScheme(JetNetworks.from_dict(description, weights))
-        wanted = description["networks"]["sha256"]
-        if model is None:
-            raise ValueError(
-                f"its networks are in a model that it only names ({wanted[:12]}): --model FILE is to say where"
-            )
-        if model.sha256 != wanted:
-            raise ValueError(f"another model wrote it: {wanted[:12]}, and this one is {model.sha256[:12]}")
-        return NeuralScheme(model, apart=True)
+        """Rebuild from `to_dict` and `weights`, or with the model that it names; ValueError where they are none."""
+        if model is not None:
+            require_form(description, {"networks": {"sha256": str}}, "codec")
+            require_named(model, description["networks"]["sha256"])
+            return NeuralScheme(model, apart=True)
+        return NeuralScheme(JetNetworks.from_dict(description, weights))

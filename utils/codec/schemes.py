@@ -77,8 +77,13 @@ def _check_neural(bounds: Bounds | None, model: "Model | None", latent_bits: flo
         raise ValueError("the codec neural needs a bound above 0 for each quantity; use bounded to keep one exactly")
     if model is not None:
         own = as_jet_networks(model).plain.bounds
-        if bounds is not None and bounds != own:
-            raise ValueError(f"the model was trained for other bounds ({own}): give those, or none")
+        others = [name for name in FEATURES if bounds is not None and getattr(bounds, name) != getattr(own, name)]
+        if others:
+            bound = getattr(own, others[0])
+            raise ValueError(
+                f"the model was trained for another bound of {others[0]}, {bound.relative:g} of it or "
+                f"{bound.absolute:g}: give its bounds, or none"
+            )
 
 
 def scheme_maker(
@@ -136,13 +141,25 @@ def read_scheme(reader: Reader, model: JetNetworks | str | Path | None = None) -
     codec = reader.attributes.get("codec")
     if codec not in CODECS:
         raise ContainerError(f"{reader.path}: codec {codec!r}; this version knows {', '.join(CODECS)}")
+    given = _model_named(reader, model) if reader.attributes.get("networks_apart") is True else None
     with blaming(f"{reader.path}: its codec {codec}"):
         if codec not in ("autoencoder", "neural"):
             return BoundedScheme.from_dict(reader.attributes)
-        if codec == "neural" and reader.attributes.get("networks_apart") is True:
-            given = None if model is None else as_jet_networks(model)
+        if codec == "neural" and given is not None:
             return NeuralScheme.from_dict(reader.attributes, {}, given)
         most = _SMALL_DECODER + _VALUES_A_BYTE * reader.path.stat().st_size
         weights = read_all(reader.arrays("decoder"), most, most)
         described_by = NeuralScheme if codec == "neural" else AutoencoderScheme
         return described_by.from_dict(reader.attributes, weights)
+
+
+def _model_named(reader: Reader, model: JetNetworks | str | Path | None) -> JetNetworks:
+    """The model that a container names; ContainerError where it is another, or none is given."""
+    networks = reader.attributes.get("networks")
+    wanted = str(networks.get("sha256") if isinstance(networks, dict) else None)[:12]
+    if model is None:
+        raise ContainerError(f"{reader.path}: names a model, checksum {wanted}, and holds none: give it (--model)")
+    given = as_jet_networks(model)
+    if given.sha256[:12] != wanted:
+        raise ContainerError(f"{reader.path}: written with another model: checksum {wanted}, not {given.sha256[:12]}")
+    return given
