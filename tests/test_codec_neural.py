@@ -107,6 +107,26 @@ def test_every_jet_is_within_its_bounds_whatever_it_is(
     assert all(share <= 1 for share in report["errors_of_bound"].values())
 
 
+@pytest.mark.usefixtures("quick")
+def test_jets_without_events_are_fitted_as_well(tmp_path: Path, jets: pd.DataFrame) -> None:
+    table = jets.iloc[:2500].assign(event=np.arange(2500))
+    report = codec.compress(table, tmp_path / "a.zarr.zip", codec="neural")
+    assert "bytes_coded" in report["saving"]
+    assert len(codec.read_compressed(tmp_path / "a.zarr.zip")) == 2500
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_part_of_many_jets_stands_for_all(
+    tmp_path: Path, jets: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("utils.codec.jet_fitting.FIT_JETS", 4000)
+    report = codec.compress(jets, tmp_path / "a.zarr.zip", codec="neural")
+    assert report["codec"] == "neural"
+    saving, streams = report["saving"], report["stream_bytes"]
+    assert saving["jets"] == len(jets)
+    assert 0.95 < sum(streams[name] for name in ("states", *FEATURES)) / saving["bytes_coded"] < 1.05
+
+
 @pytest.mark.usefixtures("always")
 @pytest.mark.parametrize(
     "table",

@@ -20,6 +20,9 @@ from utils.jets import FEATURES, Sample, event_counts
 STEPS = 1000
 """Steps of a training."""
 
+FIT_JETS = 2**16
+"""Jets that networks are fitted to, and judged by, are as many and those that are left of their event."""
+
 LEAST_JETS = 2000
 """Fewer jets have no networks fitted to them: none is that small."""
 
@@ -36,15 +39,25 @@ def choose_networks(
     """A model, or networks fitted to jets, where these take fewer bytes than by `plain`, networks in the file counted
     unless they are `apart`; else None. And what they take: `bytes_bounded`, `bytes_coded`, `network_bytes`."""
     jets = len(columns["pt"])
-    saving: Json = {"jets": jets, "bytes_bounded": _bytes_of(plain.encode(columns, counts)[0])}
+    columns, counts = _first(columns, counts)
+    share = max(len(columns["pt"]), 1) / max(jets, 1)
+    saving: Json = {"jets": jets, "bytes_bounded": int(_bytes_of(plain.encode(columns, counts)[0]) / share)}
     if jets == 0 or (model is None and jets < LEAST_JETS):
         return None, saving
     integers, _, _ = (plain if model is None else model.plain).quantize(columns)
     found = model or fit_jet_networks(plain, integers, counts, jets)
-    saving["bytes_coded"] = _bytes_of(found.encode(integers, counts))
+    saving["bytes_coded"] = int(_bytes_of(found.encode(integers, counts)) / share)
     saving["network_bytes"] = 0 if apart else len(weights_member(found.arrays).content)
     pays = saving["bytes_coded"] + saving["network_bytes"] < saving["bytes_bounded"]
     return (found if pays else None), saving
+
+
+def _first(columns: Columns, counts: np.ndarray) -> tuple[Columns, np.ndarray]:
+    """The first events with some `FIT_JETS` jets."""
+    ends = np.cumsum(counts)
+    events = int(np.searchsorted(ends, FIT_JETS)) + 1
+    jets = int(ends[:events].max(initial=0))
+    return {name: values[:jets] for name, values in columns.items()}, counts[:events]
 
 
 def train_jet_networks(
@@ -103,7 +116,7 @@ def fit_jet_networks(
 
     go_through(plain, floor, counts, code)
     hidden, most = next(entry for least, entry in reversed(SIZES.items()) if jets >= least)
-    bins = {name: Bins.fit(coded[name][there[name]], most) for name in QUANTITY}
+    bins = {name: Bins.fit(coded[name][there[name]] if there[name].any() else np.zeros(1), most) for name in QUANTITY}
     symbols = []
     for name in QUANTITY:
         found = np.where(there[name], bins[name].split(coded[name])[0], len(bins[name]))
