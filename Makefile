@@ -34,7 +34,7 @@ fuzz: $(INSTALLED)
 test-root: $(INSTALLED)
 	@test -x .venv-root/bin/python || $(VENV) -m venv .venv-root
 	@.venv-root/bin/python -m pip install --quiet --disable-pip-version-check root
-	@COMPRESSIONHEP_ROOT=$(CURDIR)/.venv-root/bin/python $(VENV) -m pytest tests/test_trees_slim.py -k in_root
+	@COMPRESSIONHEP_ROOT=$(CURDIR)/.venv-root/bin/python $(VENV) -m pytest tests/test_trees_slim.py -k root_finds
 
 reference: $(INSTALLED)
 	@$(VENV) -m compressionhep run --profile reference $(OPTIONS)

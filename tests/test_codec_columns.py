@@ -124,6 +124,84 @@ def test_copies_are_stored_once_and_those_with_another_bound_apart() -> None:
     assert len(encode(tree, chunk)) < 4.2 * len(encode(alone, {"a": chunk["a"]}))
 
 
+@st.composite
+def counted(draw: st.DrawFn) -> dict[str, np.ndarray]:
+    """Three columns of integers, of which the last is mostly the sum or the difference of the others."""
+    random = np.random.default_rng(draw(st.integers(0, 99)))
+    size, sign = draw(st.sampled_from([300, 1000])), draw(st.sampled_from([1, -1]))
+    types = [np.dtype(draw(st.sampled_from(["u1", "i2", "i4", "u4"]))) for _ in range(3)]
+    first, second = random.integers(60, 120, size), random.integers(0, 60, size)
+    third = first + sign * second + (random.random(size) < 0.05)
+    return {name: v.astype(t) for name, v, t in zip("abc", (first, second, third), types, strict=True)}
+
+
+@given(counted())
+@settings(max_examples=20, deadline=None)
+def test_a_sum_of_two_columns_is_stored_as_what_is_left(columns: dict[str, np.ndarray]) -> None:
+    tree, chunk = make_tree(columns | {"copy": columns["c"]})
+    member = encode(tree, chunk)
+    ways = ways_of(tree, member)
+    assert ways["c"][0][0] == "sum"
+    assert sorted(ways["c"][0][2:4]) == [0, 1]
+    assert ways["copy"][0][0] == "same"
+    assert ways["c"][0][1] < ways["a"][0][1] / 2
+    found = decode(tree, member)
+    for name in ("copy", "c", "b"):
+        assert same_bits(ak.Array(found.column(name)), ak.Array(chunk[name]))
+
+
+def test_columns_that_repeat_one_value_or_have_nothing_to_do_with_each_other_are_stored_alone() -> None:
+    random = np.random.default_rng(0)
+    many = {f"x{i}": random.integers(0, 50, 2000).astype(np.int32) for i in range(20)}
+    rare = {f"r{i}": (random.random(2000) < 0.01).astype(np.uint8) for i in range(4)}
+    tree, chunk = make_tree(many | rare)
+    assert all(piece[0] == "integers" for pieces in ways_of(tree, encode(tree, chunk)).values() for piece in pieces)
+
+
+SUMS, ADDED = make_tree(
+    {
+        "a": np.arange(600, dtype=np.int32) % 7,
+        "b": np.arange(600, dtype=np.int32) % 11,
+        "c": (np.arange(600) % 7 + np.arange(600) % 11).astype(np.uint8),
+        "d": np.linspace(0, 1, 600),
+        "e": np.arange(600, dtype=np.int32) % 13,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("piece", "message"),
+    [
+        ((0, 1, 1), "a sum without a rest"),
+        ((0, 1, 1, "floats"), "a sum without a rest"),
+        ((0, 1, 1, "sum", 0, 1, 1, "constant"), "a sum without a rest"),
+        ((0, 2, 1, "constant"), "a sum of pieces 0 and 2"),
+        ((-1, 0, 1, "constant"), "a sum of pieces -1 and 0"),
+        ((0, 1, 10**30, "constant"), "a sum of pieces 0 and 1, with the sign 1"),
+        ((0, 1.0, 1, "constant"), "expected an integer"),
+        ((0, 1, 1, "constant", 3), "stored as constant"),
+        ((1, 0, -1, "constant"), "not those that were written|checksum|beyond uint8"),
+    ],
+)
+def test_a_sum_that_cannot_be_is_an_error(piece: tuple, message: str) -> None:
+    header, streams = unpacked(encode(SUMS, ADDED))
+    assert header["pieces"][2][:5] == ["sum", header["pieces"][2][1], 0, 1, 1]
+    header["pieces"][2][2:] = piece
+    with pytest.raises(ValueError, match=message):
+        decode(SUMS, pack(header, [streams])).chunk()
+
+
+def test_a_sum_of_what_is_no_integer_or_a_sum_itself_is_an_error() -> None:
+    header, streams = unpacked(encode(SUMS, ADDED))
+    header["pieces"][4][2:] = [2, 3, 1, "constant"]
+    header["pieces"][4][0] = "sum"
+    with pytest.raises(ValueError, match="a sum with piece 2"):
+        decode(SUMS, pack(header, [streams])).column("e")
+    header["pieces"][4][2:] = [3, 0, 1, "constant"]
+    with pytest.raises(ValueError, match="a sum with piece 3"):
+        decode(SUMS, pack(header, [streams])).column("e")
+
+
 def test_each_column_is_within_its_own_bound() -> None:
     values = np.random.default_rng(0).exponential(50, 2000).astype(np.float32)
     bounds = {"a": "1%", "b": "0.5", "c": "bits=7", "d": "1%,3"}

@@ -1,5 +1,7 @@
 """Encoding and decoding: independent of batches and threads, true to the model, in bounded memory."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from utils.networks import (
     prepare,
     reconstruct,
 )
-from utils.networks.prepared import LANES, PreparedModel
+from utils.networks.prepared import LANES, MIN_SHARE, PreparedModel
 from utils.study import untrained_checkpoint
 
 NAMES = ["linear", "tanh", "leaky_relu_bn", "elu_bn", "residual_gelu"]
@@ -120,3 +122,50 @@ def test_batches_are_filled_up_to_whole_vectors_and_only_the_jets_come_back(numb
     np.testing.assert_array_equal(model.encode(rows), rows[:, :3])
     assert {size % LANES for size in seen} == {0}
     assert number <= sum(seen) < number + LANES
+
+
+@pytest.mark.parametrize(("number", "threads", "sharing"), [(2 * MIN_SHARE - 1, 2, 1), (4 * MIN_SHARE, 4, 4)])
+def test_a_call_is_shared_among_as_many_threads_as_it_is_worth(number, threads, sharing):
+    batches = []
+    together = threading.Barrier(sharing)
+
+    def first_three(jets):
+        if threading.get_ident() not in batches:
+            together.wait(timeout=60)
+        batches.append(threading.get_ident())
+        return jets[:, :3]
+
+    model = PreparedModel(first_three, first_three, 3, batch_size=768, threads=threads)
+    rows = np.random.default_rng(0).normal(size=(number, 4)).astype(np.float32)
+    np.testing.assert_array_equal(model.encode(rows), rows[:, :3])
+    assert len(set(batches)) == sharing
+    assert len(batches) % sharing == 0  # as many for each
+
+
+def test_a_call_does_not_wait_for_a_thread_that_is_busy_with_another_call():
+    callers, gave_up = {threading.get_ident()}, []
+    helping, release = threading.Event(), threading.Event()
+
+    def first_three(jets):
+        if threading.get_ident() in callers:
+            assert helping.wait(timeout=60)
+        else:
+            helping.set()
+            if not release.wait(timeout=60):
+                gave_up.append(True)
+        return jets[:, :3]
+
+    model = PreparedModel(first_three, first_three, 3, batch_size=768, threads=2)
+    rows = np.random.default_rng(0).normal(size=(4 * MIN_SHARE, 4)).astype(np.float32)
+
+    def call():
+        callers.add(threading.get_ident())
+        model.encode(rows)
+
+    other = threading.Thread(target=call)
+    other.start()
+    assert helping.wait(timeout=60)  # the one helper of the pool has a batch of the other call
+    np.testing.assert_array_equal(model.encode(rows), rows[:, :3])
+    assert not gave_up
+    release.set()
+    other.join()

@@ -19,7 +19,22 @@ from utils.jets import feature_array, load_sample, missing_published
 from utils.metrics import evaluate
 from utils.networks import load_checkpoint
 from utils.report import NOTEBOOKS, declared_parameters, find_notebooks, run_notebooks, share_parameters
-from utils.study import COLD_STAGES, COMPARED, EFFORTS, ORIGINAL, PROJECT, WAYS, memory, notebook_folders, record
+from utils.study import (
+    ALONE,
+    BOUNDED_STEP,
+    CODES,
+    COLD_STAGES,
+    COMPARED,
+    EFFORTS,
+    EVENT,
+    LIMIT,
+    ORIGINAL,
+    PROJECT,
+    WAYS,
+    memory,
+    notebook_folders,
+    record,
+)
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: path.stem)
 PARAMETERS: dict[str, Any] = {
@@ -109,6 +124,7 @@ def check_rates(metrics: dict[str, Any], plots: Path) -> None:
     assert sizes["Shannon lower bound"][1] < sizes["bounded"][1] < sizes["mantissa rounding + zstd"][1]
     assert metrics["file"]["errors"]["pt"]["max"] <= 0.01
     assert len(metrics["dijet_mass"]) >= 4
+    assert 0.1 < metrics["event_saving"] < 0.6
     assert {path.name for path in plots.glob("*.png")} == {"rate_distortion.png", "rate_resolution.png"}
 
 
@@ -139,6 +155,27 @@ def check_collections(metrics: dict[str, Any], plots: Path) -> None:
     counts = [metrics["observables"][way]["jets above 30 GeV"] for way in bounds]
     assert all(count["before"] > 500 and count["events_unexplained"] == 0 for count in counts)
     names = {"branches", "within_bounds", "collection_sizes", "dijet_mass"}
+    assert {path.stem for path in plots.glob("*.png")} == names
+
+
+def check_networks(metrics: dict[str, Any], plots: Path) -> None:
+    """The event saves bytes of four numbers, columns save bytes of each other, and whole numbers never change."""
+    sizes = {name: row["bytes_per_jet"] for name, row in metrics["ladder"].items()}
+    assert next(iter(sizes)) == BOUNDED_STEP
+    assert set(sizes) >= {ALONE, EVENT, LIMIT}
+    assert sizes[EVENT] < 0.95 * sizes[ALONE]
+    rates = {(row["code"], row["target"]): row["at_target"] for row in metrics["rates"]}
+    assert {code for code, _ in rates} == set(CODES)
+    alone = sum(metrics["columns"]["alone"].values())
+    coded = min(row["bytes a jet"] for row in metrics["columns"]["networks"].values())
+    assert len(metrics["columns"]["alone"]) == len(metrics["column_use"]) == 32
+    assert coded < min(row["bytes"] for row in metrics["latents"]) < 1.1 * alone
+    assert coded < 0.9 * alone
+    assert all(row["ratio"] < 1.01 for row in metrics["files"])
+    assert metrics["foreign"]["own networks"] < metrics["foreign"]["foreign networks"]
+    tables = metrics["changed_tables"].values()
+    assert {row["whole numbers"] for row in tables} == {0}
+    names = {"ladder", "bits_by_rank", "above_bound", "column_use", "latents_and_corrections"}
     assert {path.stem for path in plots.glob("*.png")} == names
 
 
@@ -183,6 +220,7 @@ CHECKS: dict[str, Callable[[dict[str, Any], Path], None]] = {
     "3. Rate_distortion": check_rates,
     "4. Your_own_jets": check_own_jets,
     "5. Whole_collections": check_collections,
+    "6. Networks_and_bits": check_networks,
     "Execution_time_calculation": check_times,
     "Memory_allocation_trace": check_memory,
 }

@@ -284,6 +284,67 @@ def test_every_rate_curve_is_named_at_its_end_and_no_two_names_overlap(
     assert "pt 1%" in [text.get_text() for text in axes[0].texts]
 
 
+def test_the_bound_is_drawn_again_where_the_event_saves_something(rates: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    axes = Figure(figsize=(13, 6)).subplots(1, 2)
+    for drawn in plotting.plot_rate_distortion(axes, *rates, event_saving=0.3):
+        assert drawn.reference is not None
+        assert sum(label.get_text() == "Shannon bound, with the event" for label in drawn.labels) == 1
+    lines = {line.get_label(): xy(line) for line in axes[0].get_lines()}
+    both = lines["Shannon lower bound"], lines["Shannon bound, with the event"]
+    assert np.allclose(both[0] - both[1], [0.3, 0])
+
+
+def test_a_ladder_has_a_bar_for_each_step_and_quantity_and_says_its_sum() -> None:
+    rows = {"pt": [1.0, 0.5], "eta": [1.0, 1.0], "phi": [1.0, 1.0], "m": [1.0, 1.0]}
+    ladder = pd.DataFrame(rows, index=["codec", "network"])
+    ladder["bytes_per_jet"] = ladder.sum(axis=1)
+    ladder["ratio"] = ladder["bytes_per_jet"] / 4
+    ax = Figure().subplots()
+    bars = plotting.plot_ladder(ax, ladder)
+    assert [len(group) for group in bars] == [2, 2, 2, 2]
+    assert [text.get_text().split() for text in ax.texts] == [["4.000"], ["3.500", "(-12.5%)"]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["codec", "network"]
+
+
+def test_bits_by_rank_have_a_line_for_each_network_in_both_panels() -> None:
+    bits = pd.DataFrame({"pt": [5.0, 4.0], "phi": [9.0, 7.0]})
+    axes = Figure().subplots(1, 2)
+    lines = plotting.plot_rank_bits(axes, {"alone": bits + 1, "event": bits, "limit": bits - 1})
+    assert len(lines) == 6
+    assert xy(lines[1]).tolist() == [[1, 9], [2, 7]]
+    assert [ax.get_ylabel() for ax in axes] == [r"bits of $\phi$", r"bits of $p_{\mathrm{T}}$"]
+
+
+def test_codes_are_drawn_above_the_bound_and_solid_where_they_know_the_event() -> None:
+    codes = ["rounding + pcodec", "rounding + network, event", "Shannon bound of single jets"]
+    rows = [(code, mse, size) for mse in (1e-3, 1e-5) for code, size in zip(codes, (3.0, 2.5, 2.75), strict=True)]
+    points = pd.DataFrame(rows, columns=["code", "target", "at_target"])
+    lines = plotting.plot_above_bound(Figure().subplots(), points)
+    assert [line.get_label() for line in lines] == codes
+    assert [xy(line)[:, 1].tolist() for line in lines] == [[0.25, 0.25], [-0.25, -0.25], [0, 0]]
+    assert [line.get_linestyle() for line in lines] == ["--", "-", "-"]
+
+
+def test_latents_are_stacked_under_their_corrections_with_lines_for_the_others() -> None:
+    latents = pd.DataFrame({"number": [6, 10], "latents": [2.0, 3.0], "corrections": [15.0, 13.0]})
+    ax = Figure().subplots()
+    below, above = plotting.plot_latent_bytes(ax, latents, 20.0, {"networks": 13.5})
+    assert [bar.get_height() for bar in below] == [2, 3]
+    assert [bar.get_y() + bar.get_height() for bar in above] == [17, 16]
+    legend = ax.get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert {"columns one by one: 20.0", "networks: 13.5"} < set(labels)
+
+
+def test_column_use_has_a_cell_for_each_pair_and_none_for_what_is_not_seen() -> None:
+    use = pd.DataFrame([[np.nan, np.nan], [2.0, np.nan]], index=["pt", "mass"], columns=["pt", "mass"])
+    ax = Figure().subplots()
+    mesh = plotting.plot_column_use(ax, use)
+    assert np.ma.masked_invalid(np.asarray(mesh.get_array())).count() == 1
+    assert ax.get_ylim() == (2, 0)
+
+
 def test_latents_as_floats_are_points_beside_the_curve_of_their_method(
     rates: tuple[pd.DataFrame, pd.DataFrame],
 ) -> None:

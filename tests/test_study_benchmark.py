@@ -67,6 +67,8 @@ def test_a_timing_warms_up_once_and_stops_after_its_limit():
     timing = ways.time_call(lambda: calls.append(time.sleep(0.01)), repeats=1000, limit_s=0.0)  # type: ignore
     assert timing["repeats"] == 3
     assert len(calls) == 4
+    ways.time_call(lambda: calls.append(None), repeats=2, warm_up=False)
+    assert len(calls) == 6
 
 
 def test_summary_of_times_is_median_and_spread():
@@ -185,6 +187,15 @@ def test_the_original_way_is_kept_within_the_memory_that_is_free(models, jets, m
     assert (row["jets"], row["original_jets"]) == (300, 50)
     rows = timing.time_batches(models, jets, (10, 100), limit_s=0.0)
     assert [(row["way"], row["jets"]) for row in rows] == [(PROJECT, 10), (PROJECT, 100), (ORIGINAL, 10)]
+
+
+@pytest.mark.parametrize(("free", "limit"), [(1 << 40, ways.ORIGINAL_JETS), (10_000_000, 1000), (100, 1)])
+def test_the_original_way_gets_what_half_of_the_free_memory_holds_and_no_more_than_tells_its_rate(
+    free, limit, monkeypatch
+):
+    memory_left = psutil.virtual_memory()._replace(available=free)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory_left)
+    assert ways.original_limit() == limit
 
 
 def test_memory_of_the_original_way_grows_with_the_jets_and_this_one_stays(files, jets):

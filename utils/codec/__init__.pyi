@@ -1,4 +1,5 @@
 from .archive import ContainerError as ContainerError
+from .bins import Bins as Bins
 from .bounded import BoundedScheme as BoundedScheme
 from .bounds import Bounds as Bounds, ErrorBound as ErrorBound
 from .columns import entry_sizes as entry_sizes
@@ -10,12 +11,14 @@ from .compression import (
     iter_compressed as iter_compressed,
     read_compressed as read_compressed,
 )
+from .conditional import symbol_bits as symbol_bits
 from .grids import (
     BLOCK as BLOCK,
     CircularGrid as CircularGrid,
     RelativeGrid as RelativeGrid,
     UniformGrid as UniformGrid,
     grid_from_dict as grid_from_dict,
+    grid_of as grid_of,
     grid_to_dict as grid_to_dict,
     to_integers as to_integers,
     to_values as to_values,

@@ -2,7 +2,8 @@
 
 The header of a chunk (see `packed`) has the number of its tree, that of its entries, and a list for each array that the
 columns consist of, in order (see `StoredTree.arrays`): the way in which it is stored, the bytes of its stream, the
-parameters of the way (see `pieces`). The way "same" has the number of an earlier array with the same values instead.
+parameters of the way (see `pieces`). The way "same" has the number of an earlier array with the same values instead,
+the way "sum" those of two (see `relations`).
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from utils.codec.grids import Grid, grid_of
 from utils.codec.network_pieces import NETWORK, PlainPieces, read_coded, read_integers, read_values
 from utils.codec.packed import Packed, checked, pack, read_from, require_checked
 from utils.codec.pieces import NAMES, Way, decode_piece, encode_piece
+from utils.codec.relations import SUM, by_others, decode_sum, may_relate, read_relation
 from utils.files import Json
 from utils.limits import require_form
 from utils.trees import Bound, Chunk, Column, Plan, assemble, canonical_form, labelled, pieces, rounded, with_floats
@@ -146,6 +148,7 @@ def encode_entries(
     streams: list[bytes] = []
     sizes: list[int] = []
     seen: dict[tuple[object, ...], int] = {}
+    integers: dict[int, dict[int, np.ndarray]] = {}
     for place, (column, values) in enumerate(_stored(tree, chunk)):
         key, bound = _key(tree, column, values), tree.bounds[column.name]
         sizes.append(len(values))
@@ -161,6 +164,8 @@ def encode_entries(
             ways[way] = (piece.way, piece.settings)
         if piece.way == "levels":  # all other ways are exact
             values = decode_piece(piece.way, list(piece.parameters), piece.content, len(values), values.dtype, grid)
+        if piece.way == "integers" and tree.arrays[place][1] == "values" and may_relate(values.dtype):
+            piece = by_others(piece, place, values, integers.setdefault(len(values), {}))
         streams.append(checked(piece.content, values))
         described.append([piece.way, len(streams[-1]), *piece.parameters])
     collections: Sequence[Collection] = ()
@@ -263,13 +268,22 @@ class Entries:
             way, _, *parameters = self._pieces[source]
         grid = self.tree.grids.get(self.tree.arrays[source][0].name) if kind.kind == "f" else None
         checksum, content = self._stream(source)
-        if way == NETWORK:
+        if way == SUM:
+            values = self._sum(source, parameters, content, size, kind)
+        elif way == NETWORK:
             integers = self._decoding(source, size).integers(source)
             values = read_values(self._pieces[source], content, integers, kind, grid)
         else:
             values = decode_piece(way, parameters, content, size, kind, grid)
         require_checked(checksum, values)
         return values.astype(dtype, copy=False)
+
+    def _sum(self, number: int, parameters: list[Any], content: bytes, size: int, dtype: np.dtype) -> np.ndarray:
+        others = read_relation(parameters, number)[:2]
+        for other in others:
+            if self._pieces[other][0] in ("same", SUM) or not may_relate(self.tree.arrays[other][2]):
+                raise ValueError(f"{self.tree.arrays[number][0].name}: a sum with piece {other}")
+        return decode_sum(parameters, content, [self._values(other, size) for other in others], dtype)
 
     def _stream(self, number: int) -> tuple[bytes, bytes]:
         return self._member.stream(self._starts[number], self._pieces[number][1])

@@ -30,8 +30,8 @@ LANES = 16
 """Batches are filled up to a multiple of this, for the last jets of a batch to take the same vector instructions as all
 others: so a jet gives the same bits in whatever batch it comes."""
 
-MIN_BATCH_SIZE = 512
-"""Fewer jets than this are not worth another thread, which takes a tenth of a millisecond to start."""
+MIN_SHARE = 1024
+"""Jets of a call for each thread that takes part in it: fewer are done before another thread is awake."""
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -63,7 +63,8 @@ class PreparedModel:
         if inputs.ndim != 2 or inputs.shape[1] != columns:
             raise ValueError(f"expected an array of the shape (jets, {columns}), found {inputs.shape}")
         jets = len(inputs)
-        step = batch_size or min(self.batch_size, max(MIN_BATCH_SIZE, -(-jets // self.threads)))
+        threads = max(1, min(self.threads, jets // MIN_SHARE))
+        step = batch_size or _even_step(jets, self.batch_size, threads)
         result = np.empty((jets, outputs), dtype=np.float32)
         starts = iter(range(0, jets, step))
 
@@ -75,16 +76,26 @@ class PreparedModel:
                     values = np.concatenate([values, np.broadcast_to(values[-1], (missing, columns))])
                 result[batch] = run(values)[: len(result[batch])]
 
-        helpers = min(self.threads, -(-jets // step)) - 1
-        if helpers < 1:
-            work(starts)
-            return result
-        with ThreadPoolExecutor(helpers) as pool:
-            helping = [pool.submit(work, starts) for _ in range(helpers)]
-            work(starts)
-            for done in helping:
-                done.result()
+        helpers = min(threads, -(-jets // step)) - 1
+        helping = [_pool(self.threads - 1).submit(work, starts) for _ in range(helpers)]
+        work(starts)
+        for helper in helping:
+            if not helper.cancel():  # who has not begun by now finds nothing left to do
+                helper.result()
         return result
+
+
+def _even_step(jets: int, batch_size: int, threads: int) -> int:
+    """Jets in a batch, at most `batch_size`, where each thread gets as many batches as the others."""
+    rounds = max(1, -(-jets // (batch_size * threads)))
+    step = -(-jets // (rounds * threads))
+    return max(1, step + -step % LANES)
+
+
+@lru_cache
+def _pool(helpers: int) -> ThreadPoolExecutor:
+    """Threads that wait for work: starting one holds up the call until a core is free for it, waking one does not."""
+    return ThreadPoolExecutor(helpers)
 
 
 def prepare(checkpoint: Checkpoint, threads: int | None = None) -> PreparedModel:

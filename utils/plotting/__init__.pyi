@@ -4,6 +4,13 @@ from .benchmark import (
     plot_scaling as plot_scaling,
     plot_stage_times as plot_stage_times,
 )
+from .bits import (
+    plot_above_bound as plot_above_bound,
+    plot_column_use as plot_column_use,
+    plot_ladder as plot_ladder,
+    plot_latent_bytes as plot_latent_bytes,
+    plot_rank_bits as plot_rank_bits,
+)
 from .correlations import plot_corner as plot_corner
 from .errors import (
     plot_overlay as plot_overlay,

@@ -38,12 +38,15 @@ class RateArtists(NamedTuple):
     reference: Line2D | Rectangle | None
 
 
-def plot_rate_distortion(axes: Sequence[Axes], points: pd.DataFrame, bound: pd.DataFrame) -> list[RateArtists]:
+def plot_rate_distortion(
+    axes: Sequence[Axes], points: pd.DataFrame, bound: pd.DataFrame, event_saving: float = 0.0
+) -> list[RateArtists]:
     """Mean squared error against bytes per jet of each method, and the Shannon lower bound: all of it, and from close.
 
-    `points` are rows of `study.measure_all`, `bound` of `study.shannon_lower_bound`. Networks have the colours of their
-    variants, dashed where they were trained without the custom normalization; codecs have others. Each curve is named
-    at its end. Settings with a name are stars; lossless coders lie beyond the axis, and their sizes are written there.
+    `points` are rows of `study.measure_all`, `bound` of `study.shannon_lower_bound`, which is drawn again
+    `event_saving` bytes below where there is such a saving. Networks have the colours of their variants, dashed where
+    they were trained without the custom normalization; codecs have others. Each curve is named at its end. Settings
+    with a name are stars; lossless coders lie beyond the axis, and their sizes are written there.
     """
     errors = points.loc[(points["mse"] > 0) & (points["bytes_per_jet"] < LARGEST), "mse"]
     learned = points.loc[(points["weight_bytes"] > 0) & (points["mse"] > 0), "mse"]
@@ -54,7 +57,11 @@ def plot_rate_distortion(axes: Sequence[Axes], points: pd.DataFrame, bound: pd.D
         ax.set(xlabel="bytes per jet", xlim=horizontal, ylim=vertical, yscale="log")
         curves, ends = _rate_curves(ax, points, "mse")
         (limit,) = ax.plot(bound["bytes_per_jet"], bound["mse"], "--", color="0.5", label="Shannon lower bound")
-        drawn.append(RateArtists(curves, _label_ends(ax, [*ends, limit]), limit))
+        ends.append(limit)
+        if event_saving:
+            lower = bound["bytes_per_jet"] - event_saving
+            ends += ax.plot(lower, bound["mse"], ":", color="0.5", label="Shannon bound, with the event")
+        drawn.append(RateArtists(curves, _label_ends(ax, ends), limit))
         _mark_named(ax, points)
     axes[0].set_ylabel("mean squared error, custom normalization")
     axes[1].set_title(f"from close: {CLOSE[0]:g} to {CLOSE[1]:g} bytes", loc="left", fontsize="small")

@@ -102,6 +102,20 @@ def _collections(metrics: Json) -> str:
     )
 
 
+def _networks(metrics: Json) -> str:
+    ladder = [row["bytes_per_jet"] for row in metrics["ladder"].values()]
+    columns, file = metrics["columns"], metrics["files"][-1]
+    alone = sum(columns["alone"].values())
+    coded = min(row["bytes a jet"] for row in columns["networks"].values()) / alone
+    latents = min(row["bytes"] for row in metrics["latents"]) / alone
+    return (
+        f"Four numbers take {ladder[0]:.2f} bytes a jet by the codec and {ladder[-1]:.2f} by the largest network, "
+        f"which looks at the event. Of the bytes of {len(columns['alone'])} columns, latents with corrections leave "
+        f"{latents:.0%} at the same guarantee, small networks {coded:.0%}; a file of {file['jets']:,} jets has "
+        f"{file['ratio']:.0%} of its bytes, weights inside."
+    )
+
+
 def _times(metrics: Json) -> str:
     best = max(metrics["throughput"], key=lambda row: row["jets_per_s"])
     return (
@@ -128,6 +142,7 @@ ANSWERS: Mapping[str, Callable[[Json], str]] = {
     "3": _rates,
     "4": _own_jets,
     "5": _collections,
+    "6": _networks,
     "Execution_time_calculation": _times,
     "Memory_allocation_trace": _memory,
 }

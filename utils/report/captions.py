@@ -30,6 +30,11 @@ CAPTIONS = {
     "within_bounds": "Errors of the costliest bounded branches in units of their bounds.",
     "collection_sizes": "Bytes a jet with all its columns in each way, against the jets that are stored together.",
     "dijet_mass": "The dijet mass before and after, and its relative change event by event.",
+    "ladder": "Bytes a jet of the four numbers, from the codec to the practical limit, by quantity.",
+    "bits_by_rank": "Bits of phi and pt by the place of a jet in its event, from the jet alone and from its event.",
+    "above_bound": "Bytes a jet above the Shannon bound of single jets: what moves the curve is the event.",
+    "column_use": "Which column is predicted by which: more bits when a column is shuffled among the jets.",
+    "latents_and_corrections": "Bytes of all columns within their bounds: latents with corrections, and networks.",
     "batches": "Jets per second against the jets in a call.",
     "scaling": "Time against the number of jets.",
 }
@@ -46,6 +51,7 @@ KEY_FIGURES = {
     "2c": "folds",
     "3": "rate_distortion",
     "5": "collection_sizes",
+    "6": "latents_and_corrections",
     "Execution_time_calculation": "batches",
 }
 """Which figure stands for a notebook, by the beginning of its name, where it is not the first of `KEYS`."""

@@ -13,6 +13,7 @@ from .collections import (
     LOSSLESS as LOSSLESS,
     LZMA as LZMA,
     RNTUPLE as RNTUPLE,
+    SHAPE_RULES as SHAPE_RULES,
     SMALLEST as SMALLEST,
     WAYS as WAYS,
     choose_policy as choose_policy,
@@ -25,6 +26,30 @@ from .collections import (
     ways_frame as ways_frame,
     write_files as write_files,
 )
+from .density import (
+    Density as Density,
+    JetDensity as JetDensity,
+    density_bits as density_bits,
+    train_density as train_density,
+)
+from .determinism import changed_tables as changed_tables
+from .gridded import GriddedJets as GriddedJets, mirrored as mirrored
+from .jet_features import ORDER as ORDER, Ranges as Ranges
+from .ladder import (
+    ALONE as ALONE,
+    BOUNDED_STEP as BOUNDED_STEP,
+    CODES as CODES,
+    EVENT as EVENT,
+    LIMIT as LIMIT,
+    Rung as Rung,
+    Step as Step,
+    event_saving as event_saving,
+    ladder_frame as ladder_frame,
+    ladder_steps as ladder_steps,
+    measure_ladder as measure_ladder,
+    rate_points as rate_points,
+)
+from .learned_transform import TransformTraining as TransformTraining, transform_rate as transform_rate
 from .memory import trace_bounded as trace_bounded, trace_memory as trace_memory
 from .methods import (
     DEFAULT_SETTING as DEFAULT_SETTING,
@@ -36,7 +61,16 @@ from .methods import (
     mantissa_method as mantissa_method,
     missing_methods as missing_methods,
 )
+from .network_costs import compare_codecs as compare_codecs
 from .observed import STORED as STORED, Seen as Seen, compare_observables as compare_observables
+from .predictions import (
+    ColumnNetworks as ColumnNetworks,
+    alone_bytes as alone_bytes,
+    foreign_bytes as foreign_bytes,
+    gridded_columns as gridded_columns,
+    latent_bytes as latent_bytes,
+    of_jets as of_jets,
+)
 from .ratedistortion import (
     RESOLUTION_SOURCE as RESOLUTION_SOURCE,
     bytes_at_equal_error as bytes_at_equal_error,
@@ -97,4 +131,5 @@ from .timing import (
     time_throughput as time_throughput,
 )
 from .training_time import time_training as time_training
+from .transforms import TRANSFORMS as TRANSFORMS, bounded_bytes as bounded_bytes
 from .ways import ORIGINAL as ORIGINAL, PROJECT as PROJECT, tile_jets as tile_jets

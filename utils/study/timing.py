@@ -261,14 +261,14 @@ def time_scaling(
 ) -> list[ScalingTime]:
     """Time there and back against the number of jets, and in `deviation` the relative distance from a straight line.
 
-    The line is fitted through all points, with relative weights.
+    The line is fitted through all points, with relative weights. What is warm from fewer jets is not warmed up again.
     """
     rows: list[ScalingTime] = []
     for name, checkpoint in models.items():
-        model, timings = prepare(checkpoint), []
+        model, timings = prepare(checkpoint), list[Timing]()
         for number in numbers:
             call = partial(there_and_back, model.encode, model.decode, tile_jets(jets, number))
-            timings.append(time_call(call, 5, device_of(checkpoint), limit_s))
+            timings.append(time_call(call, 5, device_of(checkpoint), limit_s, warm_up=not timings))
         medians = np.array([timing["median_s"] for timing in timings])
         line = np.polyval(np.polyfit(numbers, medians, 1, w=1 / medians), numbers)
         rows += [

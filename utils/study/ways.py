@@ -22,6 +22,9 @@ REPEATS = 20
 ORIGINAL_BYTES = 5000
 """Memory that a jet takes in the original's way, with some reserve."""
 
+ORIGINAL_JETS = 1 << 18
+"""Jets that a CPU gets at most in the original's way: more take seconds, at the same rate."""
+
 Coder = Callable[[np.ndarray], np.ndarray]
 """Jets to latents, or latents to jets."""
 
@@ -51,13 +54,18 @@ def time_once(function: Callable[[], object], device: torch.device = CPU) -> flo
 
 
 def time_call(
-    function: Callable[[], object], repeats: int = REPEATS, device: torch.device = CPU, limit_s: float = math.inf
+    function: Callable[[], object],
+    repeats: int = REPEATS,
+    device: torch.device = CPU,
+    limit_s: float = math.inf,
+    warm_up: bool = True,
 ) -> Timing:
     """Median and 16-84% spread in seconds of `repeats` calls after one that warms up; see `summarize_times`.
 
     After three calls no more are made once all together took `limit_s`.
     """
-    time_once(function, device)
+    if warm_up:
+        time_once(function, device)
     seconds: list[float] = []
     while len(seconds) < repeats and (len(seconds) < 3 or sum(seconds) < limit_s):
         seconds.append(time_once(function, device))
@@ -112,9 +120,11 @@ def time_in_turns(
 
 
 def original_limit(device: torch.device = CPU) -> int:
-    """Jets that the original's way encodes in half of the memory that is free: it keeps every activation."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return max(1, free // 2 // ORIGINAL_BYTES)
+    """Jets to encode in the original's way: those that half of the free memory holds, since it keeps every activation;
+    on a CPU at most `ORIGINAL_JETS`."""
+    if device.type == "cuda":
+        return max(1, torch.cuda.mem_get_info(device)[0] // 2 // ORIGINAL_BYTES)
+    return max(1, min(ORIGINAL_JETS, psutil.virtual_memory().available // 2 // ORIGINAL_BYTES))
 
 
 def flop_per_jet(checkpoint: Checkpoint) -> int:

@@ -5,12 +5,17 @@ ROOT takes no dot in the name of a field, and both ROOT and uproot read it as a 
 all have as many values in each entry, and of a record where not; their names stay what they were.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import awkward as ak
 import numpy as np
 import uproot
 from awkward.contents import Content, ListOffsetArray, RecordArray
+from uproot.const import rntuple_col_type_to_num_dict
+from uproot.writing import _cascadentuple
 
 from utils.trees.arrays import is_text
 from utils.trees.read import Chunk
@@ -79,11 +84,13 @@ class NTupleWriter:
                 record = inner
             record[own] = column
         empty = {column.name: column.form.length_zero_array(highlevel=False) for column in columns}
-        self.writer = file.mkrntuple(name, self._record(empty).form, title)
+        with _split_offsets():
+            self.writer = file.mkrntuple(name, self._record(empty).form, title)
 
     def extend(self, chunk: Chunk) -> None:
         """Write one cluster; UnsharedError where the columns of a collection have different counts."""
-        self.writer.extend(ak.Array(self._record(chunk)))
+        with _split_offsets():
+            self.writer.extend(ak.Array(self._record(chunk)))
 
     def close(self) -> None:
         """Nothing is left to write."""
@@ -97,6 +104,37 @@ class NTupleWriter:
             for name, inner in self.tree.items()
         ]
         return RecordArray(contents, list(self.tree))
+
+
+@contextlib.contextmanager
+def _split_offsets() -> Iterator[None]:
+    """Have uproot write the ends of lists as ROOT does: each less the one before, byte by byte (SplitIndex64).
+
+    uproot 5.7 reads this, and writes them as they are, which takes six times the bytes after LZMA.
+    """
+    types, awkward = _cascadentuple._ak_primitive_to_num_dict, _cascadentuple.awkward
+    plain = types["i64"]
+    types["i64"] = rntuple_col_type_to_num_dict["splitindex64"]
+    _cascadentuple.awkward = SimpleNamespace(**vars(awkward) | {"to_buffers": _to_buffers})
+    try:
+        yield
+    finally:
+        types["i64"], _cascadentuple.awkward = plain, awkward
+
+
+def _to_buffers(values: Content) -> tuple[Any, int, "_Buffers"]:
+    form, length, buffers = ak.to_buffers(values)
+    return form, length, _Buffers(buffers)
+
+
+class _Buffers(dict[str, np.ndarray]):
+    """The buffers of an array; uproot sets the ends of lists anew before it writes them, and they are split then."""
+
+    def __setitem__(self, key: str, values: np.ndarray) -> None:
+        if key.endswith(("-offsets", "-index")) and values.dtype == np.int64:
+            steps = np.diff(values, prepend=0)
+            values = np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 8).T).reshape(-1).view(np.int64)
+        super().__setitem__(key, values)
 
 
 def _described(layout: Content, title: str) -> Content:

@@ -17,6 +17,7 @@ from utils.files import Json
 from utils.jets.events import EventIds, event_columns
 from utils.jets.table import COLUMNS, JetError
 from utils.jets.units import PER_GEV
+from utils.limits import parse_json
 
 NOTE_KEY = "compression_hep"
 
@@ -73,13 +74,13 @@ def _parse_note(text: str, source: str) -> Json:
     if checksum != f"{zlib.crc32(body.encode()):08x}":
         raise JetError(f"{source}: damaged: the file's note about its jets does not match its own checksum")
     try:
-        note = json.loads(body)
+        note = parse_json(body, len(body))
         for key, kind in _KINDS.items():
             if not isinstance(note.get(key, kind()), kind) or (key in Digest().to_dict() and key not in note):
                 raise ValueError(f"{key} {note.get(key)!r:.40}")
         if note["unit"] not in PER_GEV or not all(isinstance(number, int) for number in note["crc32"]):
             raise ValueError("its unit or its checksums")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JetError(f"{source}: the file's note about its jets is none of this project ({error})") from error
     return note
 
