@@ -182,9 +182,11 @@ def test_a_model_is_named_or_embedded(
     assert main(["decompress", names["named.zarr.zip"], names["back.parquet"], "--model", str(other)]) == 2
     assert "written with another model" in capsys.readouterr().err
     assert main(["decompress", names["named.zarr.zip"], names["back.parquet"], "--model", str(model)]) == 0
-    codec.compress(jets, names["held.zarr.zip"], codec="neural", model=model, embed_model=True)
+    many = pd.concat([jets.assign(event=jets["event"] + 10**6 * part) for part in range(3)], ignore_index=True)
+    codec.compress(many, names["held.zarr.zip"], codec="neural", model=model, embed_model=True)
     assert codec.inspect(names["held.zarr.zip"])["codec"] == "neural"
-    pd.testing.assert_frame_equal(codec.read_compressed(names["held.zarr.zip"]).iloc[:900], table)
+    held = codec.read_compressed(names["held.zarr.zip"])
+    pd.testing.assert_frame_equal(held.iloc[:900], table)
 
 
 def test_settings_that_do_not_belong_together_are_refused(

@@ -121,7 +121,7 @@ def _check_codec(context: click.Context, name: str, bounds: bool) -> None:
             raise ValueError(f"--{option}: belongs to train --codec autoencoder, not to neural")
 
 
-def _train_networks(sample: jets.Sample, output: str, bounds: codec.Bounds, steps: int | None, seed: int) -> None:
+def _train_networks(sample: "jets.Sample", output: str, bounds: "codec.Bounds", steps: int | None, seed: int) -> None:
     """Train networks of the codec neural, write them, and say what they make of the test jets."""
     networks, saving = codec.train_jet_networks(sample, bounds, steps, seed)
     codec.save_jet_networks(output, networks, {"data": sample.source, "seed": seed, "saving": saving})

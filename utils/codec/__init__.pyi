@@ -11,7 +11,7 @@ from .compression import (
     iter_compressed as iter_compressed,
     read_compressed as read_compressed,
 )
-from .conditional import symbol_bits as symbol_bits
+from .conditional import stacked as stacked
 from .grids import (
     BLOCK as BLOCK,
     CircularGrid as CircularGrid,
@@ -40,3 +40,4 @@ from .settings import (
 )
 from .slimming import check_slim as check_slim, slim as slim
 from .streams import DIFFERENT as DIFFERENT, PLAIN as PLAIN, SEARCHING as SEARCHING
+from .symbols import symbol_bits as symbol_bits

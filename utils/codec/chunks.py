@@ -22,9 +22,6 @@ from utils.jets import EVENT_COLUMNS, FEATURES, JetError, event_columns, event_c
 from utils.limits import require_form
 from utils.metrics import StreamingResolution
 
-SPARE = 16
-"""Values that an array may have beyond one for each jet or event."""
-
 MOST_ARRAYS = 64
 """So many arrays as long as a chunk are read of it at most."""
 
@@ -70,7 +67,7 @@ def encode_chunk(
         attributes["checksum"] = _checksum(expected)
     member = arrays_member(name, attributes, arrays)
     stored = Arrays(Packed(read_from(member.content)))
-    again = {array: stored.array(array, SPARE + len(table) + len(ids)) for array in stored.names}
+    again = {array: stored.array(array, len(table) + len(ids)) for array in stored.names}
     decoded = scheme.decode(again, again["jets_per_event"].astype(np.int64))
     _check_chunk(scheme, name, expected, decoded)
     errors = [StreamingResolution(quantity) for quantity in FEATURES]
@@ -125,7 +122,7 @@ def decode_chunk(reader: Reader, scheme: Scheme, name: str) -> pd.DataFrame:
         if not (0 <= jets <= MOST_JETS and 0 <= events <= MOST_JETS):
             raise ContainerError(f"{where}: {jets} jets in {events} events; a chunk holds at most {MOST_JETS}")
         most = max(jets, events)
-        arrays = read_all(group, SPARE + most, MOST_ARRAYS * (SPARE + most))
+        arrays = read_all(group, most, MOST_ARRAYS * most)
         counts = arrays["jets_per_event"].astype(np.int64)
         found = {(arrays[name].shape, arrays[name].dtype.name) for name in EVENT_COLUMNS if name in arrays}
         if (found, counts.shape) != ({((events,), "int64")}, (events,)):

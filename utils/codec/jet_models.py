@@ -6,32 +6,32 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from utils import networks
 from utils.codec.jet_networks import JetNetworks
 from utils.codec.network_arrays import MOST_WEIGHTS, NAMES
 from utils.files import Json, atomic_path
 from utils.limits import parse_json, require_form
-from utils.networks import CheckpointError
 
 FORMAT = "compression-hep networks 1"
 
 
-def save_jet_networks(path: str | Path, networks: JetNetworks, metadata: Json) -> None:
+def save_jet_networks(path: str | Path, model: JetNetworks, metadata: Json) -> None:
     """Write networks to a safetensors file; `metadata` says where they come from."""
-    description = {"codec": networks.to_dict(), "metadata": metadata}
+    description = {"codec": model.to_dict(), "metadata": metadata}
     header = {"format": FORMAT, "description": json.dumps(description, allow_nan=False)}
     with atomic_path(path) as partial:
-        save_file(networks.arrays, partial, metadata=header)
+        save_file(model.arrays, partial, metadata=header)
 
 
 def load_jet_networks(path: str | Path) -> JetNetworks:
     """The networks of a file that `save_jet_networks` wrote; CheckpointError naming it where it is none, or damaged."""
     if not Path(path).is_file():
-        raise CheckpointError(f"{path}: no such file; `compressionhep train --codec neural` writes models")
+        raise networks.CheckpointError(f"{path}: no such file; `compressionhep train --codec neural` writes models")
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
-                raise CheckpointError(
+                raise networks.CheckpointError(
                     f"{path}: no model for the codec neural, but one of format {header.get('format')!r}; "
                     "`compressionhep train --codec neural` writes them"
                 )
@@ -42,10 +42,10 @@ def load_jet_networks(path: str | Path) -> JetNetworks:
         description = parse_json(header["description"])
         require_form(description, {"codec": dict}, "its header")
         return JetNetworks.from_dict(description["codec"], arrays)
-    except CheckpointError:
+    except networks.CheckpointError:
         raise
     except Exception as error:  # also for types of tensors that NumPy does not have
-        raise CheckpointError(f"{path}: not a whole model for the codec neural ({error})") from error
+        raise networks.CheckpointError(f"{path}: not a whole model for the codec neural ({error})") from error
 
 
 def as_jet_networks(model: object) -> JetNetworks:

@@ -134,7 +134,12 @@ class JetNetworks:
     networks: Mapping[str, IntegerNetwork]
 
     def encode(self, integers: Columns, counts: np.ndarray) -> Arrays:
-        """The arrays of a chunk: states, words of each quantity in pairs, the differences that are in no interval."""
+        """The arrays of a chunk: states, words of each quantity in pairs, the differences that are in no interval.
+
+        Of no jets there are none; else none is longer than the chunk: a symbol or a place takes a word at most.
+        """
+        if not counts.sum():
+            return {}
         given = differences(self.plain, integers)
         encoder, runs = Encoder(_lanes(int(counts.sum()))), list[str]()
         escaped: dict[str, list[np.ndarray]] = {name: [] for name in ORDER}
@@ -158,6 +163,10 @@ class JetNetworks:
 
     def decode(self, arrays: Columns, counts: np.ndarray) -> Columns:
         """The integers of a chunk; ValueError where `encode` made no such arrays."""
+        if not counts.sum():
+            return {name: np.empty(0, np.int64) for name in ORDER}
+        if lost := {"states", *ORDER} - arrays.keys():
+            raise ValueError(f"no array {lost.pop()}")
         lanes = _lanes(int(counts.sum()))
         decoder = Decoder(arrays["states"].astype("<u4").tobytes(), lanes)
         words = {name: arrays[name].astype("<u4").view("<u2").astype(np.int64) for name in ORDER}
