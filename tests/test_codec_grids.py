@@ -18,8 +18,8 @@ from utils.codec import (
     to_integers,
     to_values,
 )
-from utils.codec.bounded import find_violations
 from utils.codec.bounds import SMALLEST_BOUND
+from utils.codec.violations import find_violations
 from utils.jets import FEATURES
 
 RELATIVE = st.floats(1e-4, 0.5)

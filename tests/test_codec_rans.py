@@ -16,7 +16,7 @@ def tables(rng: np.random.Generator, symbols: int, size: int) -> np.ndarray:
 
 
 def encode(frequencies: np.ndarray, runs: list[np.ndarray]) -> tuple[bytes, list[bytes]]:
-    encoder = Encoder(frequencies.shape[1])
+    encoder = Encoder(lanes_for(frequencies.shape[1]))
     ends = np.cumsum(frequencies, 0)
     for symbols in runs:
         at = symbols, np.arange(len(symbols))
@@ -28,7 +28,7 @@ def encode(frequencies: np.ndarray, runs: list[np.ndarray]) -> tuple[bytes, list
 def decode(frequencies: np.ndarray, states: bytes, words: list[bytes]) -> list[np.ndarray]:
     size = frequencies.shape[1]
     ends = np.cumsum(frequencies, 0)
-    decoder = Decoder(states, size)
+    decoder = Decoder(states, lanes_for(size))
 
     def find(begin: int, end: int, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         symbols = (ends[:, begin:end] <= slots).sum(0)

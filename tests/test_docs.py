@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import uproot
 
+from tests.jet_network_helpers import random_networks
 from utils.cli import main
 from utils.cli.main import commands
+from utils.codec import save_jet_networks
 from utils.files import REPOSITORY
 from utils.jets import make_table, read_jets, write_jets
 
@@ -68,6 +70,7 @@ def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lists["mass"] = ak.unflatten(table["m"].to_numpy(), 3)
     with uproot.recreate(tmp_path / "nano.root") as file:
         file["Events"] = {"Jet": ak.zip(lists), "FatJet": ak.zip(lists)}
+    save_jet_networks(tmp_path / "model.safetensors", random_networks(0), {})
     (tmp_path / "models").symlink_to(REPOSITORY / "models")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -86,7 +89,7 @@ def test_the_examples_of_the_pages_work_one_after_the_other_in_an_empty_folder(
             words += ["--scheduler", scheduler]
         assert main(words) == 0, line
         ran.append(words[0])
-    assert ran.count("compress") == 3
+    assert ran.count("compress") == 6
     assert {"info", "convert", "decompress", "slim", "audit"} <= set(ran)
     assert len(read_jets("back/b/c.root")) == 300
     assert main(["simulate", "--help"]) == 0

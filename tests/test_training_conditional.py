@@ -25,7 +25,7 @@ def bits(network: IntegerNetwork, features: list[np.ndarray], symbols: np.ndarra
 
 def test_a_column_takes_fewer_bits_after_one_that_tells_of_it() -> None:
     features, symbols = make_columns()
-    first, second = fit_networks(features, symbols, [12, 12], 4, TRAINING)
+    first, second = fit_networks(np.concatenate(features), [0, 1], symbols, [12, 12], 4, TRAINING)
     assert abs(bits(first, [], symbols[0]) - np.log2(12)) < 0.05
     assert np.log2(3) - 0.2 < bits(second, features[:1], symbols[1]) < 2.4
     assert second.hidden.shape == (4, 1)
@@ -35,7 +35,7 @@ def test_a_column_takes_fewer_bits_after_one_that_tells_of_it() -> None:
 def test_the_same_columns_give_the_same_networks() -> None:
     features, symbols = make_columns(500)
     short = ConditionalTraining(steps=20, batch_size=64)
-    one, other = (fit_networks(features, symbols, [12, 12], 4, short)[1] for _ in range(2))
+    one, other = (fit_networks(np.concatenate(features), [0, 1], symbols, [12, 12], 4, short)[1] for _ in range(2))
     for layer in ("hidden", "hidden_bias", "output", "output_bias"):
         assert (getattr(one, layer) == getattr(other, layer)).all()
 
@@ -43,5 +43,7 @@ def test_the_same_columns_give_the_same_networks() -> None:
 def test_symbols_that_are_left_out_change_nothing_but_their_share() -> None:
     features, symbols = make_columns(500)
     symbols[1][:50] = 12
-    (_, second) = fit_networks(features, symbols, [12, 12], 4, ConditionalTraining(steps=20, batch_size=64))
+    (_, second) = fit_networks(
+        np.concatenate(features), [0, 1], symbols, [12, 12], 4, ConditionalTraining(steps=20, batch_size=64)
+    )
     assert second.symbols == 12

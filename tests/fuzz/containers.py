@@ -6,7 +6,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from numcodecs.pcodec import PCodec
 from tests.fuzz.child import FINE, Child, Outcome, Tally
 from tests.fuzz.inputs import damage, example_table
 from tests.fuzz.spoil import bits_changed, spoiled
+from tests.jet_network_helpers import random_networks
 from utils.codec import PLAIN, SEARCHING, Bounds, ContainerError, compress, inspect, iter_compressed, read_compressed
 from utils.codec.container import SUMMARY, digest_of
 from utils.codec.packed import PREFIX, Packed, pack, read_from
@@ -59,6 +60,10 @@ def whole_files(folder: Path) -> dict[str, bytes]:
         files[name] = (folder / f"{name}.zarr.zip").read_bytes()
         files[f"first {name}"] = (GOLDEN / f"golden_{name}.zarr.zip").read_bytes()
         (folder / f"first {name}.zarr.zip").write_bytes(files[f"first {name}"])
+    with patch("utils.codec.schemes.choose_networks", lambda plain, columns, counts, model, apart: (model, {})):
+        neural: dict[str, Any] = {"codec": "neural", "model": random_networks(0), "embed_model": True}
+        compress(table, folder / "neural.zarr.zip", chunk_jets=30, workers=1, **neural)
+    files["neural"] = (folder / "neural.zarr.zip").read_bytes()
     return files
 
 
@@ -153,8 +158,11 @@ def _spoiled_member(name: str, content: bytes, random: np.random.Generator) -> b
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """Read streams as if a hostile writer had computed the checksums of what they decode to."""
-    with patch("utils.codec.arrays.require_checked"), patch("utils.codec.columns.require_checked"):
+    """Read streams and networks as if a hostile writer had computed their checksums."""
+    checks = "arrays.require_checked", "columns.require_checked", "jet_networks.require_named"
+    with ExitStack() as stack:
+        for name in checks:
+            stack.enter_context(patch(f"utils.codec.{name}"))
         yield
 
 

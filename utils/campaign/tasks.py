@@ -152,7 +152,7 @@ def _reading(task: Task, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _compress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     assert task.output is not None
-    keys = ("codec", "bounds", "model", "latent_bits", "refine", "keep_nonfinite")
+    keys = ("codec", "bounds", "model", "embed_model", "latent_bits", "refine", "keep_nonfinite")
     chosen = {key: settings[key] for key in keys if settings.get(key) is not None}
     report = codec.compress(task.source, task.output, workers=1, **chosen, **_reading(task, settings))
     if outside := report.get("outside_training_range"):
@@ -168,6 +168,7 @@ def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
         task.output,
         workers=1,
         recover=bool(settings.get("recover")),
+        model=settings.get("model"),
         seen=lambda table: sizes.append((len(table), number_of_events(table))),
     )
     jets, events = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)

@@ -12,42 +12,35 @@ from utils.cli.options import (
     FILE,
     MANY_FILES,
     THREADS_OR_WORKERS,
-    Function,
     bad_jets_option,
+    bound_options,
+    chosen_bounds,
     format_option,
     many_options,
     reading_options,
     refuse_options_of_many,
 )
 from utils.cli.outputs import is_folder, jet_suffix
+from utils.text import bytes_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from utils.codec import Bounds
 
-BOUNDS = {
-    "pt": ("relative part, absolute part, or both", "1%"),
-    "m": ("relative part, absolute part, or both", "1%,10MeV"),
-    "phi": ("rad", "0.005"),
-    "eta": ("a number", "0.005"),
-}
-"""What a bound of each quantity may be, and its default."""
-
-
-def _bound_options(function: Function) -> Function:
-    for quantity, (form, default) in reversed(BOUNDS.items()):
-        help_text = f"largest error of {quantity}, {form}; 0 keeps it exactly (default: {default})"
-        function = click.option(f"--{quantity}-error", metavar="BOUND", help=help_text)(function)
-    return function
-
 
 @click.command(short_help="jets to a small file with guaranteed errors", epilog=MANY_FILES)
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="IN...", help="a file, several, or a pattern")
 @click.argument("output", type=FILE, metavar="OUT", help="container, such as jets.zarr.zip, or a folder")
 @click.option("--codec", "name", type=click.Choice(codec.CODECS), default="bounded")
-@_bound_options
-@click.option("--model", type=FILE, metavar="FILE", help="checkpoint (.safetensors) or published weights (.pth)")
+@bound_options
+@click.option(
+    "--model",
+    type=FILE,
+    metavar="FILE",
+    help="checkpoint (.safetensors) or published weights (.pth); of neural, what `train --codec neural` wrote",
+)
+@click.option("--embed-model", is_flag=True, help="store the model of neural inside (default: its checksum alone)")
 @click.option("--latent-bits", type=float, metavar="B", help="default: MSE grows by less than 1%")
 @click.option("--refine", type=int, default=0, metavar="N", help="N steps that improve each jet's latents")
 @click.option("--bounded", is_flag=True, help="with autoencoder: add corrections up to the bounds")
@@ -64,6 +57,7 @@ def compress(
     phi_error: str | None,
     eta_error: str | None,
     model: str | None,
+    embed_model: bool,
     latent_bits: float | None,
     refine: int,
     bounded: bool,
@@ -76,14 +70,16 @@ def compress(
     **reading: Unpack[jets.Reading],
 ) -> int:
     """Write jets to a Zarr group in one zip. The codec `bounded` keeps every jet within the error bounds, `lossless`
-    keeps every bit, `autoencoder` stores the latents of a model and its decoder. Every chunk is decoded and checked
-    before the file gets its name."""
+    keeps every bit, `autoencoder` stores the latents of a model and its decoder. `neural` holds the bounds as well, in
+    fewer bytes: small networks, fitted to the file (seconds) or those of a model, see the jets before in the event.
+    Every chunk is decoded and checked before the file gets its name."""
     from utils.cli.writing import refuse_outputs
 
     settings: dict[str, Any] = {
         "codec": name,
         "bounds": _bounds(name, bounded, pt=pt_error, m=m_error, phi=phi_error, eta=eta_error),
         "model": model,
+        "embed_model": embed_model,
         "latent_bits": latent_bits,
         "refine": refine,
         "keep_nonfinite": keep_nonfinite,
@@ -112,7 +108,7 @@ def compress(
 
 def _bounds(name: str, bounded: bool, **texts: str | None) -> "Bounds | None":
     """The bounds that were given for the quantities; None where there are none, and none are needed."""
-    given = {name: codec.ErrorBound.parse(text, name) for name, text in texts.items() if text is not None}
+    given = chosen_bounds(texts)
     if name == "autoencoder" and given and not bounded:
         raise ValueError(f"--{next(iter(given))}-error: the codec autoencoder holds error bounds only with --bounded")
     if bounded and name != "autoencoder":
@@ -136,10 +132,24 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
     say(f"{output}: {number} jets of {report['events']} events in {report['bytes']} bytes{each}")
     if number:
         say(f"jets: {size_text(number, report['bytes'])}")
+        if "saving" in report:
+            say(_saving_line(report["codec"], report["saving"]))
         shares = report["errors_of_bound"]
         say(bounds_text(number, shares) if shares is not None else "\n".join(errors_lines(report["errors"])))
     if outside := report.get("outside_training_range"):
         note(outside_text(", ".join(files), number, outside))
+
+
+def _saving_line(name: str, saving: dict[str, int]) -> str:
+    """What networks save of the first chunk of a file, or why they code nothing."""
+    alone = f"{bytes_text(saving['bytes_bounded'])} of {saving['jets']:,} jets"
+    if "bytes_coded" not in saving:
+        return f"networks: coded as by the codec bounded: {alone}; too few for networks"
+    inside = f" and {bytes_text(saving['network_bytes'])} of networks" if saving["network_bytes"] else ""
+    taken = f"{bytes_text(saving['bytes_coded'])}{inside}"
+    if name == "neural":
+        return f"networks: {alone} -> {taken}"
+    return f"networks: coded as by the codec bounded: {alone}; networks would make it {taken}"
 
 
 @click.command(short_help="the jets, or the trees, of a compressed file", epilog=MANY_FILES)
@@ -153,12 +163,14 @@ def _compress_to_one(files: tuple[str, ...], output: str, settings: dict[str, An
 )
 @click.argument("output", type=FILE, metavar="OUT", help="jet file, whose suffix names the format, or a folder")
 @click.option("--recover", is_flag=True, help="write what is whole of a damaged file")
+@click.option("--model", type=FILE, metavar="FILE", help="the model, where a file of the codec neural only names it")
 @format_option
 @many_options(THREADS_OR_WORKERS)
 def decompress(
     files: tuple[str, ...],
     output: str,
     recover: bool,
+    model: str | None,
     file_format: str | None,
     workers: int | None,
     scheduler: str | None,
@@ -171,13 +183,13 @@ def decompress(
     from utils.cli.writing import refuse_outputs
 
     if is_folder(output):
-        refuse_outputs(files, json_path=json_path, force=force)
+        refuse_outputs([*files, model], json_path=json_path, force=force)
         from utils.cli.many import run_many
 
         return run_many(
             "decompress",
             files,
-            {"recover": recover},
+            {"recover": recover, "model": model and os.path.abspath(model)},
             folder=output,
             suffix=jet_suffix(file_format),
             workers=workers,
@@ -188,7 +200,7 @@ def decompress(
     refuse_options_of_many(output, scheduler=scheduler, dashboard=dashboard or None, json=json_path, format=file_format)
     if len(files) > 1:
         raise ValueError(f"{output}: {len(files)} containers are decompressed to a folder: name one")
-    refuse_outputs(files, output, jets.WRITTEN, force=force)
+    refuse_outputs([*files, model], output, jets.WRITTEN, force=force)
     found = events = 0
     counted = False
 
@@ -197,7 +209,7 @@ def decompress(
         found, events, counted = found + len(table), events + jets.number_of_events(table), True
 
     shown = sys.stderr.isatty()
-    lost = codec.decompress(files[0], output, recover=recover, workers=workers, progress=shown, seen=count)
+    lost = codec.decompress(files[0], output, recover=recover, model=model, workers=workers, progress=shown, seen=count)
     say(f"{output}: {found} jets of {events} events" if counted else f"{output}: the trees of {files[0]}")
     for line in lost:
         say(f"compressionhep: lost: {line}", err=True)

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import click
+from click.core import ParameterSource
 
-from utils import jets, metrics, networks, study, training
+from utils import codec, jets, metrics, networks, study, training
 from utils.cli.messages import say
 from utils.cli.options import (
     FILE,
     FOLDER,
     ManyValues,
     bad_jets_option,
+    bound_options,
+    chosen_bounds,
     chosen_dataset,
     cluster_options,
     force_option,
@@ -24,6 +27,13 @@ from utils.cli.options import (
 
 
 @click.command(short_help="train one model")
+@click.option(
+    "--codec",
+    "codec_name",
+    type=click.Choice(("autoencoder", "neural")),
+    default="autoencoder",
+    help="what the model is for; neural takes the bounds, steps, seed and jets alone",
+)
 @click.option("--variant", type=click.Choice(networks.VARIANTS), default="tanh")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or a file")
 @reading_options
@@ -37,10 +47,12 @@ from utils.cli.options import (
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU for each process where there are any)")
 @click.option("--output", type=FILE, required=True, metavar="FILE.safetensors", help="where the model goes")
 @click.option("--processes", type=click.IntRange(1), default=1, metavar="N", help="processes that train it together")
+@bound_options
 @force_option
 @click.pass_context
 def train(
     context: click.Context,
+    codec_name: str,
     variant: str,
     dataset: str,
     normalization: str,
@@ -53,18 +65,29 @@ def train(
     device: str | None,
     output: str,
     processes: int,
+    pt_error: str | None,
+    m_error: str | None,
+    phi_error: str | None,
+    eta_error: str | None,
     force: bool,
     **reading: Any,
 ) -> int:
     """Train an autoencoder of jets, and write it with its errors on the test jets. The processes of --processes share
     out every batch; on several machines, `torchrun -m compressionhep train` does so. The exit code is 1 where the
-    training diverges."""
+    training diverges. With --codec neural, train the networks of `compress --codec neural`, for many files of one
+    kind, at error bounds that hold for all."""
     from fastai.torch_core import rank_distrib
 
     from utils.cli.writing import refuse_outputs
     from utils.machine import pick_device
 
+    bounds = chosen_bounds({"pt": pt_error, "m": m_error, "phi": phi_error, "eta": eta_error})
+    _check_codec(context, codec_name, bool(bounds))
     refuse_outputs([] if dataset in ("embedded", "published") else [dataset], output, ".safetensors", force=force)
+    if codec_name == "neural":
+        sample = jets.load_sample(chosen_dataset(dataset, reading), max_jets, seed)
+        _train_networks(sample, output, codec.Bounds(**bounds), steps, seed)
+        return 0
     pick_device(device)
     if processes > 1:
         return training.launch(["-m", "compressionhep", *context.obj, "--processes", "1"], processes)
@@ -85,6 +108,28 @@ def train(
         f"{last['valid']:.6g} in epoch {result.best_epoch + 1} of {len(result.losses)}, {result.seconds:.1f} s"
     )
     return 0
+
+
+def _check_codec(context: click.Context, name: str, bounds: bool) -> None:
+    """ValueError for options of `train` that belong to the other codec."""
+    if name == "autoencoder":
+        if bounds:
+            raise ValueError("error bounds of a model belong to train --codec neural")
+        return
+    for option in ("variant", "normalization", "profile", "schedule", "loss", "device", "processes"):
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            raise ValueError(f"--{option}: belongs to train --codec autoencoder, not to neural")
+
+
+def _train_networks(sample: "jets.Sample", output: str, bounds: "codec.Bounds", steps: int | None, seed: int) -> None:
+    """Train networks of the codec neural, write them, and say what they make of the test jets."""
+    networks, saving = codec.train_jet_networks(sample, bounds, steps, seed)
+    codec.save_jet_networks(output, networks, {"data": sample.source, "seed": seed, "saving": saving})
+    each = {name: saving[f"bytes_{name}"] / max(saving["jets"], 1) for name in ("coded", "bounded")}
+    say(
+        f"{output}: {each['coded']:.3f} bytes a jet of the test, {each['bounded']:.3f} by the codec bounded; "
+        f"{saving['network_bytes']:,} bytes inside a container, checksum {networks.sha256[:12]}"
+    )
 
 
 @click.command(short_help="the errors that a model makes on jets")

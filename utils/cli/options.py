@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from utils import jets
+from utils import codec, jets
 from utils.cli.outputs import FORMATS
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -16,6 +16,15 @@ FILE = click.Path(readable=False)
 """A file, a glob pattern or an address: the shell completes it, the library says what is wrong with it."""
 
 FOLDER = click.Path(file_okay=False, readable=False)
+
+
+BOUNDS = {
+    "pt": ("relative part, absolute part, or both", "1%"),
+    "m": ("relative part, absolute part, or both", "1%,10MeV"),
+    "phi": ("rad", "0.005"),
+    "eta": ("a number", "0.005"),
+}
+"""What a bound of each quantity may be, and its default."""
 
 
 class _Cut(click.FloatRange):
@@ -129,6 +138,19 @@ def reading_options(function: Function) -> Function:
             help="no jet has pt * cosh(eta) above this (default: 7000, in FCC files 50000)",
         ),
     )
+
+
+def bound_options(function: Function) -> Function:
+    """--pt-error, --m-error, --phi-error and --eta-error, whose texts `chosen_bounds` reads."""
+    for quantity, (form, default) in reversed(BOUNDS.items()):
+        help_text = f"largest error of {quantity}, {form}; 0 keeps it exactly (default: {default})"
+        function = click.option(f"--{quantity}-error", metavar="BOUND", help=help_text)(function)
+    return function
+
+
+def chosen_bounds(texts: Mapping[str, str | None]) -> "dict[str, codec.ErrorBound]":
+    """The bounds of those quantities for which one was given."""
+    return {name: codec.ErrorBound.parse(text, name) for name, text in texts.items() if text is not None}
 
 
 def bad_jets_option(function: Function) -> Function:

@@ -11,7 +11,7 @@ from .compression import (
     iter_compressed as iter_compressed,
     read_compressed as read_compressed,
 )
-from .conditional import symbol_bits as symbol_bits
+from .conditional import stacked as stacked
 from .grids import (
     BLOCK as BLOCK,
     CircularGrid as CircularGrid,
@@ -23,17 +23,21 @@ from .grids import (
     to_integers as to_integers,
     to_values as to_values,
 )
+from .jet_fitting import fit_jet_networks as fit_jet_networks, train_jet_networks as train_jet_networks
+from .jet_models import load_jet_networks as load_jet_networks, save_jet_networks as save_jet_networks
+from .jet_networks import JetNetworks as JetNetworks
 from .latents import (
     fit_latent_steps as fit_latent_steps,
     restore_latents as restore_latents,
     round_latents as round_latents,
 )
 from .opening import Columns as Columns, Trees as Trees, open as open, shortened as shortened
+from .schemes import check_settings as check_settings
 from .settings import (
     CODECS as CODECS,
     SUFFIX as SUFFIX,
     TREE_CODECS as TREE_CODECS,
-    check_settings as check_settings,
 )
 from .slimming import check_slim as check_slim, slim as slim
 from .streams import DIFFERENT as DIFFERENT, PLAIN as PLAIN, SEARCHING as SEARCHING
+from .symbols import symbol_bits as symbol_bits

@@ -1,4 +1,4 @@
-"""Arrays by name: those of jets in a chunk, and the weights of a decoder."""
+"""Arrays by name: those of jets in a chunk, and the weights of a codec."""
 
 import math
 import struct
@@ -10,7 +10,7 @@ import numpy as np
 from utils.codec.archive import Archive
 from utils.codec.container import Member
 from utils.codec.packed import Packed, checked, pack, require_checked
-from utils.codec.streams import TYPES, decode_standalone, decode_stream, encode_stream
+from utils.codec.streams import PLAIN, TYPES, decode_standalone, decode_stream, encode_stream
 from utils.files import Json
 from utils.limits import Form, parse_json, require_form
 
@@ -32,6 +32,12 @@ def arrays_member(name: str, attributes: Json, arrays: Mapping[str, tuple[np.nda
         for (array, (values, _)), stream in zip(arrays.items(), streams, strict=True)
     }
     return Member(name, pack(attributes | {"arrays": described}, streams))
+
+
+def weights_member(weights: Mapping[str, np.ndarray]) -> Member:
+    """The member that holds the weights of a codec."""
+    settings = PLAIN | {"mode_spec": "auto"}
+    return arrays_member("decoder", {}, {name: (np.ascontiguousarray(v), settings) for name, v in weights.items()})
 
 
 class Arrays:

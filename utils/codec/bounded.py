@@ -4,14 +4,14 @@ A scheme is fitted once, on the first chunk, and then a constant: `to_dict` and 
 to decode. Columns are a dict of float32 arrays, one per quantity.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from utils.codec.bounds import Bounds, ErrorBound
+from utils.codec.bounds import Bounds
 from utils.codec.grids import (
-    BLOCK,
     GRID_LIMIT,
     CircularGrid,
     Grid,
@@ -21,16 +21,11 @@ from utils.codec.grids import (
     to_integers,
     to_values,
 )
-from utils.codec.streams import DIFFERENT, PLAIN, SEARCHING
+from utils.codec.streams import PLAIN, SEARCHING
+from utils.codec.violations import Arrays, Columns, find_violations, keep_exactly, restore_exactly
 from utils.files import Json
-from utils.jets import EVENT_COLUMNS, FEATURES, MASS_LIMIT
+from utils.jets import EVENT_COLUMNS, FEATURES
 from utils.limits import require_form
-from utils.metrics import absolute_error
-
-Columns = dict[str, np.ndarray]
-
-Arrays = dict[str, tuple[np.ndarray, Json]]
-"""Arrays of a chunk by name, each with its PCodec settings."""
 
 FIT_JETS = 2**14
 """Jets of the first chunk that settings are fitted on, evenly spaced."""
@@ -41,9 +36,6 @@ RELATIONS = {
     "exact": "where there are arrays <quantity>_exact: value[<quantity>_exact_index] = <quantity>_exact",
 }
 """What a reader of the file undoes, in words."""
-
-_LOWEST = {"pt": 0.0, "m": MASS_LIMIT}
-"""Jets at or below these, in GeV, are refused by the project."""
 
 STEEPEST = 64
 """Largest `mass_slope` in sixteenths."""
@@ -110,25 +102,16 @@ class BoundedScheme:
         Jets are within the bounds of `sources`, the columns before they were rounded to float32. With `predicted`
         columns (float64), integers are stored as differences from theirs.
         """
-        sources = sources or columns
-        arrays: Arrays = {}
-        decoded: Columns = {}
-        integers: Columns = {}
-        for name, grid in self.grids.items():
-            true = columns[name]
-            if grid is None:
-                decoded[name] = true
-                arrays[name] = (true, SEARCHING)
-                continue
-            integers[name] = to_integers(grid, _finite(true))
-            decoded[name] = to_values(grid, integers[name])
-            exact = find_violations(name, sources[name], decoded[name], getattr(self.bounds, name))
-            if predicted is not None:
-                base, ambiguous = _predicted_integers(grid, predicted[name])
-                integers[name] = _difference(grid, integers[name], base)
-                exact = np.union1d(exact, ambiguous)
-            integers[name][exact] = 0
-            arrays |= keep_exactly(columns, decoded, {name: exact})
+        used = {name: grid for name, grid in self.grids.items() if grid is not None}
+        bases = {name: _predicted_integers(grid, predicted[name]) for name, grid in used.items()} if predicted else {}
+        integers, decoded, exact = self.quantize(
+            columns, sources, {name: unsure for name, (_, unsure) in bases.items()}
+        )
+        for name, (base, _) in bases.items():
+            integers[name] = _difference(used[name], integers[name], base)
+            integers[name][exact[name]] = 0
+        arrays = keep_exactly(columns, decoded, exact)
+        arrays |= {name: (columns[name], SEARCHING) for name, grid in self.grids.items() if grid is None}
         if predicted is None and "pt" in integers:
             if self.mass_slope and "m" in integers:
                 integers["m"] = integers["m"] - _scaled(integers["pt"], self.mass_slope)
@@ -140,11 +123,26 @@ class BoundedScheme:
         arrays |= {name: (values, PLAIN) for name, values in integers.items()}
         return arrays, decoded
 
+    def quantize(
+        self, columns: Columns, sources: Columns | None = None, unsure: Mapping[str, np.ndarray] | None = None
+    ) -> tuple[Columns, Columns, dict[str, np.ndarray]]:
+        """The integers of the quantities that have a grid, 0 where values are kept exactly; what all columns decode to,
+        those values apart; and the positions of those values, `unsure` ones among them."""
+        sources = sources or columns
+        integers, decoded, exact = Columns(), dict(columns), dict[str, np.ndarray]()
+        for name, grid in self.grids.items():
+            if grid is not None:
+                integers[name] = to_integers(grid, _finite(columns[name]))
+                decoded[name] = to_values(grid, integers[name])
+                found = find_violations(name, sources[name], decoded[name], getattr(self.bounds, name))
+                exact[name] = np.union1d(found, unsure[name]) if unsure and name in unsure else found
+                integers[name][exact[name]] = 0
+        return integers, decoded, exact
+
     def decode(self, arrays: Columns, counts: np.ndarray, predicted: Columns | None = None) -> Columns:
         """The columns of a chunk from its arrays; ValueError where they have other types than `encode` gives them."""
-        if wrong := [name for name, values in arrays.items() if values.dtype != self._type_of(name)]:
+        if wrong := [name for name, values in arrays.items() if values.dtype != self.type_of(name)]:
             raise ValueError(f"array {wrong[0]} holds {arrays[wrong[0]].dtype}")
-        columns: Columns = {}
         integers = {name: arrays[name] for name, grid in self.grids.items() if grid is not None}
         if predicted is None and "pt" in integers:
             if self.pt_drops:
@@ -152,16 +150,19 @@ class BoundedScheme:
             if self.mass_slope and "m" in integers:
                 integers["m"] = integers["m"] + _scaled(integers["pt"], self.mass_slope)
         for name, grid in self.grids.items():
-            if grid is None:
-                columns[name] = arrays[name]
-                continue
-            if predicted is not None:
-                base, _ = _predicted_integers(grid, predicted[name])
-                integers[name] = _sum(grid, integers[name], base)
-            columns[name] = to_values(grid, integers[name])
+            if predicted is not None and grid is not None:
+                integers[name] = _sum(grid, integers[name], _predicted_integers(grid, predicted[name])[0])
+        return self.restore(integers, arrays)
+
+    def restore(self, integers: Columns, arrays: Columns) -> Columns:
+        """The columns that integers stand for, with what `arrays` keep exactly in its place."""
+        columns = {
+            name: arrays[name] if grid is None else to_values(grid, integers[name]) for name, grid in self.grids.items()
+        }
         return restore_exactly(columns, arrays)
 
-    def _type_of(self, array: str) -> str:
+    def type_of(self, array: str) -> str:
+        """The type of an array, by its name."""
         if array in EVENT_COLUMNS:
             return "int64"
         if array == "jets_per_event":
@@ -196,71 +197,6 @@ class BoundedScheme:
             description["mass_slope_sixteenths"],
             description["pt_drops"],
         )
-
-
-def keep_exactly(columns: Columns, decoded: Columns, positions: dict[str, np.ndarray]) -> Arrays:
-    """Put the true values of some positions into the decoded columns; returns the arrays for `restore_exactly`."""
-    arrays: Arrays = {}
-    for name, exact in positions.items():
-        if len(exact):
-            decoded[name][exact] = columns[name][exact]
-            arrays[f"{name}_exact_index"] = (exact.astype(np.uint32), DIFFERENT)
-            arrays[f"{name}_exact"] = (columns[name][exact], SEARCHING)
-    return arrays
-
-
-def restore_exactly(columns: Columns, arrays: Columns) -> Columns:
-    """The columns with the values that were kept exactly in their places."""
-    for name in columns:
-        if f"{name}_exact" in arrays:
-            columns[name][arrays[f"{name}_exact_index"]] = arrays[f"{name}_exact"]
-    return columns
-
-
-def find_violations(quantity: str, true: np.ndarray, reconstructed: np.ndarray, bound: ErrorBound) -> np.ndarray:
-    """Positions where `reconstructed` is not within `bound` of `true`, or is no jet that the project can use.
-
-    Differences are exact in float64, and taken around the circle for phi. Values that are not finite
-    never pass; neither does a pt that vanishes or a mass that falls to the limit below which jets are refused.
-    """
-    found = []
-    for start in range(0, len(true), BLOCK):
-        with np.errstate(invalid="ignore"):
-            x = np.asarray(true[start : start + BLOCK], np.float64)
-        y = reconstructed[start : start + BLOCK]
-        error = absolute_error(quantity, x, y)
-        good = (error <= bound.at(x)) & (error < np.inf)
-        if not good.all():
-            found.append(np.flatnonzero(~good) + start)
-        if quantity in _LOWEST and len(y) and y.min() <= _LOWEST[quantity]:
-            found.append(np.flatnonzero((y <= _LOWEST[quantity]) & (x > _LOWEST[quantity])) + start)
-    return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
-
-
-def errors_of_bound(bounds: Bounds, true: Columns, decoded: Columns) -> dict[str, float]:
-    """The largest error of each quantity in units of its bound at that jet; quantities that are kept exactly left out.
-
-    >>> from utils.codec import Bounds, ErrorBound
-    >>> jets = {name: np.array([10.0, 2000.0], np.float32) for name in ("m", "pt", "phi", "eta")}
-    >>> bounds = Bounds(ErrorBound(), ErrorBound(0.01, 0.2), ErrorBound(), ErrorBound())
-    >>> errors_of_bound(bounds, jets, jets | {"pt": jets["pt"] + np.float32(0.125)})
-    {'pt': 0.625}
-    """
-    largest = {}
-    for name in FEATURES:
-        bound = getattr(bounds, name)
-        if bound.exact:
-            continue
-        share = 0.0
-        for start in range(0, len(true[name]), BLOCK):
-            with np.errstate(invalid="ignore"):
-                x = np.asarray(true[name][start : start + BLOCK], np.float64)
-            error = absolute_error(name, x, decoded[name][start : start + BLOCK])
-            allowed = bound.at(x) if bound.relative else bound.absolute
-            parts = np.divide(error, allowed, out=np.zeros_like(error), where=error > 0)  # NaN is kept exactly
-            share = max(share, float(parts.max(initial=0.0)))
-        largest[name] = round(share, 6)
-    return largest
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

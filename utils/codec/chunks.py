@@ -10,13 +10,13 @@ import pandas as pd
 from utils import networks
 from utils.codec.archive import ContainerError, blaming
 from utils.codec.arrays import Arrays, arrays_member, read_all
-from utils.codec.bounded import Columns, errors_of_bound
 from utils.codec.container import Member, chunk_name
 from utils.codec.incoming import MOST_JETS, jet_columns, source_columns
-from utils.codec.latents import Scheme
 from utils.codec.packed import Packed, read_from
 from utils.codec.reader import Reader
+from utils.codec.scheme import Scheme
 from utils.codec.streams import DIFFERENT
+from utils.codec.violations import Columns, errors_of_bound
 from utils.files import Json
 from utils.jets import EVENT_COLUMNS, FEATURES, JetError, event_columns, event_counts, event_ids, with_empty_events
 from utils.limits import require_form

@@ -11,23 +11,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from utils import __version__
 from utils.codec.archive import ContainerError
-from utils.codec.arrays import arrays_member
+from utils.codec.arrays import weights_member
 from utils.codec.bounds import Bounds
 from utils.codec.chunks import EncodedChunk, decode_chunk, encode_chunk
 from utils.codec.container import Writer
 from utils.codec.incoming import Jets, checksum_of, open_jets
-from utils.codec.latents import Scheme
 from utils.codec.opening import describe, write_root
 from utils.codec.reader import TREES, Reader
+from utils.codec.scheme import Scheme
 from utils.codec.schemes import read_scheme, scheme_maker
 from utils.codec.settings import SUFFIX
-from utils.codec.streams import PLAIN
 from utils.codec.threads import ordered_map, require_workers
 from utils.files import Json, atomic_path, refuse_output, unchanging
 from utils.jets import (
@@ -42,6 +40,7 @@ from utils.jets import (
 from utils.metrics import StreamingResolution
 
 if TYPE_CHECKING:
+    from utils.codec.jet_networks import JetNetworks
     from utils.networks import Checkpoint
 
 FLOAT32_BYTES = 4 * len(FEATURES)
@@ -54,7 +53,8 @@ def compress(
     *,
     codec: str = "bounded",
     bounds: Bounds | None = None,
-    model: "Checkpoint | str | Path | None" = None,
+    model: "Checkpoint | JetNetworks | str | Path | None" = None,
+    embed_model: bool = False,
     latent_bits: float | None = None,
     refine: int = 0,
     keep_nonfinite: bool = False,
@@ -66,7 +66,9 @@ def compress(
     """Write the jets of `source` to the container `path`; returns what `inspect` says of it.
 
     `source` is a path that `iter_jets` reads (with the options `reading`), a jet table, or a stream of tables cut
-    between events. Codecs: "bounded", every jet within `bounds`; "lossless", bit for bit; "autoencoder", the latents
+    between events. Codecs: "bounded", every jet within `bounds`; "neural", the same from fewer bytes, by small networks
+    that are fitted to the first chunk and stored, or those of `model`, which the file names, or holds with
+    `embed_model`; "lossless", bit for bit; "autoencoder", the latents
     of `model` (a Checkpoint, or a path: .safetensors of this project, or published weights), rounded by `latent_bits`
     or so that the MSE grows by less than 1% - with `bounds`, also the corrections that bring every jet within them.
     `refine` steps of `refine_latents` come before the rounding.
@@ -92,7 +94,7 @@ def compress(
     read = [*files, *([model] if isinstance(model, str | Path) else [])]
     refuse_output(path, read, SUFFIX)
     require_workers(workers)
-    scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite)
+    scheme_of = scheme_maker(codec, bounds, model, latent_bits, refine, keep_nonfinite, embed_model)
     name, tables = open_jets(source, chunk_jets, keep_nonfinite, progress, reading)
     first = next(tables, None)
     scheme, fit = scheme_of(first)
@@ -105,9 +107,7 @@ def compress(
     totals = _Totals()
     with atomic_path(path) as partial, unchanging(files), Writer(partial, attributes) as writer:
         if weights := scheme.weights():
-            settings = PLAIN | {"mode_spec": "auto"}
-            coded = {name: (np.ascontiguousarray(values), settings) for name, values in weights.items()}
-            writer.add(arrays_member("decoder", {}, coded))
+            writer.add(weights_member(weights))
         for chunk in ordered_map(encode, enumerate(_chain(first, tables)), workers):
             writer.add(chunk.member)
             totals.add(chunk)
@@ -174,6 +174,7 @@ def decompress(
     output: str | Path,
     *,
     recover: bool = False,
+    model: "JetNetworks | str | Path | None" = None,
     workers: int | None = None,
     progress: bool = False,
     seen: Callable[[pd.DataFrame], object] | None = None,
@@ -181,7 +182,8 @@ def decompress(
     """Write the jets of a container to `output`, in any format of `write_jets`; returns what was lost, one line each.
 
     Without `recover` a damaged file raises ContainerError naming the chunk, and `output` does not appear; with it, the
-    chunks that are whole are written, and the result lists the others. `seen` is called with each table of jets.
+    chunks that are whole are written, and the result lists the others. `model` is what the file names, where it holds
+    no networks of its own. `seen` is called with each table of jets.
     A container of whole trees becomes a ROOT file, in one thread; ValueError for any other format.
     """
     refuse_output(output, [path])
@@ -194,7 +196,7 @@ def decompress(
         if not str(output).endswith(".root"):
             raise ValueError(f"{output}: {path} holds whole trees, which are written to ROOT alone (OUT.root)")
         return write_root(path, output, recover=recover, progress=progress)
-    tables = iter_compressed(path, recover=recover, lost=lost, workers=workers, progress=progress)
+    tables = iter_compressed(path, recover=recover, lost=lost, model=model, workers=workers, progress=progress)
 
     def watched() -> Iterator[pd.DataFrame]:
         for table in tables:
@@ -206,9 +208,9 @@ def decompress(
     return lost
 
 
-def read_compressed(path: str | Path) -> pd.DataFrame:
+def read_compressed(path: str | Path, model: "JetNetworks | str | Path | None" = None) -> pd.DataFrame:
     """The jet table that a container holds."""
-    return concat_tables(iter_compressed(path))
+    return concat_tables(iter_compressed(path, model=model))
 
 
 def iter_compressed(
@@ -216,6 +218,7 @@ def iter_compressed(
     *,
     recover: bool = False,
     lost: list[str] | None = None,
+    model: "JetNetworks | str | Path | None" = None,
     workers: int | None = None,
     progress: bool = False,
 ) -> Iterator[pd.DataFrame]:
@@ -223,7 +226,7 @@ def iter_compressed(
     lost = [] if lost is None else lost
     with unchanging([path]), Reader(path, recover=recover) as reader:
         lost += filter(None, [reader.damage, reader.missing_chunks()])
-        scheme = read_scheme(reader)
+        scheme = read_scheme(reader, model)
 
         def decode(name: str) -> pd.DataFrame | ContainerError:
             try:

@@ -3,17 +3,15 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
 from utils.codec.bins import Bins
-from utils.codec.rans import BITS, Decoder, Encoder, lanes_for
+from utils.codec.rans import Decoder, Encoder, lanes_for
 from utils.codec.streams import PLAIN, decode_stream, encode_stream
+from utils.codec.symbols import get_integers, put_integers
 from utils.networks import IntegerNetwork
-
-BLOCK = 2**13
-"""About so many values have their frequencies computed at a time."""
 
 Scale = tuple[str, int]
 """What integers mean: the way in which a piece is stored, and its shift, 0 where it has none."""
@@ -73,17 +71,12 @@ class Coded:
 def encode_collection(collection: Collection, integers: Mapping[int, np.ndarray]) -> dict[int, Coded]:
     """The arrays that networks code, by number, from the integers of all columns of the collection."""
     size = len(integers[collection.columns[0].place])
-    encoder, escaped, features = Encoder(size), list[np.ndarray](), list[np.ndarray]()
+    encoder, escaped, features = Encoder(lanes_for(size)), list[np.ndarray](), list[np.ndarray]()
     for column in collection.columns:
         values = integers[column.place].astype(np.int64)
         if column.network is not None:
-            symbols, places = column.bins.split(values)
-            escaped.append(values[symbols == len(column.bins)])
             encoder.begin()
-            encoder.put(*_slots(column.network, _stacked(features, size), symbols))
-            if column.bins.inputs > 1:
-                evenly = (1 << BITS) // column.bins.widths_of(symbols)
-                encoder.put(places * evenly, evenly)
+            escaped.append(put_integers(encoder, column.network, column.bins, stacked(features, size), values))
         features.append(column.bins.features(values))
     states, words = encoder.finish()
     words[0] = states + words[0]
@@ -92,12 +85,6 @@ def encode_collection(collection: Collection, integers: Mapping[int, np.ndarray]
         place: Coded(len(values), stream, word)
         for place, values, stream, word in zip(collection.places, escaped, streams, words, strict=True)
     }
-
-
-def symbol_bits(network: IntegerNetwork, features: Sequence[np.ndarray], symbols: np.ndarray) -> float:
-    """The bits that coding symbols takes, without the places in their intervals."""
-    _, frequencies = _slots(network, _stacked(features, len(symbols)), symbols)
-    return float((BITS - np.log2(frequencies)).sum())
 
 
 class Decoding:
@@ -137,17 +124,11 @@ class Decoding:
         coded = self._coded(column)
         words = coded.words
         if self._decoder is None:
-            end = 4 * lanes_for(self.size)
-            self._decoder, words = Decoder(words[:end], self.size), words[end:]
+            lanes = lanes_for(self.size)
+            self._decoder, words = Decoder(words[: 4 * lanes], lanes), words[4 * lanes :]
         self._decoder.begin(words)
-        symbols = _read_symbols(self._decoder, network, _stacked(self._features, self.size))
-        places = np.zeros(self.size, np.int64)
-        if column.bins.inputs > 1:
-            evenly = (1 << BITS) // column.bins.widths_of(symbols)
-            places = self._decoder.get(self.size, partial(_find_evenly, evenly))
+        values, escapes = get_integers(self._decoder, network, column.bins, stacked(self._features, self.size))
         self._decoder.end()
-        values = column.bins.join(symbols, places)
-        escapes = symbols == len(column.bins)
         if np.count_nonzero(escapes) != coded.escapes:
             raise ValueError(f"{np.count_nonzero(escapes)} escapes; expected {coded.escapes}")
         if coded.escapes:
@@ -155,51 +136,6 @@ class Decoding:
         return values
 
 
-def _stacked(features: Sequence[np.ndarray], size: int) -> np.ndarray:
+def stacked(features: Sequence[np.ndarray], size: int) -> np.ndarray:
+    """Features of columns as inputs of a network, (inputs, size)."""
     return np.concatenate([np.empty((0, size), np.float32), *features])
-
-
-def _blocks(size: int) -> list[slice]:
-    """Parts of a run, each of a whole number of lanes."""
-    lanes = lanes_for(size)
-    step = max(BLOCK // lanes, 1) * lanes
-    return [slice(begin, min(begin + step, size)) for begin in range(0, size, step)]
-
-
-def _slots(network: IntegerNetwork, features: np.ndarray, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the slots of symbols begin, and how many there are."""
-    starts, found = np.empty(len(symbols), np.int32), np.empty(len(symbols), np.int32)
-    for part in _blocks(len(symbols)):
-        frequencies = network.frequencies(features[:, part])
-        ends = np.cumsum(frequencies, 0, dtype=np.int32)
-        at = symbols[part], np.arange(frequencies.shape[1])
-        found[part] = frequencies[at]
-        starts[part] = ends[at] - found[part]
-    return starts, found
-
-
-def _read_symbols(decoder: Decoder, network: IntegerNetwork, features: np.ndarray) -> np.ndarray:
-    symbols = np.empty(features.shape[1], np.int64)
-    for part in _blocks(len(symbols)):
-        frequencies = network.frequencies(features[:, part])
-        ends = np.cumsum(frequencies, 0, dtype=np.int32)
-        symbols[part] = decoder.get(frequencies.shape[1], partial(_find, frequencies, ends))
-    return symbols
-
-
-def _find(
-    frequencies: np.ndarray, ends: np.ndarray, begin: int, end: int, slots: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    below = ends[:, begin:end] <= slots.astype(np.int32)
-    found = below.view(np.uint8).sum(0, dtype=np.uint8).astype(np.int64)
-    at = found, np.arange(begin, end)
-    own = frequencies[at].astype(np.int64)
-    return found, ends[at] - own, own
-
-
-def _find_evenly(
-    evenly: np.ndarray, begin: int, end: int, slots: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    own = evenly[begin:end]
-    found = slots // own
-    return found, found * own, own

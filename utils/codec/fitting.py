@@ -8,10 +8,11 @@ import numpy as np
 
 from utils import training
 from utils.codec.bins import LARGEST, Bins
-from utils.codec.conditional import Collection, Conditional, scale_of, symbol_bits
+from utils.codec.conditional import Collection, Conditional, scale_of, stacked
 from utils.codec.kept_networks import networks_member
 from utils.codec.network_pieces import PlainPieces
 from utils.codec.streams import PLAIN, encode_stream
+from utils.codec.symbols import symbol_bits
 from utils.files import Json
 from utils.networks import IntegerNetwork
 
@@ -132,7 +133,8 @@ def fit_collection(
     report: Json = {"steps": steps}
     for hidden in _by_size(HIDDEN, chunks * size):
         fitted = training.fit_networks(
-            [one.features for one in found],
+            np.concatenate([one.features for one in found]),
+            np.cumsum([0, *(one.bins.inputs for one in found[:-1])]).tolist(),
             [one.symbols for one in found],
             [len(one) for one in bins],
             hidden,
@@ -167,7 +169,8 @@ class _Choice:
         self, network: IntegerNetwork, features: Sequence[np.ndarray], values: float
     ) -> tuple[float, float]:
         """Keep a network that sees these features if it takes less for so many values; returns what it takes."""
-        bits = symbol_bits(network, features, self.symbols) + np.log2(self.bins.widths_of(self.symbols)).sum()
+        bits = symbol_bits(network, stacked(features, len(self.symbols)), self.symbols)
+        bits += np.log2(self.bins.widths_of(self.symbols)).sum()
         bits += ESCAPE_BITS * np.count_nonzero(self.symbols == len(self.bins))
         cost, weight = float(bits) / 8 * values / len(self.symbols), float(_weight(network) + 2 * network.symbols)
         if cost + weight < self.cost + self.weight:

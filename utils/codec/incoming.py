@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from utils.codec.bounded import Columns
+from utils.codec.violations import Columns
 from utils.files import Json, source_sha256
 from utils.jets import (
     COLUMNS,

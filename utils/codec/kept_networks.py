@@ -1,29 +1,21 @@
 """The networks of a tree as a member of a container, and back, where it may be anybody's."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from utils.codec.archive import blaming
 from utils.codec.arrays import Arrays, arrays_member
-from utils.codec.bins import Bins
 from utils.codec.conditional import Collection, Conditional
 from utils.codec.container import Member
+from utils.codec.network_arrays import MOST_WEIGHTS, Taken, join_networks
 from utils.codec.reader import Reader
 from utils.codec.streams import DIFFERENT, PLAIN
 from utils.files import Json
 from utils.limits import require_form
-from utils.networks import MOST_HIDDEN, MOST_INPUTS, MOST_SYMBOLS, IntegerNetwork
-
-MOST_WEIGHTS = 2**22
-"""Most weights of all networks of a tree."""
+from utils.networks import MOST_INPUTS
 
 _COLUMN = 5
 """A column is described by array, way, shift, number of intervals, number of hidden units (0: coded alone)."""
-
-_LAYERS = ("hidden", "hidden_bias", "output", "output_bias")
 
 
 def networks_name(number: int) -> str:
@@ -34,13 +26,10 @@ def networks_name(number: int) -> str:
 def networks_member(number: int, collections: Sequence[Collection]) -> Member:
     """The member with the networks of the `number`-th tree."""
     columns = [column for collection in collections for column in collection.columns]
-    networks = [column.network for column in columns if column.network is not None]
-    arrays: dict[str, tuple[np.ndarray, Any]] = {
-        "starts": (np.concatenate([column.bins.starts for column in columns]), DIFFERENT),
-        "widths": (np.concatenate([column.bins.widths for column in columns]), PLAIN),
-    }
-    for layer in _LAYERS:
-        arrays[layer] = np.concatenate([getattr(network, layer).ravel() for network in networks]), PLAIN
+    joined = join_networks(
+        [column.bins for column in columns], [column.network for column in columns if column.network is not None]
+    )
+    arrays = {name: (values, DIFFERENT if name == "starts" else PLAIN) for name, values in joined.items()}
     described = [[_described(column) for column in collection.columns] for collection in collections]
     return arrays_member(networks_name(number), {"tree": number, "collections": described}, arrays)
 
@@ -82,7 +71,7 @@ def describe_networks(reader: Reader, number: int, collections: Sequence[Collect
 def to_collections(member: Arrays, arrays: int) -> list[Collection]:
     """The collections of a member that `networks_member` wrote; ValueError where it holds none such."""
     require_form(member.attributes, {"tree": int, "collections": [[list]]}, "its header")
-    taken = _Taken(member)
+    taken = Taken({name: member.array(name, MOST_WEIGHTS) for name in member.names})
     collections = [Collection(tuple(_columns(rows, taken))) for rows in member.attributes["collections"]]
     places = [column.place for collection in collections for column in collection.columns]
     if len(set(places)) < len(places) or not all(0 <= place < arrays for place in places):
@@ -90,26 +79,7 @@ def to_collections(member: Arrays, arrays: int) -> list[Collection]:
     return collections
 
 
-class _Taken:
-    """Takes arrays off the front of those of a member."""
-
-    def __init__(self, member: Arrays):
-        if set(member.names) != {"starts", "widths", *_LAYERS}:
-            raise ValueError(f"its arrays are {', '.join(member.names)[:200]}")
-        self._left = {name: member.array(name, MOST_WEIGHTS).ravel() for name in member.names}
-        for name, values in self._left.items():
-            if values.dtype.kind != "i":
-                raise ValueError(f"{name} of {values.dtype}")
-
-    def take(self, name: str, *shape: int) -> np.ndarray:
-        values, size = self._left[name], math.prod(shape)
-        if size > len(values):
-            raise ValueError(f"{name} is cut short")
-        self._left[name] = values[size:]
-        return values[:size].reshape(shape)
-
-
-def _columns(rows: list[list[Any]], taken: _Taken) -> list[Conditional]:
+def _columns(rows: list[list[Any]], taken: Taken) -> list[Conditional]:
     columns: list[Conditional] = []
     inputs = 0
     for row in rows:
@@ -117,13 +87,10 @@ def _columns(rows: list[list[Any]], taken: _Taken) -> list[Conditional]:
             raise ValueError("a column that is not described by five things")
         require_form([row[0], *row[2:]], [int], "a column")
         place, way, shift, intervals, hidden = row
-        if not (1 <= intervals <= MOST_SYMBOLS and 0 <= hidden <= MOST_HIDDEN and inputs <= MOST_INPUTS):
-            raise ValueError(f"a network of {inputs} inputs, {hidden} hidden units and {intervals} symbols")
-        bins = Bins(*(taken.take(name, intervals).astype(np.int64) for name in ("starts", "widths")))
-        network = None
-        if hidden:
-            shapes = (hidden, inputs), (hidden,), (intervals, hidden), (intervals,)
-            network = IntegerNetwork(*(taken.take(name, *shape) for name, shape in zip(_LAYERS, shapes, strict=True)))
+        if hidden < 0 or inputs > MOST_INPUTS:
+            raise ValueError(f"a network of {inputs} inputs and {hidden} hidden units")
+        bins = taken.bins(intervals)
+        network = taken.network(inputs, hidden, intervals) if hidden else None
         columns.append(Conditional(place, (way, shift), bins, network))
         inputs += bins.inputs
     return columns

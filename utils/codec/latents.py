@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from utils import networks
-from utils.codec.bounded import FIT_JETS, Arrays, BoundedScheme, Columns, keep_exactly, restore_exactly
+from utils.codec.bounded import FIT_JETS, BoundedScheme
 from utils.codec.bounds import Bounds
 from utils.codec.grids import GRID_LIMIT
 from utils.codec.streams import PLAIN
+from utils.codec.violations import Arrays, Columns, keep_exactly, restore_exactly
 from utils.files import Json
 from utils.jets import FEATURES, MASS_LIMIT, wrap_angle
 from utils.limits import require_form
@@ -225,6 +226,3 @@ def restore_latents(integers: np.ndarray, offset: np.ndarray, matrix: np.ndarray
 def columns_of(jets: np.ndarray) -> Columns:
     """Jets of shape (jets, 4) as contiguous columns by name."""
     return {name: np.ascontiguousarray(jets[:, i]) for i, name in enumerate(FEATURES)}
-
-
-Scheme = BoundedScheme | AutoencoderScheme

@@ -27,23 +27,22 @@ def lanes_for(size: int) -> int:
 
 
 class Encoder:
-    """Takes runs of one size, and codes them when all are there."""
+    """Takes runs, and codes them when all are there."""
 
-    def __init__(self, size: int):
-        self._size, self._runs = size, list[list[tuple[np.ndarray, np.ndarray]]]()
+    def __init__(self, lanes: int):
+        self._lanes, self._runs = lanes, list[list[tuple[np.ndarray, np.ndarray]]]()
 
     def begin(self) -> None:
         """A new run, to which `put` adds."""
         self._runs.append([])
 
     def put(self, starts: np.ndarray, frequencies: np.ndarray) -> None:
-        """Symbols by where their slots begin and how many they are, 1 to 2^16; one for each place of the run."""
+        """Symbols by where their slots begin and how many they are, 1 to 2^16."""
         self._runs[-1].append((starts.astype(np.uint32), frequencies.astype(np.uint32)))
 
     def finish(self) -> tuple[bytes, list[bytes]]:
         """The states with which decoding begins, and the words of each run."""
-        lanes = lanes_for(self._size)
-        states = np.full(lanes, 1 << BITS, np.uint64)
+        states = np.full(self._lanes, 1 << BITS, np.uint64)
         words = [self._encode(states, run) for run in reversed(self._runs)]
         return states.astype("<u4").tobytes(), words[::-1]
 
@@ -65,8 +64,8 @@ class Encoder:
 class Decoder:
     """Gives back the runs of an `Encoder` in order; ValueError where states or words are none of its."""
 
-    def __init__(self, states: bytes, size: int):
-        self.lanes = lanes_for(size)
+    def __init__(self, states: bytes, lanes: int):
+        self.lanes = lanes
         if len(states) != 4 * self.lanes:
             raise ValueError(f"{len(states)} bytes for {self.lanes} states")
         self._states = np.frombuffer(states, "<u4").astype(np.int64)
@@ -74,11 +73,13 @@ class Decoder:
             raise ValueError("a state that none can be in")
         self._words, self._at = np.empty(0, np.int64), 0
 
-    def begin(self, words: bytes) -> None:
-        """A new run, of these words."""
-        if len(words) % 2:
-            raise ValueError("half a word")
-        self._words, self._at = np.frombuffer(words, "<u2").astype(np.int64), 0
+    def begin(self, words: bytes | np.ndarray) -> None:
+        """A new run, of these words: bytes, or an int64 array of words that are no larger than 16 bits."""
+        if isinstance(words, bytes):
+            if len(words) % 2:
+                raise ValueError("half a word")
+            words = np.frombuffer(words, "<u2").astype(np.int64)
+        self._words, self._at = words, 0
 
     def get(self, size: int, find: Find) -> np.ndarray:
         """The next symbols of the run, int64."""
@@ -96,6 +97,10 @@ class Decoder:
             self._at += len(low)
             self._states[: end - begin] = states
         return found
+
+    def left(self) -> np.ndarray:
+        """The words of the run that no symbol took so far."""
+        return self._words[self._at :]
 
     def end(self) -> None:
         """ValueError where words of the run are left."""

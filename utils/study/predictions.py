@@ -16,7 +16,7 @@ from numcodecs.pcodec import PCodec
 from torch import nn
 
 from utils import training, trees
-from utils.codec import PLAIN, Bins, UniformGrid, grid_of, symbol_bits, to_integers
+from utils.codec import PLAIN, Bins, UniformGrid, grid_of, stacked, symbol_bits, to_integers
 from utils.jets import JET_WISE
 from utils.machine import torch_threads
 from utils.networks import IntegerNetwork
@@ -73,7 +73,8 @@ class ColumnNetworks:
         """Train networks with `hidden` units on the jets given."""
         bins = {name: Bins.fit(values, INTERVALS) for name, values in integers.items()}
         fitted = training.fit_networks(
-            [bins[name].features(values) for name, values in integers.items()],
+            np.concatenate([bins[name].features(values) for name, values in integers.items()]),
+            np.cumsum([0, *(one.inputs for one in bins.values())])[:-1].tolist(),
             [bins[name].split(values)[0] for name, values in integers.items()],
             [len(one) for one in bins.values()],
             hidden,
@@ -99,7 +100,8 @@ class ColumnNetworks:
     def _bits(self, name: str, values: np.ndarray, features: Sequence[np.ndarray]) -> float:
         bins = self.bins[name]
         symbols, _ = bins.split(values)
-        bits = symbol_bits(self.networks[name], features, symbols) + np.log2(bins.widths_of(symbols)).sum()
+        bits = symbol_bits(self.networks[name], stacked(features, len(symbols)), symbols)
+        bits += np.log2(bins.widths_of(symbols)).sum()
         return float(bits) + ESCAPE_BITS * np.count_nonzero(symbols == len(bins))
 
     def use_of_columns(self, integers: Integers, seed: int = 0) -> pd.DataFrame:

@@ -43,14 +43,13 @@ class ConditionalTraining:
 
 
 class ConditionalNetworks(nn.Module):
-    """Logits of the symbols of each column from the features of the columns before it."""
+    """Logits of the symbols of each column from the first `known` of the inputs, as many for each column."""
 
-    def __init__(self, widths: Sequence[int], counts: Sequence[np.ndarray], hidden: int):
+    def __init__(self, inputs: int, known: Sequence[int], counts: Sequence[np.ndarray], hidden: int):
         super().__init__()
-        columns, inputs, symbols = len(counts), sum(widths), max(map(len, counts))
-        owner = torch.repeat_interleave(torch.arange(columns), torch.tensor(widths))
-        mask = (owner[None, :] < torch.arange(columns)[:, None]).float()[:, None, :]
-        self.mask = mask
+        columns, symbols = len(counts), max(map(len, counts))
+        mask = (torch.arange(inputs)[None, :] < torch.tensor(known)[:, None]).float()[:, None, :]
+        self.known, self.mask = known, mask
         scale = (1 + mask.sum(2, keepdim=True)).rsqrt()
         self.hidden = nn.Parameter(torch.randn(columns, hidden, inputs) * scale)
         self.hidden_bias = nn.Parameter(0.3 * torch.randn(columns, hidden))
@@ -68,15 +67,14 @@ class ConditionalNetworks(nn.Module):
         hidden = found.clamp(0, LARGEST_HIDDEN / HIDDEN_UNIT).view(-1, columns, units).transpose(0, 1)
         return torch.baddbmm(self.output_bias, hidden, _in_steps(self.output, OUTPUT_WEIGHTS))
 
-    def networks(self, widths: Sequence[int], numbers: Sequence[int]) -> list[IntegerNetwork]:
+    def networks(self, numbers: Sequence[int]) -> list[IntegerNetwork]:
         """The same in whole numbers, a network for each column."""
-        known = np.cumsum([0, *widths])
         hidden, output = (_whole(w, most) for w, most in ((self.hidden, HIDDEN_WEIGHTS), (self.output, OUTPUT_WEIGHTS)))
         hidden_bias = _whole(self.hidden_bias, HIDDEN_WEIGHTS * INPUT_UNIT, 2**22) + 2 ** (HIDDEN_SHIFT - 1)
         output_bias = _whole(self.output_bias, OUTPUT_WEIGHTS * HIDDEN_UNIT, 2**22)
         return [
             IntegerNetwork(
-                hidden[column, :, : known[column]],
+                hidden[column, :, : self.known[column]],
                 hidden_bias[column],
                 output[column, :, :number].T,
                 output_bias[column, 0, :number],
@@ -96,28 +94,28 @@ def _whole(weights: torch.Tensor, steps: float, most: int = LARGEST_WEIGHT) -> n
 
 
 def fit_networks(
-    features: Sequence[np.ndarray],
+    features: np.ndarray,
+    known: Sequence[int],
     symbols: Sequence[np.ndarray],
     numbers: Sequence[int],
     hidden: int,
     training: ConditionalTraining | None = None,
 ) -> list[IntegerNetwork]:
-    """A network for each column, whose inputs are the features of the columns before it, with `hidden` units.
+    """A network for each column, with `hidden` units, whose inputs are the first `known` of the features.
 
-    For each column: features (1 or 2, jets), whole numbers of which `INPUT_UNIT` are a standard deviation; symbols
-    (jets,), from 0 on; and their number. Those from this number on are left out. The same arguments give the same
-    networks on the same machine.
+    Features (inputs, jets) are whole numbers of which `INPUT_UNIT` are a standard deviation. For each column: how many
+    of them are known, symbols (jets,), from 0 on, and their number. Those from this number on are left out. The same
+    arguments give the same networks on the same machine.
     """
     training = training or ConditionalTraining()
-    widths = [len(feature) for feature in features]
-    inputs = torch.from_numpy(np.concatenate(features).T / np.float32(INPUT_UNIT)).contiguous()
+    inputs = torch.from_numpy(features.T / np.float32(INPUT_UNIT)).contiguous()
     targets = torch.from_numpy(np.stack(symbols).astype(np.int64))
     targets[targets >= torch.tensor(numbers)[:, None]] = -100
     counts = [np.bincount(column, minlength=number)[:number] for column, number in zip(symbols, numbers, strict=True)]
     random = torch.Generator().manual_seed(training.seed)
     with torch_threads(1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
-        model = ConditionalNetworks(widths, counts, hidden)
+        model = ConditionalNetworks(len(features), known, counts, hidden)
         optimizer = torch.optim.Adam(model.parameters(), training.learning_rate)
         rates = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, training.learning_rate, total_steps=training.steps, pct_start=0.1
@@ -132,4 +130,4 @@ def fit_networks(
             (loss / training.batch_size).backward()
             optimizer.step()
             rates.step()
-    return model.networks(widths, numbers)
+    return model.networks(numbers)
