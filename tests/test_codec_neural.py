@@ -222,6 +222,8 @@ def test_a_model_is_trained_by_command_and_its_bounds_hold(
     assert main(["train", "--codec", "neural", *options]) == 0
     found = codec.load_jet_networks(path)
     assert found.sha256[:12] in capsys.readouterr().out
+    assert main(["info", str(path)]) == 0
+    assert found.sha256 in capsys.readouterr().out
     assert found.plain.bounds == replace(Bounds(), eta=ErrorBound(absolute=0.02))
     report = codec.compress(jets, tmp_path / "a.zarr.zip", codec="neural", model=found)
     assert report["bounds"]["eta"]["absolute"] == 0.02

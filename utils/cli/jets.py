@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 import click
 
-from utils import codec, jets, networks, trees
+from utils import codec, jets, trees
 from utils.cli.messages import say
 from utils.cli.options import (
     CUT,
@@ -41,7 +41,7 @@ def info(files: tuple[str, ...], json_path: str | None, force: bool, **reading: 
     refuse_outputs(files, json_path=json_path, force=force)
     name = files[0]
     if len(files) == 1 and name.endswith((codec.SUFFIX, ".safetensors")):
-        content = codec.inspect(name) if name.endswith(codec.SUFFIX) else networks.read_header(name)
+        content = codec.inspect(name) if name.endswith(codec.SUFFIX) else codec.inspect_model(name)
         say(format_container(name, codec.shortened(content) if name.endswith(codec.SUFFIX) else content))
     else:
         content = jets.summarize_jets(files, **reading)

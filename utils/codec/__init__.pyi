@@ -24,7 +24,11 @@ from .grids import (
     to_values as to_values,
 )
 from .jet_fitting import fit_jet_networks as fit_jet_networks, train_jet_networks as train_jet_networks
-from .jet_models import load_jet_networks as load_jet_networks, save_jet_networks as save_jet_networks
+from .jet_models import (
+    inspect_model as inspect_model,
+    load_jet_networks as load_jet_networks,
+    save_jet_networks as save_jet_networks,
+)
 from .jet_networks import JetNetworks as JetNetworks
 from .latents import (
     fit_latent_steps as fit_latent_steps,

@@ -256,7 +256,9 @@ def inspect(path: str | Path) -> Json:
     Keys: `codec`, its settings, `jets`, `events`, `chunks`, `source`, `errors` (measured when it was written),
     `errors_of_bound` (the largest, in units of the bound; None without bounds, or of earlier versions), `rounding` (by
     how much float32 differs from the source at most, in GeV and rad, by quantity; {} of earlier versions), `bytes`,
-    `bytes_per_jet` (everything in the file), `ratio` to float32, and `stream_bytes` (coded arrays by name).
+    `bytes_per_jet` (everything in the file), `ratio` to float32, and `stream_bytes` (coded arrays by name). Where the
+    codec neural was asked for, `saving` has the bytes of the first chunk by `bounded`, by networks, and of these; where
+    networks save nothing, `codec` is "bounded".
     Of a container of whole trees: `trees` (entries, columns, and `stream_bytes` by column), the `record` of what was
     done, `chunks`, `bytes`, and `container_bytes`, what is no stream of a column.
     """

@@ -1,7 +1,7 @@
 """The compressed file: a Zarr v3 group in one zip, written one chunk at a time; `reader` reads it.
 
     zarr.json             attributes: all that is needed to decode the chunks
-    decoder               weights of the decoder, where the codec has one
+    decoder               weights of the decoder, or of networks, where the codec has some
     chunk_000000          jets of the first events, or entries of a tree (see `packed`)
     chunk_000001 ...
     summary/zarr.json     attributes: those of the root, the counts, the measured errors, and a digest of all members

@@ -35,14 +35,14 @@ FEATURES = (23, 8, 26, 2)
 
 
 def _powers() -> np.ndarray:
-    """2^(i / 64), i = 0, 1, ..., 64 * 60 - 1, rounded down."""
+    """2^(i / 64), i = 0, 1, ..., 64 * 60 - 1, rounded up."""
     within = []
     for step in range(OCTAVE):
         power = 1 << (60 * OCTAVE + step)
         for _ in range(int(math.log2(OCTAVE))):
             power = math.isqrt(power)
         within.append(power)
-    return np.array([power >> (60 - octave) for octave in range(60) for power in within], np.int64)
+    return np.array([-(-power >> (60 - octave)) for octave in range(60) for power in within], np.int64)
 
 
 _POWERS = _powers()

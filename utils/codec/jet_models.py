@@ -25,6 +25,23 @@ def save_jet_networks(path: str | Path, model: JetNetworks, metadata: Json) -> N
 
 def load_jet_networks(path: str | Path) -> JetNetworks:
     """The networks of a file that `save_jet_networks` wrote; CheckpointError naming it where it is none, or damaged."""
+    return _read(path)[0]
+
+
+def inspect_model(path: str | Path) -> Json:
+    """What a model says of itself, be it for the codec neural or an autoencoder; CheckpointError where it is none."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            is_ours = (file.metadata() or {}).get("format") == FORMAT
+    except Exception:  # whatever is wrong, `read_header` says
+        is_ours = False
+    if not is_ours:
+        return networks.read_header(path)
+    model, metadata = _read(path)
+    return model.to_dict() | {"metadata": metadata}
+
+
+def _read(path: str | Path) -> tuple[JetNetworks, Json]:
     if not Path(path).is_file():
         raise networks.CheckpointError(f"{path}: no such file; `compressionhep train --codec neural` writes models")
     try:
@@ -40,8 +57,8 @@ def load_jet_networks(path: str | Path) -> JetNetworks:
                 raise ValueError("other arrays than those of networks")
             arrays = {name: file.get_tensor(name) for name in names}
         description = parse_json(header["description"])
-        require_form(description, {"codec": dict}, "its header")
-        return JetNetworks.from_dict(description["codec"], arrays)
+        require_form(description, {"codec": dict, "metadata": dict}, "its header")
+        return JetNetworks.from_dict(description["codec"], arrays), description["metadata"]
     except networks.CheckpointError:
         raise
     except Exception as error:  # also for types of tensors that NumPy does not have

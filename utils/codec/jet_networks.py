@@ -82,8 +82,11 @@ def go_through(plain: BoundedScheme, floor: int, counts: np.ndarray, code: Code)
 
     for block in range(0, len(counts), EVENTS):
         event = EventFeatures(grids, counts[block : block + EVENTS], floor)
-        while len(before := event.begin()) and len(event.events):
-            features, jets = [before], starts[block + event.events] + event.rank
+        while True:
+            features = [event.begin()]
+            if not len(event.events):
+                break
+            jets = starts[block + event.events] + event.rank
             pt = take("pt", features, jets, event.last_pt) if event.rank else take("pt_first", features, jets, 0)
             features.append(event.add_pt(pt))
             features.append(event.add_eta(take("eta", features, jets, 0)))
