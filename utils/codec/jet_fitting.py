@@ -97,37 +97,41 @@ def fit_jet_networks(
     plain = replace(plain, pt_drops=False)
     pt = np.sort(integers["pt"])
     floor = int(pt[len(pt) // 1000])
-    rows: list[np.ndarray] = []
-    known = differences(plain, integers)
-    coded = {name: np.empty(len(pt), np.int64) for name in QUANTITY}
-    there = {name: np.zeros(len(pt), bool) for name in QUANTITY}
-    place = np.empty(len(pt), np.int64)
-    done = 0
-
-    def code(name: str, features: np.ndarray, of: np.ndarray, base: Any) -> np.ndarray:
-        nonlocal done
-        found = known(name, features, of, base)
-        coded[name][of], there[name][of] = found, True
-        if name == "m":
-            rows.append(features)
-            place[of] = np.arange(done, done + len(of))
-            done += len(of)
-        return found
-
-    go_through(plain, floor, counts, code)
+    features, coded, codes = _told(plain, floor, integers, counts)
     hidden, most = next(entry for least, entry in reversed(SIZES.items()) if jets >= least)
-    bins = {name: Bins.fit(coded[name][there[name]] if there[name].any() else np.zeros(1), most) for name in QUANTITY}
-    symbols = []
-    for name in QUANTITY:
-        found = np.where(there[name], bins[name].split(coded[name])[0], len(bins[name]))
-        symbols.append(np.empty_like(found))
-        symbols[-1][place] = found
+    bins = {name: Bins.fit(coded[name][codes[name]] if codes[name].any() else np.zeros(1), most) for name in QUANTITY}
     fitted = training.fit_networks(
-        np.concatenate(rows, 1),
+        features,
         list(KNOWN.values()),
-        symbols,
-        [len(bins[name]) for name in QUANTITY],
+        [np.where(codes[name], one.split(coded[name])[0], len(one)) for name, one in bins.items()],
+        [len(one) for one in bins.values()],
         hidden,
         training.ConditionalTraining(steps=steps or STEPS, seed=seed),
     )
     return JetNetworks(plain, floor, bins, dict(zip(QUANTITY, fitted, strict=True)))
+
+
+def _told(
+    plain: BoundedScheme, floor: int, integers: Columns, counts: np.ndarray
+) -> tuple[np.ndarray, Columns, Columns]:
+    """In the order of coding: the features of jets, what each network codes, and of which jets it does."""
+    differ = differences(plain, integers)
+    rows: list[np.ndarray] = []
+    coded: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITY}
+    codes: dict[str, list[np.ndarray]] = {name: [] for name in QUANTITY}
+
+    def code(name: str, features: np.ndarray, jets: np.ndarray, base: Any) -> np.ndarray:
+        found = differ(name, features, jets, base)
+        coded[name].append(found)
+        codes[name].append(np.ones(len(jets), bool))
+        if name.startswith("pt"):
+            other = "pt" if name == "pt_first" else "pt_first"
+            coded[other].append(np.zeros_like(found))
+            codes[other].append(np.zeros(len(jets), bool))
+        if name == "m":
+            rows.append(features)
+        return found
+
+    go_through(plain, floor, counts, code)
+    joined = [{name: np.concatenate(parts) for name, parts in kept.items()} for kept in (coded, codes)]
+    return np.concatenate(rows, 1), joined[0], joined[1]
