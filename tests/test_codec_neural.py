@@ -36,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     networks, saving = codec.train_jet_networks(load_sample(max_jets=20_000), steps=QUICK)
     assert saving["bytes_coded"] < 0.97 * saving["bytes_bounded"]
-    codec.save_jet_networks(path, networks, {"data": "embedded"})
+    codec.save_networks(path, networks, {"data": "embedded"})
     return path
 
 
@@ -176,9 +176,9 @@ def test_a_model_is_named_or_embedded(
         assert "decoder" not in file.namelist()
     assert main(["decompress", names["named.zarr.zip"], names["back.parquet"]]) == 2
     assert "names a model, checksum" in (said := capsys.readouterr().err)
-    assert codec.load_jet_networks(model).sha256[:12] in said
+    assert codec.load_networks(model, codec.JetNetworks).sha256[:12] in said
     other = tmp_path / "other.safetensors"
-    codec.save_jet_networks(other, random_networks(1), {})
+    codec.save_networks(other, random_networks(1), {})
     assert main(["decompress", names["named.zarr.zip"], names["back.parquet"], "--model", str(other)]) == 2
     assert "written with another model" in capsys.readouterr().err
     assert main(["decompress", names["named.zarr.zip"], names["back.parquet"], "--model", str(model)]) == 0
@@ -220,7 +220,7 @@ def test_a_model_is_trained_by_command_and_its_bounds_hold(
     path = tmp_path / "m.safetensors"
     options = ["--steps", "60", "--max-jets", "4000", "--eta-error", "0.02", "--output", str(path)]
     assert main(["train", "--codec", "neural", *options]) == 0
-    found = codec.load_jet_networks(path)
+    found = codec.load_networks(path, codec.JetNetworks)
     assert found.sha256[:12] in capsys.readouterr().out
     assert main(["info", str(path)]) == 0
     assert found.sha256 in capsys.readouterr().out
@@ -237,15 +237,15 @@ def test_damaged_models_are_refused_and_name_the_file(model: Path, tmp_path: Pat
         damaged[place] ^= 4
         path.write_bytes(damaged)
         with pytest.raises(CheckpointError, match=path.name):
-            codec.load_jet_networks(path)
+            codec.load_networks(path, codec.JetNetworks)
     path.write_bytes(content[:-9])
     with pytest.raises(CheckpointError, match=path.name):
-        codec.load_jet_networks(path)
+        codec.load_networks(path, codec.JetNetworks)
     with safe_open(model, framework="numpy") as file:
         header = file.metadata()
     save_file({"starts": np.zeros(3)}, path, metadata=header)
     with pytest.raises(CheckpointError, match="other arrays"):
-        codec.load_jet_networks(path)
+        codec.load_networks(path, codec.JetNetworks)
 
 
 @pytest.mark.usefixtures("always")

@@ -15,7 +15,7 @@ import uproot
 from tests.jet_network_helpers import random_networks
 from utils.cli import main
 from utils.cli.main import commands
-from utils.codec import save_jet_networks
+from utils.codec import save_networks
 from utils.files import REPOSITORY
 from utils.jets import make_table, read_jets, write_jets
 
@@ -70,7 +70,7 @@ def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lists["mass"] = ak.unflatten(table["m"].to_numpy(), 3)
     with uproot.recreate(tmp_path / "nano.root") as file:
         file["Events"] = {"Jet": ak.zip(lists), "FatJet": ak.zip(lists)}
-    save_jet_networks(tmp_path / "model.safetensors", random_networks(0), {})
+    save_networks(tmp_path / "model.safetensors", random_networks(0), {})
     (tmp_path / "models").symlink_to(REPOSITORY / "models")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -124,7 +124,7 @@ def _check_codec(context: click.Context, name: str, bounds: bool) -> None:
 def _train_networks(sample: "jets.Sample", output: str, bounds: "codec.Bounds", steps: int | None, seed: int) -> None:
     """Train networks of the codec neural, write them, and say what they make of the test jets."""
     networks, saving = codec.train_jet_networks(sample, bounds, steps, seed)
-    codec.save_jet_networks(output, networks, {"data": sample.source, "seed": seed, "saving": saving})
+    codec.save_networks(output, networks, {"data": sample.source, "seed": seed, "saving": saving})
     each = {name: saving[f"bytes_{name}"] / max(saving["jets"], 1) for name in ("coded", "bounded")}
     say(
         f"{output}: {each['coded']:.3f} bytes a jet of the test, {each['bounded']:.3f} by the codec bounded; "

@@ -2,6 +2,8 @@ from .archive import ContainerError as ContainerError
 from .bins import Bins as Bins
 from .bounded import BoundedScheme as BoundedScheme
 from .bounds import Bounds as Bounds, ErrorBound as ErrorBound
+from .column_fitting import train_column_networks as train_column_networks
+from .column_networks import ColumnNetworks as ColumnNetworks
 from .columns import entry_sizes as entry_sizes
 from .compression import (
     FLOAT32_BYTES as FLOAT32_BYTES,
@@ -12,6 +14,7 @@ from .compression import (
     read_compressed as read_compressed,
 )
 from .conditional import stacked as stacked
+from .description import shortened as shortened
 from .grids import (
     BLOCK as BLOCK,
     CircularGrid as CircularGrid,
@@ -24,18 +27,18 @@ from .grids import (
     to_values as to_values,
 )
 from .jet_fitting import fit_jet_networks as fit_jet_networks, train_jet_networks as train_jet_networks
-from .jet_models import (
-    inspect_model as inspect_model,
-    load_jet_networks as load_jet_networks,
-    save_jet_networks as save_jet_networks,
-)
 from .jet_networks import JetNetworks as JetNetworks
 from .latents import (
     fit_latent_steps as fit_latent_steps,
     restore_latents as restore_latents,
     round_latents as round_latents,
 )
-from .opening import Columns as Columns, Trees as Trees, open as open, shortened as shortened
+from .models import (
+    inspect_model as inspect_model,
+    load_networks as load_networks,
+    save_networks as save_networks,
+)
+from .opening import Columns as Columns, Trees as Trees, open as open
 from .schemes import check_settings as check_settings
 from .settings import (
     CODECS as CODECS,

@@ -205,7 +205,7 @@ def _key(tree: StoredTree, column: Column, values: np.ndarray) -> tuple[object, 
 class Entries:
     """The entries of a tree that a member holds; ValueError where it holds none, or is damaged.
 
-    `collections` are those of the tree's networks.
+    `collections` are those of the tree's networks, which code some of their columns.
     """
 
     def __init__(self, tree: StoredTree, member: Packed, collections: Sequence[Collection] = ()):
@@ -219,7 +219,9 @@ class Entries:
             require_form(piece[0] if len(piece) > 1 else None, str, "a piece")
             require_form(piece[1], int, "the bytes of a piece")
         self._starts = np.cumsum([0, *(max(0, piece[1]) for piece in self._pieces)]).tolist()
-        self._collections = {place: collection for collection in collections for place in collection.places}
+        coded = {number for number, piece in enumerate(self._pieces) if piece[0] == NETWORK}
+        used = filter(None, (collection.only(coded) for collection in collections))
+        self._collections = {place: collection for collection in used for place in collection.places}
         self._decodings: dict[int, Decoding] = {}
 
     def sizes(self) -> dict[str, int]:

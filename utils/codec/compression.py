@@ -20,8 +20,9 @@ from utils.codec.arrays import weights_member
 from utils.codec.bounds import Bounds
 from utils.codec.chunks import EncodedChunk, decode_chunk, encode_chunk
 from utils.codec.container import Writer
+from utils.codec.description import describe
 from utils.codec.incoming import Jets, checksum_of, open_jets
-from utils.codec.opening import describe, write_root
+from utils.codec.opening import write_root
 from utils.codec.reader import TREES, Reader
 from utils.codec.scheme import Scheme
 from utils.codec.schemes import read_scheme, scheme_maker
@@ -40,6 +41,7 @@ from utils.jets import (
 from utils.metrics import StreamingResolution
 
 if TYPE_CHECKING:
+    from utils.codec.column_networks import ColumnNetworks
     from utils.codec.jet_networks import JetNetworks
     from utils.networks import Checkpoint
 
@@ -174,7 +176,7 @@ def decompress(
     output: str | Path,
     *,
     recover: bool = False,
-    model: "JetNetworks | str | Path | None" = None,
+    model: "JetNetworks | ColumnNetworks | str | Path | None" = None,
     workers: int | None = None,
     progress: bool = False,
     seen: Callable[[pd.DataFrame], object] | None = None,
@@ -195,7 +197,7 @@ def decompress(
     if whole_trees:
         if not str(output).endswith(".root"):
             raise ValueError(f"{output}: {path} holds whole trees, which are written to ROOT alone (OUT.root)")
-        return write_root(path, output, recover=recover, progress=progress)
+        return write_root(path, output, recover=recover, model=model, progress=progress)
     tables = iter_compressed(path, recover=recover, lost=lost, model=model, workers=workers, progress=progress)
 
     def watched() -> Iterator[pd.DataFrame]:

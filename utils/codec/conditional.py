@@ -1,8 +1,8 @@
 """The columns of a collection coded by networks: each from those before it, in a chunk of entries and back."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -57,6 +57,12 @@ class Collection:
     def places(self) -> list[int]:
         """The arrays that are coded by networks, in order."""
         return [column.place for column in self.columns if column.network is not None]
+
+    def only(self, places: Container[int]) -> "Collection | None":
+        """The same with the networks of these arrays alone, up to the last of them; None where there is none."""
+        columns = [column if column.place in places else replace(column, network=None) for column in self.columns]
+        coded = [number for number, column in enumerate(columns) if column.network is not None]
+        return Collection(tuple(columns[: coded[-1] + 1])) if coded else None
 
 
 @dataclass(frozen=True)

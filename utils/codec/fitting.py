@@ -8,7 +8,9 @@ import numpy as np
 
 from utils import training
 from utils.codec.bins import LARGEST, Bins
+from utils.codec.column_networks import Known, list_places
 from utils.codec.conditional import Collection, Conditional, scale_of, stacked
+from utils.codec.container import Member
 from utils.codec.kept_networks import networks_member
 from utils.codec.network_pieces import PlainPieces
 from utils.codec.streams import PLAIN, encode_stream
@@ -44,11 +46,16 @@ ESCAPE_BITS = 64
 class Networks:
     """The networks of a tree of so many entries, the `number`-th of its file; none until they are fitted.
 
-    `report` says what was found for each collection, JSON-safe.
+    They are fitted in so many `steps`, or are those of a model that are `given`; where they stay `apart` from the file,
+    that is its checksum. `report` says what was found for each collection, JSON-safe.
     """
 
     entries: int
     number: int = 0
+    given: Sequence[Known] | None = None
+    apart: str = ""
+    steps: int | None = None
+    seed: int = 0
     collections: list[Collection] | None = None
     report: list[Json] = field(default_factory=list)
 
@@ -61,19 +68,48 @@ class Networks:
         return self.collections
 
     def _begin(self, plain: PlainPieces, chunks: float) -> list[Collection]:
-        """Fit networks and use them, unless all of them save less than their member takes."""
+        """Find networks and use them, unless all of them save less than their member takes."""
         before = plain.copy()
-        self.collections = self._fit(plain, chunks)
-        for collection in self.collections:
-            plain.use(collection)
+        if self.given is None:
+            self.collections = self._fit(plain, chunks)
+            for collection in self.collections:
+                plain.use(collection)
+        else:
+            self.collections = [one for known in self.given if (one := self._take(known, plain, chunks)) is not None]
         if self.collections:
-            member = len(networks_member(self.number, self.collections).content)
+            member = len(self.member().content)
             if chunks * (sum(map(len, before.streams)) - sum(map(len, plain.streams))) <= member:
                 self.collections, plain.pieces[:], plain.streams[:] = [], before.pieces, before.streams
                 self.report = [
                     one | ({"coded": 0, "network_bytes": member} if one["coded"] else {}) for one in self.report
                 ]
         return self.collections
+
+    def member(self) -> Member:
+        """What a container holds of them."""
+        return networks_member(self.number, self.collections or (), self.apart)
+
+    def _take(self, known: Known, plain: PlainPieces, chunks: float) -> Collection | None:
+        """Use those networks of a model that belong to a chunk, each where it saves bytes."""
+        report: Json = {"collection": known.counter, "values": 0, "columns": 0, "coded": 0, "bytes_alone": 0}
+        self.report.append(report)
+        if known.networks is None:
+            report["lost"] = known.lost
+            return None
+        columns, agreeing = known.networks.columns, plain.agreeing(known.networks)
+        places = [column.place for column in columns]
+        report |= {"values": plain.sizes[places[0]], "columns": len(places)}
+        report["bytes_alone"] = int(chunks * plain.size_of(places))
+        if len(agreeing) < len(columns):
+            report["lost"] = f"{plain.arrays[places[len(agreeing)]][0].name} has other integers"
+        elif known.lost:
+            report["lost"] = known.lost
+        if (found := plain.paying(known.networks)) is not None:
+            plain.use(found)
+            weights = 0 if self.apart else len(networks_member(self.number, [found]).content)
+            report |= {"coded": len(found.places), "network_bytes": weights}
+            report["bytes_coded"] = int(chunks * plain.size_of(places))
+        return found
 
     def _fit(self, plain: PlainPieces, chunks: float) -> list[Collection]:
         groups = [(name, places, plain.size_of(places)) for name, places in _groups(plain)]
@@ -86,8 +122,8 @@ class Networks:
             report: Json = {"collection": name, "values": plain.sizes[places[0]], "columns": len(places), "coded": 0}
             report |= {"bytes_alone": int(chunks * taken)}
             if is_enough:
-                steps = max(STEPS * taken // total // len(HIDDEN[0]), LEAST_STEPS)
-                collection, more = fit_collection(plain, places, chunks, steps)
+                steps = max((self.steps or STEPS) * taken // total // len(HIDDEN[0]), LEAST_STEPS)
+                collection, more = fit_collection(plain, places, chunks, steps, self.seed)
                 report |= more
                 found += [collection] if collection is not None else []
             self.report.append(report)
@@ -97,9 +133,8 @@ class Networks:
 def _groups(plain: PlainPieces) -> list[tuple[str, list[int]]]:
     """The arrays that may be coded together, numbers in lists of the same counts, behind the name of the counts."""
     groups: dict[tuple[int, int], list[int]] = {}
-    for place, (column, label, _) in enumerate(plain.arrays):
-        alone = column.depth == 1 and label == "values" and plain.arrays[place - 1][:2] == (column, "offsets")
-        if not alone or plain.scale(place) is None:
+    for place in list_places(plain.arrays):
+        if plain.scale(place) is None:
             continue
         integers = plain.integers(place)
         if -LARGEST < integers.min() <= integers.max() < LARGEST:
@@ -115,7 +150,7 @@ def _groups(plain: PlainPieces) -> list[tuple[str, list[int]]]:
 
 
 def fit_collection(
-    plain: PlainPieces, places: Sequence[int], chunks: float, steps: int
+    plain: PlainPieces, places: Sequence[int], chunks: float, steps: int, seed: int = 0
 ) -> tuple[Collection | None, Json]:
     """Networks for some arrays of a chunk, of which there are `chunks` alike, trained for so many steps.
 
@@ -138,7 +173,7 @@ def fit_collection(
             [one.symbols for one in found],
             [len(one) for one in bins],
             hidden,
-            training.ConditionalTraining(steps=steps),
+            training.ConditionalTraining(steps=steps, seed=seed),
         )
         tried = [
             one.try_network(network, [other.features for other in found[:column]], chunks * size)

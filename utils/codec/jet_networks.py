@@ -5,8 +5,6 @@ eta, phi and m. What a network codes is a difference: of pt from the jet before 
 its own), of phi from minus the vector sum of the jets before, of m from a line in pt.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +17,7 @@ from utils.codec.bins import Bins
 from utils.codec.bounded import STEEPEST, BoundedScheme
 from utils.codec.event_features import FEATURES, EventFeatures
 from utils.codec.grids import GRID_LIMIT, CircularGrid
-from utils.codec.network_arrays import Taken, join_networks
+from utils.codec.network_arrays import Taken, join_networks, networks_digest
 from utils.codec.rans import MOST_LANES, Decoder, Encoder
 from utils.codec.streams import PLAIN
 from utils.codec.symbols import get_integers, put_integers
@@ -202,11 +200,7 @@ class JetNetworks:
     @cached_property
     def sha256(self) -> str:
         """What names these networks."""
-        text = json.dumps([self.plain.to_dict(), self.floor, self._sizes()], sort_keys=True, allow_nan=False)
-        digest = hashlib.sha256(text.encode())
-        for name, values in sorted(self.arrays.items()):
-            digest.update(f"{name} {len(values)}".encode() + values.astype("<i8").tobytes())
-        return digest.hexdigest()
+        return networks_digest([self.plain.to_dict(), self.floor, self._sizes()], self.arrays)
 
     def _sizes(self) -> Json:
         return {

@@ -8,11 +8,12 @@ of the escapes and the words of rANS, behind the states where the piece is the f
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
-from utils.codec.conditional import Coded, Collection, Scale, encode_collection, scale_of
+from utils.codec.conditional import Coded, Collection, Conditional, Scale, encode_collection, scale_of
 from utils.codec.grids import Grid
 from utils.codec.packed import CHECKED
 from utils.codec.pieces import split_piece, values_of
@@ -60,18 +61,35 @@ class PlainPieces:
         content = self.streams[place][CHECKED:]
         return read_integers(self.pieces[place], content, self.sizes[place], self.arrays[place][2], scale)
 
+    def agreeing(self, collection: Collection) -> list[Conditional]:
+        """The columns up to the first whose integers mean something else here, or are of another number."""
+        size = self.sizes[collection.columns[0].place]
+        return list(
+            takewhile(
+                lambda column: (self.sizes[column.place], self.scale(column.place)) == (size, column.scale),
+                collection.columns,
+            )
+        )
+
     def use(self, collection: Collection) -> None:
-        """Have the networks of a collection code its columns, where they mean the same here and it saves bytes."""
-        sizes = {self.sizes[column.place] for column in collection.columns}
-        if len(sizes) > 1 or any(self.scale(column.place) != column.scale for column in collection.columns):
+        """Have the networks of a collection code its columns that agree, where it saves bytes."""
+        found = collection.only({column.place for column in self.agreeing(collection)})
+        if found is None:
             return
-        integers = {column.place: self.integers(column.place) for column in collection.columns}
-        streams = {
-            place: self._with_table(place, one) for place, one in encode_collection(collection, integers).items()
-        }
+        streams = self._coded(found)
         if sum(len(stream) for stream, _ in streams.values()) < self.size_of(streams):
             for place, (stream, piece) in streams.items():
                 self.pieces[place], self.streams[place] = piece, stream
+
+    def paying(self, collection: Collection) -> Collection | None:
+        """The same with networks for those columns alone that agree, and that each take fewer bytes by them."""
+        found = collection.only({column.place for column in self.agreeing(collection)})
+        streams = {} if found is None else self._coded(found)
+        return collection.only({place for place, (one, _) in streams.items() if len(one) < self.size_of([place])})
+
+    def _coded(self, collection: Collection) -> dict[int, tuple[bytes, list[Any]]]:
+        integers = {column.place: self.integers(column.place) for column in collection.columns}
+        return {place: self._with_table(place, one) for place, one in encode_collection(collection, integers).items()}
 
     def _with_table(self, place: int, coded: Coded) -> tuple[bytes, list[Any]]:
         way, _, *parameters = self.pieces[place]

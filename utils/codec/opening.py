@@ -13,7 +13,8 @@ from utils import trees
 from utils.codec.archive import ContainerError, blaming
 from utils.codec.columns import MOST_ENTRIES, Entries, StoredTree
 from utils.codec.conditional import Collection
-from utils.codec.kept_networks import describe_networks, read_networks
+from utils.codec.column_networks import ColumnNetworks
+from utils.codec.read_networks import describe_networks, model_of, read_networks
 from utils.codec.reader import TREES, Reader
 from utils.files import Json
 from utils.jets import JetError
@@ -23,8 +24,15 @@ from utils.limits import require_form
 class Columns(Mapping[str, ak.Array]):
     """The columns of a tree in a container, each read when it is asked for, as an awkward array."""
 
-    def __init__(self, reader: Reader, stored: StoredTree, number: int, chunks: list[tuple[str, int]]):
-        self._reader, self.stored, self._number, self._chunks = reader, stored, number, chunks
+    def __init__(
+        self,
+        reader: Reader,
+        stored: StoredTree,
+        number: int,
+        chunks: list[tuple[str, int]],
+        model: ColumnNetworks | None = None,
+    ):
+        self._reader, self.stored, self._number, self._chunks, self._model = reader, stored, number, chunks, model
         self.name = stored.name
         self.entries = sum(entries for _, entries in chunks)
         self.chunk_entries = max((entries for _, entries in chunks), default=1)
@@ -58,8 +66,8 @@ class Columns(Mapping[str, ak.Array]):
     def sizes(self) -> dict[str, int]:
         """Bytes of the streams of each column."""
         total = dict.fromkeys(self._columns, 0)
-        for number in range(len(self._chunks)):
-            for name, size in self._open(number).sizes().items():
+        for member, entries in self._chunks:
+            for name, size in _entries(self._reader, self.stored, [], member, entries, whole=False).sizes().items():
                 total[name] += size
         return total
 
@@ -85,22 +93,27 @@ class Columns(Mapping[str, ak.Array]):
 
     @cached_property
     def _collections(self) -> list[Collection]:
-        return read_networks(self._reader, self._number, len(self.stored.arrays))
+        return read_networks(self._reader, self._number, self.stored, self._model)
 
     def networks(self) -> Json:
         """What is said of the networks that code columns; nothing where there are none."""
-        names = [column.name for column, _, _ in self.stored.arrays]
-        return describe_networks(self._reader, self._number, self._collections, names)
+        return describe_networks(self._reader, self._number, self.stored)
 
 
 class Trees(Mapping[str, ak.Array]):
     """The trees of a container by name, in `trees`; as a mapping, the columns of the first tree of events.
 
-    `record` is what `slim` measured when it wrote the file, `lost` what could not be recovered. Close it, or use it in
-    a `with` block.
+    `record` is what `slim` measured when it wrote the file, `lost` what could not be recovered. Where it `reads`
+    columns, it needs the model that the file names. Close it, or use it in a `with` block.
     """
 
-    def __init__(self, path: str | Path, recover: bool = False):
+    def __init__(
+        self,
+        path: str | Path,
+        recover: bool = False,
+        model: ColumnNetworks | str | Path | None = None,
+        reads: bool = True,
+    ):
         self._reader = Reader(path, recover=recover)
         try:
             attributes = self._reader.attributes
@@ -113,9 +126,11 @@ class Trees(Mapping[str, ak.Array]):
                 stored = [StoredTree.from_dict(tree) for tree in attributes["trees"]]
                 if not stored or len({tree.name for tree in stored}) < len(stored):
                     raise ValueError("none, or two of one name")
+            self._model = model_of(self._reader, len(stored), model) if reads else None
             chunks = self._scan(stored) if recover else self._promised(stored)
             self.trees = {
-                tree.name: Columns(self._reader, tree, number, chunks[number]) for number, tree in enumerate(stored)
+                tree.name: Columns(self._reader, tree, number, chunks[number], self._model)
+                for number, tree in enumerate(stored)
             }
         except BaseException:
             self._reader.close()
@@ -176,7 +191,7 @@ class Trees(Mapping[str, ak.Array]):
                 if not (isinstance(number, int) and 0 <= number < len(stored)):
                     raise ContainerError(f"{self._reader.path}: {name}: belongs to no tree")
                 if number not in collections:
-                    collections[number] = read_networks(self._reader, number, len(stored[number].arrays))
+                    collections[number] = read_networks(self._reader, number, stored[number], self._model)
                 entries = _entries(self._reader, stored[number], collections[number], name, None, whole=True)
                 with blaming(f"{self._reader.path}: {name}"):
                     entries.chunk()
@@ -187,51 +202,14 @@ class Trees(Mapping[str, ak.Array]):
         return found
 
 
-def open(path: str | Path) -> Trees:
+def open(path: str | Path, model: ColumnNetworks | str | Path | None = None) -> Trees:
     """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array, read at that moment.
 
     coffea takes it as a source of columns, all of which it reads: `NanoEventsFactory.from_preloaded(open(path))`.
-    ContainerError where the file is damaged, or holds jets.
+    `model` is the one that the file names, where it does. ContainerError where the file is damaged, holds jets, or
+    names a model that is another, or is not given.
     """
-    return Trees(path)
-
-
-def describe(path: str | Path) -> Json:
-    """What a container of trees says of itself, with the bytes of its columns; JSON-safe."""
-    with Trees(path) as container:
-        size = Path(path).stat().st_size
-        found: Json = {
-            columns.name: {
-                "kind": columns.stored.kind,
-                "entries": columns.entries,
-                "columns": len(columns),
-                "stream_bytes": columns.sizes(),
-                **columns.networks(),
-            }
-            for columns in container.trees.values()
-        }
-        streams = sum(sum(tree["stream_bytes"].values()) + tree.get("network_bytes", 0) for tree in found.values())
-        told = ("format", "codec", "versions", "chunks", "record", "digest")
-        about = {key: container.attributes[key] for key in told if key in container.attributes}
-        return about | {"trees": found, "bytes": size, "container_bytes": size - streams}
-
-
-def shortened(content: Json, most: int = 12) -> Json:
-    """What `inspect` says, for people: of whole trees, the columns with most bytes and the largest errors."""
-    if content["codec"] != TREES:
-        return content
-    found = {}
-    for name, tree in content["trees"].items():
-        costliest = sorted(tree["stream_bytes"].items(), key=lambda item: -item[1])
-        rest = {f"{len(costliest) - most} others": sum(size for _, size in costliest[most:])}
-        found[name] = tree | {"stream_bytes": dict(costliest[:most]) | (rest if costliest[most:] else {})}
-    record = content.get("record", {"trees": {}})
-    told = {}
-    for name, tree in record["trees"].items():
-        worst = sorted(tree["bounded"].items(), key=lambda item: -item[1][-1])
-        rest = {f"{len(worst) - most} others": "within their bounds"} if worst[most:] else {}
-        told[name] = tree | {"bounded": dict(worst[:most]) | rest}
-    return content | {"trees": found, "record": record | {"trees": told}}
+    return Trees(path, model=model)
 
 
 def _require_record(record: Json) -> None:
@@ -244,12 +222,19 @@ def _require_record(record: Json) -> None:
             require_form(errors[-1] if errors else None, float, "its record")
 
 
-def write_root(path: str | Path, output: str | Path, *, recover: bool = False, progress: bool = False) -> list[str]:
+def write_root(
+    path: str | Path,
+    output: str | Path,
+    *,
+    recover: bool = False,
+    model: ColumnNetworks | str | Path | None = None,
+    progress: bool = False,
+) -> list[str]:
     """The ROOT file that a container of trees stands for; returns what was lost, one line each, with `recover`.
 
     TTrees come back as such, but for those with vectors or nested branches, which uproot writes to an RNTuple alone.
     """
-    with Trees(path, recover) as container:
+    with Trees(path, recover, model) as container:
         found = [_tree(columns) for columns in container.trees.values()]
         file = trees.TreeFile(Path(path), tuple(found), ())
         try:

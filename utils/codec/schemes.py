@@ -15,9 +15,9 @@ from utils.codec.bounded import BoundedScheme
 from utils.codec.bounds import EXACT, Bounds
 from utils.codec.incoming import jet_columns
 from utils.codec.jet_fitting import choose_networks
-from utils.codec.jet_models import as_jet_networks
 from utils.codec.jet_networks import JetNetworks
 from utils.codec.latents import AutoencoderScheme, fit_latent_steps
+from utils.codec.models import as_networks, require_model
 from utils.codec.neural import NeuralScheme
 from utils.codec.reader import Reader
 from utils.codec.scheme import Scheme
@@ -76,7 +76,7 @@ def _check_neural(bounds: Bounds | None, model: "Model | None", latent_bits: flo
     if bounds is not None and any(getattr(bounds, name).exact for name in FEATURES):
         raise ValueError("the codec neural needs a bound above 0 for each quantity; use bounded to keep one exactly")
     if model is not None:
-        own = as_jet_networks(model).plain.bounds
+        own = as_networks(model, JetNetworks).plain.bounds
         others = [name for name in FEATURES if bounds is not None and getattr(bounds, name) != getattr(own, name)]
         if others:
             bound = getattr(own, others[0])
@@ -98,7 +98,7 @@ def scheme_maker(
     """What fits the scheme of a codec to the first chunk; ValueError for settings that do not belong together."""
     check_settings(codec, bounds, model, latent_bits, refine, keep_nonfinite, embed_model)
     if codec == "neural":
-        given = None if model is None else as_jet_networks(model)
+        given = None if model is None else as_networks(model, JetNetworks)
         return partial(_neural, bounds, given, given is not None and not embed_model)
     if codec != "autoencoder":
         scheme = BoundedScheme.of(EXACT if codec == "lossless" else bounds or Bounds())
@@ -156,10 +156,5 @@ def read_scheme(reader: Reader, model: JetNetworks | str | Path | None = None) -
 def _model_named(reader: Reader, model: JetNetworks | str | Path | None) -> JetNetworks:
     """The model that a container names; ContainerError where it is another, or none is given."""
     networks = reader.attributes.get("networks")
-    wanted = str(networks.get("sha256") if isinstance(networks, dict) else None)[:12]
-    if model is None:
-        raise ContainerError(f"{reader.path}: names a model, checksum {wanted}, and holds none: give it (--model)")
-    given = as_jet_networks(model)
-    if given.sha256[:12] != wanted:
-        raise ContainerError(f"{reader.path}: written with another model: checksum {wanted}, not {given.sha256[:12]}")
-    return given
+    wanted = networks.get("sha256") if isinstance(networks, dict) else None
+    return require_model(str(reader.path), wanted, model, JetNetworks)

@@ -1,7 +1,7 @@
 """Whole trees to a small file: every branch within the bound that a policy gives it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -9,10 +9,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from utils import __version__, trees
+from utils.codec.column_networks import ColumnNetworks
 from utils.codec.columns import StoredTree, Ways, encode_entries
 from utils.codec.container import Member, Writer, chunk_name
 from utils.codec.fitting import Networks
-from utils.codec.kept_networks import networks_member
+from utils.codec.models import as_networks
 from utils.codec.reader import TREES
 from utils.codec.settings import SUFFIX, TREE_CODECS
 from utils.codec.threads import ordered_map, require_workers
@@ -21,6 +22,9 @@ from utils.text import listing
 
 Step = tuple[int, int, trees.Chunk]
 """First and last entry of a chunk, and its values."""
+
+NetworksOf = Callable[[int, StoredTree, int], Networks]
+"""Gives the networks of a tree from its number, what it is, and its entries."""
 
 
 def slim(
@@ -32,6 +36,8 @@ def slim(
     to: str | None = None,
     compression: str | None = None,
     codec: str = "plain",
+    model: ColumnNetworks | str | Path | None = None,
+    embed_model: bool = False,
     workers: int | None = None,
     progress: bool = False,
 ) -> Json:
@@ -41,16 +47,18 @@ def slim(
     `trees.slim`, for ROOT alone; `workers` is the number of threads that fill a container. With the codec "neural"
     small networks code the columns of a collection, each from those before it, where that takes fewer bytes with the
     networks in the file: they are fitted to the first chunk of each tree, and `networks` of the report says what they
-    save. The file appears only after every value of every branch was decoded and compared with the source. ValueError
+    save. With a `model` of `train_column_networks` nothing is fitted: its networks code the columns that they know by
+    name and bound, and the file names it by checksum, or with `embed_model` holds what it uses. The file appears only after every value of every branch was decoded and compared with the source. ValueError
     as there.
     """
     if not str(target).endswith(SUFFIX):
-        check_slim(".root", None, None, codec)
+        check_slim(".root", None, None, codec, model, embed_model)
         return trees.slim(
             source, target, policy, tree=tree, to=to, compression=compression or "lzma", progress=progress
         )
-    check_slim(SUFFIX, to, compression, codec)
-    refuse_output(target, [source], SUFFIX)
+    check_slim(SUFFIX, to, compression, codec, model, embed_model)
+    refuse_output(target, [source, *([model] if isinstance(model, str | Path) else [])], SUFFIX)
+    given = None if model is None else as_networks(model, ColumnNetworks)
     require_workers(workers)
     policy = policy if isinstance(policy, trees.Policy) else trees.load_policy(policy)
     with trees.open_trees(source, tree) as file:
@@ -65,23 +73,45 @@ def slim(
             atomic_path(target) as partial_file,
             unchanging([source]),
         ):
-            networks = _write(partial_file, outcome, codec, workers, bar)
+            networks_of = partial(_networks, given, embed_model) if codec == "neural" else None
+            networks = _write(partial_file, outcome, networks_of, workers, bar)
             size = os.path.getsize(partial_file)
-    return {"output": str(target), "compression": "container"} | trees.make_report(outcome, size) | networks
+    report = {"output": str(target), "compression": "container"} | trees.make_report(outcome, size)
+    report |= {"networks": networks} if codec == "neural" else {}
+    return report | ({} if given is None else {"model": given.sha256})
 
 
-def check_slim(suffix: str, to: str | None, compression: str | None, codec: str = "plain") -> None:
-    """ValueError for settings of `slim` that do not belong to files of a suffix."""
+def check_slim(
+    suffix: str,
+    to: str | None,
+    compression: str | None,
+    codec: str = "plain",
+    model: object = None,
+    embed_model: bool = False,
+) -> None:
+    """ValueError for settings of `slim` that do not belong to files of a suffix, or not together."""
     if codec not in TREE_CODECS:
         raise ValueError(f"unknown codec {codec!r}; known: {', '.join(TREE_CODECS)}")
     if suffix != SUFFIX and codec != "plain":
         raise ValueError(f"--codec {codec}: belongs to a container ({SUFFIX}), not to {suffix}")
+    if codec != "neural" and model is not None:
+        raise ValueError(f"a model belongs to the codec neural, not to {codec}")
+    if embed_model and model is None:
+        raise ValueError("a model is embedded by the codec neural, which needs to be given one")
     if suffix == SUFFIX and (to is not None or compression is not None):
         name = "--to" if to is not None else "--compression"
         raise ValueError(f"{name}: belongs to ROOT; a container ({SUFFIX}) leaves no choice of it")
 
 
-def _write(path: Path, outcome: trees.Outcome, codec: str, workers: int | None, bar: tqdm) -> Json:
+def _networks(model: ColumnNetworks | None, embed: bool, number: int, tree: StoredTree, entries: int) -> Networks:
+    """Networks to be fitted to a tree, or those of a model that belong to it."""
+    if model is None:
+        return Networks(entries, number)
+    known = model.known_to(tree.name, tree.arrays, tree.grids)
+    return Networks(entries, number, known, "" if embed else model.sha256)
+
+
+def _write(path: Path, outcome: trees.Outcome, networks_of: NetworksOf | None, workers: int | None, bar: tqdm) -> Json:
     """Write the container; returns what is to be said of its networks."""
     stored = [StoredTree.of(plan) for plan in outcome.plans]
     attributes = {
@@ -96,12 +126,12 @@ def _write(path: Path, outcome: trees.Outcome, codec: str, workers: int | None, 
             outcome.begin(plan, "container")
             size = 0
             outcome.retyped[tree.name] = {}
-            networks = Networks(plan.tree.entries, number) if codec == "neural" else None
+            networks = networks_of(number, tree, plan.tree.entries) if networks_of else None
             for entries, content, errors in _encoded(plan, tree, number, str(outcome.source), networks, workers):
                 if networks is not None and tree.name not in found:
                     found[tree.name] = networks.report
                     if networks.collections:
-                        writer.add(networks_member(number, networks.collections))
+                        writer.add(networks.member())
                 writer.add(Member(chunk_name(len(chunks)), content))
                 chunks.append([number, entries])
                 size += len(content)
@@ -110,7 +140,7 @@ def _write(path: Path, outcome: trees.Outcome, codec: str, workers: int | None, 
                 bar.update(entries)
             outcome.sizes[tree.name] = size
         writer.close({"chunks": len(chunks), "chunk_entries": chunks, "record": trees.make_record(outcome)})
-    return {"networks": found} if codec == "neural" else {}
+    return found
 
 
 def _encoded(
