@@ -208,7 +208,8 @@ def _evaluate(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
 def _slim(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
     assert task.output is not None
     chosen: dict[str, Any] = {key: settings.get(key) for key in ("tree", "to", "compression")}
-    chosen["codec"] = settings.get("codec", "plain")
+    chosen |= {"codec": settings.get("codec", "plain"), "model": settings.get("model")}
+    chosen["embed_model"] = bool(settings.get("embed_model"))
     report = codec.slim(task.source, task.output, settings["policy"], **chosen, workers=1)
     found = report["trees"].values()
     shares = [numbers[-1] for tree in found for numbers in tree["bounded"].values()]

@@ -13,8 +13,9 @@ from utils.campaign import listening
 from utils.cli.codec import compress, decompress
 from utils.cli.jets import convert, fetch, info, simulate
 from utils.cli.messages import PROGRAM, note, say
-from utils.cli.models import benchmark, evaluate, export, sweep, train
+from utils.cli.models import benchmark, evaluate, export, sweep
 from utils.cli.study import reproduce, run, tables
+from utils.cli.train import train
 from utils.cli.trees import audit, slim
 from utils.text import in_line
 

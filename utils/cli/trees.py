@@ -69,6 +69,10 @@ def _policy_options(function: Function) -> Function:
     default="plain",
     help="of OUT.zarr.zip: plain, or neural: networks fitted to the file predict columns from others (minutes)",
 )
+@click.option("--model", type=FILE, metavar="FILE", help="of neural: networks of `train --codec neural --policy ...`")
+@click.option(
+    "--embed-model", is_flag=True, help="store what is used of the model inside (default: its checksum alone)"
+)
 @click.option(
     "--format",
     "file_format",
@@ -87,6 +91,8 @@ def slim(
     to: str | None,
     compression: str | None,
     codec_name: str,
+    model: str | None,
+    embed_model: bool,
     file_format: str | None,
     workers: int | None,
     scheduler: str | None,
@@ -102,15 +108,16 @@ def slim(
     from utils.files import write_json
 
     rules = trees.load_policy(policy, bounds, keep, drop)
-    inputs = [*sources, policy if os.path.isfile(policy) else None]
+    inputs = [*sources, policy if os.path.isfile(policy) else None, model]
     settings: dict[str, Any] = {"policy": rules, "tree": tree, "to": to, "compression": compression}
     settings |= {"codec": codec_name} if codec_name != "plain" else {}
+    settings |= {"model": os.path.abspath(model), "embed_model": embed_model} if model is not None else {}
     if is_folder(output):
         refuse_outputs(inputs, json_path=json_path, force=force)
         from utils.cli.many import run_many
 
         suffix = codec.SUFFIX if file_format == "zarr" else ".root"
-        codec.check_slim(suffix, to, compression, codec_name)
+        codec.check_slim(suffix, to, compression, codec_name, model, embed_model)
         return run_many(
             "slim",
             sources,
@@ -126,7 +133,7 @@ def slim(
     if len(sources) > 1:
         raise ValueError(f"{output}: {len(sources)} files are slimmed to a folder: name one")
     suffix = codec.SUFFIX if output.endswith(codec.SUFFIX) else ".root"
-    codec.check_slim(suffix, to, compression, codec_name)
+    codec.check_slim(suffix, to, compression, codec_name, model, embed_model)
     refuse_outputs(inputs, output, suffix, json_path=json_path, force=force)
     report = codec.slim(sources[0], output, **settings, workers=workers, progress=sys.stderr.isatty())
     for line in _slim_lines(report):
@@ -146,6 +153,8 @@ def _slim_lines(report: dict[str, Any]) -> list[str]:
     for name, tree in report["trees"].items():
         lines += _tree_lines(name, tree)
         lines += _network_lines(report["networks"][name]) if name in report.get("networks", {}) else []
+    if "model" in report:
+        lines.append(f"it is read with the model that it names, checksum {report['model'][:12]}")
     branches = [tree["output_bytes"] for tree in report["trees"].values()]
     if None not in branches:
         own = after - sum(branches)
@@ -181,16 +190,14 @@ def _network_lines(found: list[dict[str, Any]]) -> list[str]:
     lines = []
     for one in found:
         alone = f"{bytes_text(one['bytes_alone'])} in {one['columns']} columns of {one['values']:,} values"
-        taken = (
-            f"{bytes_text(one['bytes_coded'])} and {bytes_text(one['network_bytes'])} of networks"
-            if "steps" in one
-            else ""
-        )
+        taken = bytes_text(one["bytes_coded"]) if "bytes_coded" in one else ""
+        taken += f" and {bytes_text(one['network_bytes'])} of networks" if one.get("network_bytes") else ""
+        lost = f"; {one['lost']}, which networks of the model have to see" if "lost" in one else ""
         if one["coded"]:
-            lines.append(f"  {one['collection']}: networks code {one['coded']} of them: {alone} -> {taken}")
+            lines.append(f"  {one['collection']}: networks code {one['coded']} of them: {alone} -> {taken}{lost}")
         else:
-            why = f"networks would make it {taken}" if taken else "too few for networks"
-            lines.append(f"  {one['collection']}: coded as by the plain codec: {alone}; {why}")
+            why = f"; networks would make it {taken}" if taken else "" if lost else "; too few for networks"
+            lines.append(f"  {one['collection']}: coded as by the plain codec: {alone}{why}{lost}")
     return lines or ["  no lists of numbers that networks could code"]
 
 

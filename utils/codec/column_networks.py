@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utils.codec.conditional import Collection, Scale
+from utils.codec.conditional import Collection
 from utils.codec.grids import Grid, grid_to_dict
 from utils.codec.network_arrays import Taken, collection_rows, join_collections, networks_digest
 from utils.files import Json

@@ -41,8 +41,8 @@ from utils.jets import (
 from utils.metrics import StreamingResolution
 
 if TYPE_CHECKING:
-    from utils.codec.column_networks import ColumnNetworks
     from utils.codec.jet_networks import JetNetworks
+    from utils.codec.models import AnyModel
     from utils.networks import Checkpoint
 
 FLOAT32_BYTES = 4 * len(FEATURES)
@@ -176,7 +176,7 @@ def decompress(
     output: str | Path,
     *,
     recover: bool = False,
-    model: "JetNetworks | ColumnNetworks | str | Path | None" = None,
+    model: "AnyModel | None" = None,
     workers: int | None = None,
     progress: bool = False,
     seen: Callable[[pd.DataFrame], object] | None = None,
@@ -210,7 +210,7 @@ def decompress(
     return lost
 
 
-def read_compressed(path: str | Path, model: "JetNetworks | str | Path | None" = None) -> pd.DataFrame:
+def read_compressed(path: str | Path, model: "AnyModel | None" = None) -> pd.DataFrame:
     """The jet table that a container holds."""
     return concat_tables(iter_compressed(path, model=model))
 
@@ -220,7 +220,7 @@ def iter_compressed(
     *,
     recover: bool = False,
     lost: list[str] | None = None,
-    model: "JetNetworks | str | Path | None" = None,
+    model: "AnyModel | None" = None,
     workers: int | None = None,
     progress: bool = False,
 ) -> Iterator[pd.DataFrame]:

@@ -17,21 +17,20 @@ from utils.limits import parse_json, require_form
 
 Model = TypeVar("Model", JetNetworks, ColumnNetworks)
 
-FORMATS = {"compression-hep networks 1": JetNetworks, "compression-hep column networks 1": ColumnNetworks}
+AnyModel = JetNetworks | ColumnNetworks | str | Path
+"""Networks, or the file of a model."""
 
-_CODES = {JetNetworks: "jets", ColumnNetworks: "columns of trees"}
-
-_WRITTEN_BY = {
-    JetNetworks: "`compressionhep train --codec neural`",
-    ColumnNetworks: "`compressionhep train --codec neural --policy POLICY`",
+_KINDS: dict[type[JetNetworks | ColumnNetworks], tuple[str, str, str]] = {
+    JetNetworks: ("compression-hep networks 1", "jets", "train --codec neural"),
+    ColumnNetworks: ("compression-hep column networks 1", "columns", "train --codec neural --policy POLICY"),
 }
+"""The format of files of each kind, what its networks code, and the command that writes it."""
 
 
 def save_networks(path: str | Path, model: JetNetworks | ColumnNetworks, metadata: Json) -> None:
     """Write networks to a safetensors file; `metadata` says where they come from."""
-    (format_,) = (name for name, kind in FORMATS.items() if isinstance(model, kind))
     description = {"codec": model.to_dict(), "metadata": metadata}
-    header = {"format": format_, "description": json.dumps(description, allow_nan=False)}
+    header = {"format": _KINDS[type(model)][0], "description": json.dumps(description, allow_nan=False)}
     with atomic_path(path) as partial:
         save_file(model.arrays, partial, metadata=header)
 
@@ -41,32 +40,36 @@ def load_networks(path: str | Path, kind: type[Model]) -> Model:
 
     CheckpointError naming the file where it holds none of this kind, or is damaged.
     """
-    return _read(path, kind)[0]
+    found, _ = _read(path, kind)
+    assert isinstance(found, kind)
+    return found
 
 
 def inspect_model(path: str | Path) -> Json:
     """What a model says of itself, be it for the codec neural or an autoencoder; CheckpointError where it is none."""
     try:
         with safe_open(path, framework="numpy") as file:
-            kind = FORMATS.get((file.metadata() or {}).get("format"))
+            found = (file.metadata() or {}).get("format")
     except Exception:  # whatever is wrong, `read_header` says
-        kind = None
-    if kind is None:
-        return networks.read_header(path)
-    model, metadata = _read(path, kind)
-    return model.to_dict() | {"metadata": metadata}
+        found = None
+    for kind, (name, _, _) in _KINDS.items():
+        if found == name:
+            model, metadata = _read(path, kind)
+            return model.to_dict() | {"metadata": metadata}
+    return networks.read_header(path)
 
 
-def _read(path: str | Path, kind: type[Model]) -> tuple[Model, Json]:
+def _read(path: str | Path, kind: type[JetNetworks | ColumnNetworks]) -> tuple[JetNetworks | ColumnNetworks, Json]:
+    name, what, command = _KINDS[kind]
     if not Path(path).is_file():
-        raise networks.CheckpointError(f"{path}: no such file; {_WRITTEN_BY[kind]} writes models")
+        raise networks.CheckpointError(f"{path}: no such file; `compressionhep {command}` writes models")
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            if FORMATS.get(header.get("format")) is not kind:
+            if header.get("format") != name:
                 raise networks.CheckpointError(
-                    f"{path}: no model of the codec neural for {_CODES[kind]}, but one of format "
-                    f"{header.get('format')!r}; {_WRITTEN_BY[kind]} writes them"
+                    f"{path}: no model for {what} by the codec neural, but one of format {header.get('format')!r}; "
+                    f"`compressionhep {command}` writes them"
                 )
             names = set(file.keys())
             if names != set(NAMES) or any(file.get_slice(name).get_shape()[0] > MOST_WEIGHTS for name in names):

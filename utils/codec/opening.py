@@ -11,9 +11,10 @@ from awkward.contents import Content
 
 from utils import trees
 from utils.codec.archive import ContainerError, blaming
+from utils.codec.column_networks import ColumnNetworks
 from utils.codec.columns import MOST_ENTRIES, Entries, StoredTree
 from utils.codec.conditional import Collection
-from utils.codec.column_networks import ColumnNetworks
+from utils.codec.models import AnyModel
 from utils.codec.read_networks import describe_networks, model_of, read_networks
 from utils.codec.reader import TREES, Reader
 from utils.files import Json
@@ -111,7 +112,7 @@ class Trees(Mapping[str, ak.Array]):
         self,
         path: str | Path,
         recover: bool = False,
-        model: ColumnNetworks | str | Path | None = None,
+        model: AnyModel | None = None,
         reads: bool = True,
     ):
         self._reader = Reader(path, recover=recover)
@@ -202,7 +203,7 @@ class Trees(Mapping[str, ak.Array]):
         return found
 
 
-def open(path: str | Path, model: ColumnNetworks | str | Path | None = None) -> Trees:
+def open(path: str | Path, model: AnyModel | None = None) -> Trees:
     """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array, read at that moment.
 
     coffea takes it as a source of columns, all of which it reads: `NanoEventsFactory.from_preloaded(open(path))`.
@@ -227,7 +228,7 @@ def write_root(
     output: str | Path,
     *,
     recover: bool = False,
-    model: ColumnNetworks | str | Path | None = None,
+    model: AnyModel | None = None,
     progress: bool = False,
 ) -> list[str]:
     """The ROOT file that a container of trees stands for; returns what was lost, one line each, with `recover`.

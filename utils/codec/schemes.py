@@ -17,7 +17,7 @@ from utils.codec.incoming import jet_columns
 from utils.codec.jet_fitting import choose_networks
 from utils.codec.jet_networks import JetNetworks
 from utils.codec.latents import AutoencoderScheme, fit_latent_steps
-from utils.codec.models import as_networks, require_model
+from utils.codec.models import AnyModel, as_networks, require_model
 from utils.codec.neural import NeuralScheme
 from utils.codec.reader import Reader
 from utils.codec.scheme import Scheme
@@ -133,7 +133,7 @@ def _neural(
     return NeuralScheme(found, apart), {"saving": saving}
 
 
-def read_scheme(reader: Reader, model: JetNetworks | str | Path | None = None) -> Scheme:
+def read_scheme(reader: Reader, model: AnyModel | None = None) -> Scheme:
     """The scheme that a container describes; ContainerError where it describes none.
 
     `model` is for those of the codec neural whose networks are apart.
@@ -153,7 +153,7 @@ def read_scheme(reader: Reader, model: JetNetworks | str | Path | None = None) -
         return described_by.from_dict(reader.attributes, weights)
 
 
-def _model_named(reader: Reader, model: JetNetworks | str | Path | None) -> JetNetworks:
+def _model_named(reader: Reader, model: AnyModel | None) -> JetNetworks:
     """The model that a container names; ContainerError where it is another, or none is given."""
     networks = reader.attributes.get("networks")
     wanted = networks.get("sha256") if isinstance(networks, dict) else None

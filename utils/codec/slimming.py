@@ -48,8 +48,8 @@ def slim(
     small networks code the columns of a collection, each from those before it, where that takes fewer bytes with the
     networks in the file: they are fitted to the first chunk of each tree, and `networks` of the report says what they
     save. With a `model` of `train_column_networks` nothing is fitted: its networks code the columns that they know by
-    name and bound, and the file names it by checksum, or with `embed_model` holds what it uses. The file appears only after every value of every branch was decoded and compared with the source. ValueError
-    as there.
+    name and bound, and the file names it by checksum, or holds what it uses with `embed_model`. The file appears only
+    after every value of every branch was decoded and compared with the source. ValueError as there.
     """
     if not str(target).endswith(SUFFIX):
         check_slim(".root", None, None, codec, model, embed_model)
@@ -76,9 +76,10 @@ def slim(
             networks_of = partial(_networks, given, embed_model) if codec == "neural" else None
             networks = _write(partial_file, outcome, networks_of, workers, bar)
             size = os.path.getsize(partial_file)
-    report = {"output": str(target), "compression": "container"} | trees.make_report(outcome, size)
+    report: Json = {"output": str(target), "compression": "container"} | trees.make_report(outcome, size)
     report |= {"networks": networks} if codec == "neural" else {}
-    return report | ({} if given is None else {"model": given.sha256})
+    named = given is not None and not embed_model and any(one["coded"] for found in networks.values() for one in found)
+    return report | ({"model": given.sha256} if given is not None and named else {})
 
 
 def check_slim(
