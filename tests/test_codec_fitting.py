@@ -9,46 +9,15 @@ import numpy as np
 import pytest
 import uproot
 
+from tests.column_jets import JETS, POLICY, assert_same, flat, read_all, write_jets
 from utils import codec
 from utils.cli import main
 from utils.codec import ContainerError
 from utils.codec.kept_networks import networks_name
 from utils.codec.opening import write_root
-from utils.trees import load_policy, read_record
+from utils.trees import read_record
 
 GOLDEN = Path(__file__).with_name("data") / "golden_neural.zarr.zip"
-
-JETS = ("pt", "mass", "charged", "neutral", "tracks", "flag")
-
-
-def write_jets(path: Path, jets: int, seed: int = 0) -> None:
-    """A NanoAOD-like tree of jets whose columns tell of each other, with NaN and sentinels among them."""
-    rng = np.random.default_rng(seed)
-    counts = rng.poisson(3, jets)
-    counts = counts[np.cumsum(counts) <= jets]
-    counts[-1] += jets - counts.sum()
-    pt = 20 + rng.exponential(40, jets)
-    charged = rng.beta(3, 2, jets)
-    tracks = rng.poisson(charged * pt / 4)
-    columns = {
-        "pt": pt.astype(np.float32),
-        "mass": (pt * rng.lognormal(-2, 0.2, jets)).astype(np.float32),
-        "charged": charged.astype(np.float32),
-        "neutral": (1 - charged + rng.normal(0, 0.01, jets)).astype(np.float32),
-        "tracks": tracks.astype(np.int32),
-        "flag": tracks > 6,
-    }
-    columns["neutral"][::200] = np.nan
-    columns["mass"][::150] = -1
-    arrays = {name: ak.unflatten(values, counts) for name, values in columns.items()}
-    record = ak.zip(arrays)
-    with uproot.recreate(path) as file:
-        kinds = {"event": np.int64, "Jet": ak.type(record).content}
-        tree = file.mktree("Events", kinds, counter_name=lambda name: f"n{name}")
-        tree.extend({"event": np.arange(len(counts)), "Jet": record})
-
-
-POLICY = load_policy("nanoaod", bounds=["Jet_charged=0.005", "Jet_neutral=0.005"])
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +33,6 @@ def slimmed(source: Path) -> tuple[Path, dict]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("utils.codec.fitting.STEPS", 800)
         return path, codec.slim(source, path, POLICY, codec="neural", workers=1)
-
-
-def flat(array: ak.Array) -> np.ndarray:
-    return np.asarray(ak.flatten(array))
-
-
-def assert_same(one: Path, other: Path) -> None:
-    with codec.open(one) as first, codec.open(other) as second:
-        assert list(first) == list(second)
-        for name in first:
-            assert ak.to_buffers(first[name])[2].keys() == ak.to_buffers(second[name])[2].keys()
-            for key, values in ak.to_buffers(first[name])[2].items():
-                assert values.tobytes() == ak.to_buffers(second[name])[2][key].tobytes(), name
 
 
 def test_a_file_is_smaller_and_holds_what_the_plain_codec_holds(source: Path, slimmed: tuple[Path, dict]) -> None:
@@ -167,11 +123,6 @@ def test_the_codec_is_one_of_containers(source: Path, tmp_path: Path, capsys: py
     assert main(["slim", str(source), str(tmp_path / "out.root"), "--codec", "neural"]) == 2
     assert "belongs to a container" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-
-
-def read_all(path: Path) -> list[np.ndarray]:
-    with codec.open(path) as container:
-        return [flat(container[f"Jet_{name}"]) for name in JETS]
 
 
 def test_damage_to_networks_is_an_error_that_names_them(slimmed: tuple[Path, dict], tmp_path: Path) -> None:

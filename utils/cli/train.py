@@ -1,12 +1,13 @@
 """The command train."""
 
+import os
 from dataclasses import replace
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from utils import codec, jets, metrics, networks, training
+from utils import codec, jets, metrics, networks, training, trees
 from utils.cli.messages import say
 from utils.cli.options import (
     FILE,
@@ -148,6 +149,8 @@ def _train_column_networks(
     source: str, output: str, policy: str, rules: tuple[str, ...], tree: str | None, steps: int | None, seed: int
 ) -> None:
     """Train networks for the columns of a ROOT file, write them, and say what they make of it."""
+    if source in ("embedded", "published"):
+        raise ValueError("a model of columns is fitted to a ROOT file: --dataset FILE.root")
     chosen = trees.load_policy(policy, rules)
     networks, report = codec.train_column_networks(source, chosen, tree=tree, steps=steps, seed=seed)
     metadata = {"source": os.path.basename(source), "policy": chosen.to_dict(), "seed": seed}

@@ -70,9 +70,7 @@ def _policy_options(function: Function) -> Function:
     help="of OUT.zarr.zip: plain, or neural: networks fitted to the file predict columns from others (minutes)",
 )
 @click.option("--model", type=FILE, metavar="FILE", help="of neural: networks of `train --codec neural --policy ...`")
-@click.option(
-    "--embed-model", is_flag=True, help="store what is used of the model inside (default: its checksum alone)"
-)
+@click.option("--embed-model", is_flag=True, help="store what a file uses of the model inside (default: its checksum)")
 @click.option(
     "--format",
     "file_format",
@@ -189,10 +187,11 @@ def _network_lines(found: list[dict[str, Any]]) -> list[str]:
     """What networks code in each collection of a tree, and what that takes; or why they code nothing."""
     lines = []
     for one in found:
-        alone = f"{bytes_text(one['bytes_alone'])} in {one['columns']} columns of {one['values']:,} values"
+        number = f"{one['columns']} columns of {one['values']:,} values"
+        alone = f"{bytes_text(one['bytes_alone'])} in {number}" if one["columns"] else "all"
         taken = bytes_text(one["bytes_coded"]) if "bytes_coded" in one else ""
         taken += f" and {bytes_text(one['network_bytes'])} of networks" if one.get("network_bytes") else ""
-        lost = f"; {one['lost']}, which networks of the model have to see" if "lost" in one else ""
+        lost = f"; {one['lost']}, and the model's networks of later columns would see it" if "lost" in one else ""
         if one["coded"]:
             lines.append(f"  {one['collection']}: networks code {one['coded']} of them: {alone} -> {taken}{lost}")
         else:

@@ -8,11 +8,8 @@ from utils.codec.columns import StoredTree, encode_entries
 from utils.codec.fitting import Networks
 from utils.files import Json
 
-FILES = 10
-"""A model is to code so many files like the one that it is fitted to."""
-
-STEPS = 6000
-"""Steps of all trainings for a tree."""
+FILES = 2
+"""Networks are of a size that pays for so many files like the one that they are fitted to, if one of them holds all."""
 
 
 def train_column_networks(
@@ -36,7 +33,7 @@ def train_column_networks(
         plans = trees.make_plans(file.trees, policy, lambda: trees.energy_unit(source))
         for plan in (plan for plan in plans if plan.columns):
             stored = StoredTree.of(plan)
-            networks = Networks(FILES * plan.tree.entries, steps=steps or STEPS, seed=seed)
+            networks = Networks(FILES * plan.tree.entries, steps=steps, seed=seed)
             for start, stop, chunk in trees.iter_chunks(plan.tree, plan.columns, str(source)):
                 encode_entries(stored, 0, chunk, stop - start, {}, False, networks)
                 break

@@ -137,6 +137,15 @@ class ColumnNetworks:
         """JSON-safe description: what of a model is not in its arrays."""
         return self._described() | {"sha256": self.sha256}
 
+    def shown(self) -> Json:
+        """JSON-safe: what people want to know of a model, columns by tree and counter."""
+        found: Json = {}
+        for one in self.collections:
+            hidden = [0 if column.network is None else len(column.network.hidden) for column in one.networks.columns]
+            names = [column.name for column in one.columns]
+            found.setdefault(one.tree, {})[one.counter] = dict(zip(names, hidden, strict=True))
+        return {"version": VERSION, "hidden": found, "sha256": self.sha256}
+
     @staticmethod
     def from_dict(description: Json, arrays: Mapping[str, np.ndarray]) -> "ColumnNetworks":
         """Rebuild from `to_dict` and the arrays; ValueError where they are none of networks, or are damaged."""

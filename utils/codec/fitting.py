@@ -93,8 +93,9 @@ class Networks:
         """Use those networks of a model that belong to a chunk, each where it saves bytes."""
         report: Json = {"collection": known.counter, "values": 0, "columns": 0, "coded": 0, "bytes_alone": 0}
         self.report.append(report)
-        if known.networks is None:
+        if known.lost:
             report["lost"] = known.lost
+        if known.networks is None:
             return None
         columns, agreeing = known.networks.columns, plain.agreeing(known.networks)
         places = [column.place for column in columns]
@@ -102,8 +103,6 @@ class Networks:
         report["bytes_alone"] = int(chunks * plain.size_of(places))
         if len(agreeing) < len(columns):
             report["lost"] = f"{plain.arrays[places[len(agreeing)]][0].name} has other integers"
-        elif known.lost:
-            report["lost"] = known.lost
         if (found := plain.paying(known.networks)) is not None:
             plain.use(found)
             weights = 0 if self.apart else len(networks_member(self.number, [found]).content)

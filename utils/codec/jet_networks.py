@@ -213,6 +213,10 @@ class JetNetworks:
         about = {"version": VERSION, "floor": self.floor, **self._sizes(), "sha256": self.sha256}
         return self.plain.to_dict() | {"networks": about}
 
+    def shown(self) -> Json:
+        """What people want to know of a model."""
+        return self.to_dict()
+
     @staticmethod
     def from_dict(description: Json, arrays: Mapping[str, np.ndarray]) -> "JetNetworks":
         """Rebuild from `to_dict` and the arrays; ValueError where they are none of networks, or are damaged."""

@@ -55,7 +55,7 @@ def inspect_model(path: str | Path) -> Json:
     for kind, (name, _, _) in _KINDS.items():
         if found == name:
             model, metadata = _read(path, kind)
-            return model.to_dict() | {"metadata": metadata}
+            return model.shown() | {"metadata": metadata}
     return networks.read_header(path)
 
 
