@@ -7,6 +7,10 @@ import numpy as np
 import uproot
 
 from utils import codec
+from utils.codec.bins import Bins
+from utils.codec.column_networks import ColumnNetworks, NamedCollection, NamedColumn
+from utils.codec.conditional import Collection, Conditional
+from utils.networks import IntegerNetwork
 from utils.trees import load_policy
 
 JETS = ("pt", "mass", "charged", "neutral", "tracks", "flag")
@@ -59,3 +63,12 @@ def assert_same(one: Path, other: Path, model: Path | None = None) -> None:
 def read_all(path: Path) -> list[np.ndarray]:
     with codec.open(path) as container:
         return [flat(container[f"Jet_{name}"]) for name in JETS]
+
+
+def smallest_model() -> ColumnNetworks:
+    """Networks for the columns Jet_a and Jet_b, whose integers are 0 to 3, that know nothing."""
+    bins = Bins(np.arange(4), np.ones(4, np.int64))
+    network = IntegerNetwork(*(np.zeros(shape, np.int32) for shape in ((2, 1), (2,), (4, 2), (4,))))
+    columns = (Conditional(0, ("integers", 0), bins, None), Conditional(1, ("integers", 0), bins, network))
+    names = (NamedColumn("Jet_a", "", {}), NamedColumn("Jet_b", "", {}))
+    return ColumnNetworks((NamedCollection("Events", "nJet", names, Collection(columns)),))

@@ -13,6 +13,7 @@ from tests.jet_network_helpers import random_networks
 from utils import codec
 from utils.cli import main
 from utils.codec import ColumnNetworks, ContainerError
+from utils.codec.conditional import Collection
 from utils.codec.opening import write_root
 from utils.networks import CheckpointError
 from utils.trees import TreeError, load_policy
@@ -111,6 +112,20 @@ def test_networks_that_would_see_a_column_that_is_lost_code_nothing_and_the_repo
     assert_same(tmp_path / "a.zarr.zip", tmp_path / "b.zarr.zip", model)
 
 
+def test_a_column_whose_integers_mean_something_else_is_seen_by_no_network(
+    folder: Path, model: Path, tmp_path: Path
+) -> None:
+    (collection,) = codec.load_networks(model, ColumnNetworks).collections
+    *columns, last = collection.networks.columns
+    other = replace(collection, networks=Collection((*columns, replace(last, scale=(last.scale[0], 1)))))
+    codec.save_networks(tmp_path / "other.safetensors", ColumnNetworks((other,)), {})
+    report = slim(folder, tmp_path / "a.zarr.zip", tmp_path / "other.safetensors")
+    (found,) = report["networks"]["Events"]
+    assert found["lost"] == f"{collection.columns[-1].name} has other integers"
+    assert 1 <= found["coded"] < len(columns) + 1
+    assert_same(tmp_path / "a.zarr.zip", folder / "plain.zarr.zip", tmp_path / "other.safetensors")
+
+
 def test_a_file_of_which_the_model_knows_nothing_names_none(folder: Path, model: Path, tmp_path: Path) -> None:
     networks = codec.load_networks(model, ColumnNetworks)
     (collection,) = networks.collections
@@ -164,13 +179,27 @@ def test_settings_that_do_not_belong_together_are_refused(folder: Path, model: P
         ({"codec": "neural", "model": tmp_path / "none.safetensors"}, "no such file; .*--policy"),
     ):
         with pytest.raises(ValueError, match=why):
-            codec.slim(folder / "two.root", tmp_path / "a.zarr.zip", POLICY, **options)  # type: ignore[arg-type]
+            codec.slim(folder / "two.root", tmp_path / "a.zarr.zip", POLICY, **options)
     with pytest.raises(ValueError, match="need a step"):
         codec.train_column_networks(folder / "one.root", POLICY, steps=0)
     write_jets(tmp_path / "few.root", 100)
     with pytest.raises(TreeError, match=r"few\.root: no collection"):
         codec.train_column_networks(tmp_path / "few.root", POLICY)
     assert [path.name for path in tmp_path.iterdir()] == ["few.root"]
+
+
+def test_many_files_are_coded_by_one_model(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheduler: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rules = "--policy nanoaod --bound Jet_charged=0.005 --bound Jet_neutral=0.005"
+    many = f"slim {folder / 'two.root'} small/ {rules} --format zarr --codec neural --model {model}"
+    assert main(f"{many} --scheduler {scheduler}".split()) == 0
+    assert_same(tmp_path / "small" / "two.zarr.zip", folder / "plain.zarr.zip", model)
+    with pytest.raises(ContainerError, match="names a model"):
+        codec.open("small/two.zarr.zip")
+    assert main(f"{many} --scheduler {scheduler} --embed-model".split()) == 0
+    assert_same(tmp_path / "small" / "two.zarr.zip", folder / "plain.zarr.zip")
 
 
 def test_commands_train_slim_and_read(

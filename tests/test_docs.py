@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import uproot
 
+from tests.column_jets import smallest_model
 from tests.jet_network_helpers import random_networks
 from utils.cli import main
 from utils.cli.main import commands
@@ -71,6 +72,7 @@ def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with uproot.recreate(tmp_path / "nano.root") as file:
         file["Events"] = {"Jet": ak.zip(lists), "FatJet": ak.zip(lists)}
     save_networks(tmp_path / "model.safetensors", random_networks(0), {})
+    save_networks(tmp_path / "columns.safetensors", smallest_model(), {})
     (tmp_path / "models").symlink_to(REPOSITORY / "models")
     monkeypatch.chdir(tmp_path)
     return tmp_path
