@@ -104,6 +104,7 @@ class Decoding:
         self._columns, self._alone, self._coded = iter(collection.columns), alone, coded
         self._found: dict[int, np.ndarray] = {}
         self._features: list[np.ndarray] = []
+        self._places = len(collection.places)
         self._decoder: Decoder | None = None
         self._lock = threading.Lock()
 
@@ -115,10 +116,12 @@ class Decoding:
                 if column is None:
                     raise ValueError("its network was damaged when it was read before")
                 values = self._alone(column) if column.network is None else self._decode(column, column.network)
-                self._features.append(column.bins.features(values))
+                self._features.append(column.bins.features(values).astype(np.int16))
                 if column.network is not None:
-                    self._found[column.place] = values
-            return self._found[place]
+                    self._found[column.place] = _small(values)
+            if len(self._found) == self._places:
+                self._features.clear()
+            return self._found[place].astype(np.int64)
 
     def _decode(self, column: Conditional, network: IntegerNetwork) -> np.ndarray:
         coded = self._coded(column)
@@ -134,6 +137,13 @@ class Decoding:
         if coded.escapes:
             values[escapes] = decode_stream(coded.stream, coded.escapes, np.dtype(np.int64))
         return values
+
+
+def _small(values: np.ndarray) -> np.ndarray:
+    """Integers as int32 where they fit, for they are kept as long as the chunk is open."""
+    limits = np.iinfo(np.int32)
+    fits = len(values) == 0 or limits.min <= values.min() <= values.max() <= limits.max
+    return values.astype(np.int32) if fits else values
 
 
 def stacked(features: Sequence[np.ndarray], size: int) -> np.ndarray:
