@@ -3,6 +3,7 @@
 import hashlib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -12,7 +13,7 @@ import uproot
 from tests.column_jets import JETS, POLICY, assert_same, flat, read_all, write_jets
 from utils import codec
 from utils.cli import main
-from utils.codec import ContainerError
+from utils.codec import ContainerError, symbols
 from utils.codec.kept_networks import networks_name
 from utils.codec.opening import write_root
 from utils.trees import read_record
@@ -75,12 +76,23 @@ def test_root_comes_back_with_its_record(slimmed: tuple[Path, dict], tmp_path: P
 def test_networks_of_the_first_chunk_code_the_others(
     source: Path, slimmed: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("utils.trees.read.CHUNK_BYTES", 80_000)
+    monkeypatch.setattr("utils.trees.read.CHUNK_BYTES", 50_000)
     monkeypatch.setattr("utils.codec.fitting.STEPS", 400)
     report = codec.slim(source, tmp_path / "chunks.zarr.zip", POLICY, codec="neural", workers=2)
-    assert report["networks"]["Events"][0]["coded"] >= 1
-    assert codec.inspect(tmp_path / "chunks.zarr.zip")["chunks"] >= 2
-    assert_same(tmp_path / "chunks.zarr.zip", slimmed[0])
+    coded = report["networks"]["Events"][0]["coded"]
+    assert coded >= 1
+    chunks = codec.inspect(tmp_path / "chunks.zarr.zip")["chunks"]
+    assert chunks >= 3
+    decoded = []
+
+    def get_integers(*arguments: Any) -> Any:
+        decoded.append(1)
+        return symbols.get_integers(*arguments)
+
+    monkeypatch.setattr("utils.codec.conditional.get_integers", get_integers)
+    assert_same(tmp_path / "chunks.zarr.zip", slimmed[0])  # one column after the other
+    (runs,) = (len(networks["columns"]) for networks in codec.inspect(slimmed[0])["trees"]["Events"]["networks"])
+    assert len(decoded) == chunks * coded + runs
 
 
 def test_few_jets_are_coded_as_by_the_plain_codec_and_the_command_says_so_with_numbers(

@@ -16,7 +16,7 @@ import numpy as np
 from awkward.contents import Content
 from awkward.forms import from_dict
 
-from utils.codec.conditional import Coded, Collection, Conditional, Decoding
+from utils.codec.conditional import Coded, Collection, Conditional, Decoding, by_place
 from utils.codec.fitting import Networks
 from utils.codec.grids import Grid, grid_of
 from utils.codec.network_pieces import NETWORK, PlainPieces, read_coded, read_integers, read_values
@@ -220,8 +220,7 @@ class Entries:
             require_form(piece[1], int, "the bytes of a piece")
         self._starts = np.cumsum([0, *(max(0, piece[1]) for piece in self._pieces)]).tolist()
         coded = {number for number, piece in enumerate(self._pieces) if piece[0] == NETWORK}
-        used = filter(None, (collection.only(coded) for collection in collections))
-        self._collections = {place: collection for collection in used for place in collection.places}
+        self._collections = by_place(collections, coded)
         self._decodings: dict[int, Decoding] = {}
 
     def sizes(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The columns of a collection coded by networks: each from those before it, in a chunk of entries and back."""
 
 import threading
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -65,6 +65,12 @@ class Collection:
         return Collection(tuple(columns[: coded[-1] + 1])) if coded else None
 
 
+def by_place(collections: Iterable[Collection], coded: Container[int]) -> dict[int, Collection]:
+    """What decodes each array that networks code in a chunk, where these arrays are `coded` by them."""
+    found = filter(None, (collection.only(coded) for collection in collections))
+    return {place: collection for collection in found for place in collection.places}
+
+
 @dataclass(frozen=True)
 class Coded:
     """An array as a network codes it: how many escapes, their stream, and the words, behind the states of the first."""
@@ -110,6 +116,7 @@ class Decoding:
         self._columns, self._alone, self._coded = iter(collection.columns), alone, coded
         self._found: dict[int, np.ndarray] = {}
         self._features: list[np.ndarray] = []
+        self._places = len(collection.places)
         self._decoder: Decoder | None = None
         self._lock = threading.Lock()
 
@@ -121,10 +128,12 @@ class Decoding:
                 if column is None:
                     raise ValueError("its network was damaged when it was read before")
                 values = self._alone(column) if column.network is None else self._decode(column, column.network)
-                self._features.append(column.bins.features(values))
+                self._features.append(column.bins.features(values).astype(np.int16))
                 if column.network is not None:
-                    self._found[column.place] = values
-            return self._found[place]
+                    self._found[column.place] = _small(values)
+            if len(self._found) == self._places:
+                self._features.clear()
+            return self._found[place].astype(np.int64)
 
     def _decode(self, column: Conditional, network: IntegerNetwork) -> np.ndarray:
         coded = self._coded(column)
@@ -140,6 +149,13 @@ class Decoding:
         if coded.escapes:
             values[escapes] = decode_stream(coded.stream, coded.escapes, np.dtype(np.int64))
         return values
+
+
+def _small(values: np.ndarray) -> np.ndarray:
+    """Integers as int32 where they fit, for they are kept as long as the chunk is open."""
+    limits = np.iinfo(np.int32)
+    fits = len(values) == 0 or limits.min <= values.min() <= values.max() <= limits.max
+    return values.astype(np.int32) if fits else values
 
 
 def stacked(features: Sequence[np.ndarray], size: int) -> np.ndarray:

@@ -26,6 +26,9 @@ FIT_JETS = 2**16
 LEAST_JETS = 2000
 """Fewer jets have no networks fitted to them: none is that small."""
 
+DESCRIBING_BYTES = {True: 450, False: 550}
+"""Bytes, about, by which what a file says of itself grows with networks that are apart, or inside."""
+
 MODEL_JETS, MODEL_STEPS = 1_000_000, 3000
 """Jets that a model for many files is to code, and steps of its training."""
 
@@ -48,7 +51,7 @@ def choose_networks(
     found = model or fit_jet_networks(plain, integers, counts, jets)
     saving["bytes_coded"] = int(_bytes_of(found.encode(integers, counts)) / share)
     saving["network_bytes"] = 0 if apart else len(weights_member(found.arrays).content)
-    pays = saving["bytes_coded"] + saving["network_bytes"] < saving["bytes_bounded"]
+    pays = saving["bytes_coded"] + saving["network_bytes"] + DESCRIBING_BYTES[apart] < saving["bytes_bounded"]
     return (found if pays else None), saving
 
 

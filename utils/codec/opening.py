@@ -21,6 +21,9 @@ from utils.files import Json
 from utils.jets import JetError
 from utils.limits import require_form
 
+OPEN_CHUNKS = 8
+"""Chunks of a tree that stay open, with what networks told of their columns so far: some 250 bytes a jet of 32."""
+
 
 class Columns(Mapping[str, ak.Array]):
     """The columns of a tree in a container, each read when it is asked for, as an awkward array."""
@@ -31,6 +34,7 @@ class Columns(Mapping[str, ak.Array]):
         stored: StoredTree,
         number: int,
         chunks: list[tuple[str, int]],
+        open_chunks: int,
         model: ColumnNetworks | None = None,
     ):
         self._reader, self.stored, self._number, self._chunks, self._model = reader, stored, number, chunks, model
@@ -39,7 +43,7 @@ class Columns(Mapping[str, ak.Array]):
         self.chunk_entries = max((entries for _, entries in chunks), default=1)
         self._starts = np.cumsum([0, *(entries for _, entries in chunks)])
         self._columns = {column.name: column for column in stored.columns}
-        self._opened = lru_cache(2)(self._open)
+        self._opened = lru_cache(open_chunks)(self._open)
 
     def __getitem__(self, name: str) -> ak.Array:
         return self.array(name)
@@ -113,7 +117,9 @@ class Trees(Mapping[str, ak.Array]):
         path: str | Path,
         recover: bool = False,
         model: AnyModel | None = None,
+        *,
         reads: bool = True,
+        open_chunks: int = OPEN_CHUNKS,
     ):
         self._reader = Reader(path, recover=recover)
         try:
@@ -130,7 +136,7 @@ class Trees(Mapping[str, ak.Array]):
             self._model = model_of(self._reader, len(stored), model) if reads else None
             chunks = self._scan(stored) if recover else self._promised(stored)
             self.trees = {
-                tree.name: Columns(self._reader, tree, number, chunks[number], self._model)
+                tree.name: Columns(self._reader, tree, number, chunks[number], open_chunks, self._model)
                 for number, tree in enumerate(stored)
             }
         except BaseException:
@@ -207,6 +213,9 @@ def open(path: str | Path, model: AnyModel | None = None) -> Trees:
     """The trees of a container that `slim` wrote: `open(path)["Jet_pt"]` is an awkward array, read at that moment.
 
     coffea takes it as a source of columns, all of which it reads: `NanoEventsFactory.from_preloaded(open(path))`.
+    Columns that networks code are decoded in their order up to the one that is asked for, and then kept for the next
+    ones, of at most `OPEN_CHUNKS` chunks. Of a longer file read many of them chunk by chunk: `array(name, start, stop)`
+    of a tree in `trees`, in steps of its `chunk_entries`.
     `model` is the one that the file names, where it does. ContainerError where the file is damaged, holds jets, or
     names a model that is another, or is not given.
     """
@@ -235,7 +244,7 @@ def write_root(
 
     TTrees come back as such, but for those with vectors or nested branches, which uproot writes to an RNTuple alone.
     """
-    with Trees(path, recover, model) as container:
+    with Trees(path, recover, model, open_chunks=1) as container:  # which are read one after the other
         found = [_tree(columns) for columns in container.trees.values()]
         file = trees.TreeFile(Path(path), tuple(found), ())
         try:
