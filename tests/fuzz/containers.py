@@ -143,11 +143,11 @@ def hostile(parts: Parts, random: np.random.Generator) -> bytes:
 
 
 def _spoiled_member(name: str, content: bytes, random: np.random.Generator) -> bytes:
-    if name.endswith(".json"):
-        return json.dumps(spoiled(json.loads(content), random)).encode()
-    if "/" in name:
+    if "/" in name and not name.endswith(".json"):
         return with_crc(bits_changed(content[:-4], random))
     try:
+        if name.endswith(".json"):
+            return json.dumps(spoiled(json.loads(content), random)).encode()
         header, streams = unpacked(content)
     except ValueError:  # another member's content, or changed before
         return bits_changed(content, random)
