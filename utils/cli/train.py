@@ -125,7 +125,7 @@ def _check_codec(context: click.Context, name: str, bounds: bool, columns: bool)
     }
     if name == "autoencoder":
         if bounds or columns:
-            raise ValueError("error bounds of a model belong to train --codec neural")
+            raise ValueError("error bounds and policies of a model belong to train --codec neural")
         return
     for option in AUTOENCODER_OPTIONS:
         if option in given:

@@ -99,6 +99,6 @@ def require_model(where: str, sha256: object, model: object, kind: type[Model]) 
     if model is None:
         raise ContainerError(f"{where}: names a model, checksum {wanted}, and holds none: give it (--model)")
     given = as_networks(model, kind)
-    if given.sha256[:12] != wanted:
+    if given.sha256 != sha256:
         raise ContainerError(f"{where}: written with another model: checksum {wanted}, not {given.sha256[:12]}")
     return given

@@ -12,14 +12,14 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import torch
-from numcodecs.pcodec import PCodec
 from torch import nn
 
 from utils import training, trees
-from utils.codec import PLAIN, Bins, UniformGrid, grid_of, stacked, symbol_bits, to_integers
+from utils.codec import Bins, UniformGrid, grid_of, stacked, symbol_bits, to_integers
 from utils.jets import JET_WISE
 from utils.machine import torch_threads
 from utils.networks import IntegerNetwork
+from utils.study.transforms import stream_bytes
 
 INTERVALS = 48
 """Intervals of a column, as the codec has them."""
@@ -54,11 +54,7 @@ def of_jets(integers: Integers, which: np.ndarray) -> dict[str, np.ndarray]:
 
 def alone_bytes(integers: Integers) -> pd.Series:
     """Bytes a jet of each column by itself, as PCodec's stream."""
-    return pd.Series({name: _stream(values) / len(values) for name, values in integers.items()})
-
-
-def _stream(values: np.ndarray) -> int:
-    return len(PCodec(**PLAIN).encode(np.ascontiguousarray(values, np.int32)))
+    return pd.Series({name: stream_bytes(values) / len(values) for name, values in integers.items()})
 
 
 @dataclass(frozen=True)
@@ -141,7 +137,7 @@ def latent_bytes(train: Integers, test: Integers, latents: int, steps: int, seed
         rounded = np.rint(codes / step)
         decoded = decoder(rounded * step @ turn.T + center.mean(0)) * spread + mean
         left = dict(zip(names, (jets - np.rint(decoded)).astype(np.int64).T, strict=True))
-        coded = sum(_stream(column) for column in rounded.T) / len(jets)
+        coded = sum(stream_bytes(column) for column in rounded.T) / len(jets)
         corrections = float(np.minimum(alone_bytes(left), alone).sum())
         if not best or coded + corrections < best["bytes"]:
             outside = float(np.mean([np.mean(column != 0) for column in left.values()]))

@@ -110,7 +110,7 @@ class NTupleWriter:
 def _split_offsets() -> Iterator[None]:
     """Have uproot write the ends of lists as ROOT does: each less the one before, byte by byte (SplitIndex64).
 
-    uproot 5.7 reads this, and writes them as they are, which takes six times the bytes after LZMA.
+    uproot 5.7 reads this, and writes them as they are, which takes more bytes after LZMA.
     """
     types, awkward = _cascadentuple._ak_primitive_to_num_dict, _cascadentuple.awkward
     plain = types["i64"]

@@ -7,9 +7,9 @@ holds all of it in `_branch_data` until it serializes it. So it is set there, an
 the baskets.
 
 A basket of lists ends in a table of where each list begins, which tells what the counter says as well. ROOT knows
-baskets without one (kGenerateOffsetMap), and they would save 9 of 62 bytes a jet. But ROOT 6.40 counts from the entry
-that it reads first, and where that is not the first of its basket, as in an RDataFrame that skips empty lists, it gives
-the values of other events without a word. So the tables stay.
+baskets without one (kGenerateOffsetMap), which are smaller. But ROOT 6.40 counts from the entry that it reads first,
+and where that is not the first of its basket, as in an RDataFrame that skips empty lists, it gives the values of other
+events without a word. So the tables stay.
 """
 
 import math
