@@ -17,6 +17,8 @@ from utils.files import (
     read_record,
     record_of,
     recorded_path,
+    records,
+    refuse_unrecorded,
     sha256_of,
 )
 from utils.jets import make_table, write_jets
@@ -137,6 +139,27 @@ def test_a_record_is_of_the_file_that_is_there_whoever_writes_at_the_same_time(t
     assert known is not None
     assert known["output_sha256"] == sha256_of(path)
     assert path.read_text().startswith(known["by"])
+
+
+def test_nobody_writes_while_a_file_is_compared_with_its_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = manage_folder(tmp_path) / "x.txt"
+    write(path, "one")
+    other = threading.Thread(target=write, args=(path, "two"))
+    read = records._read_object
+
+    def read_and_let_another_write(record: Path) -> Any:
+        known = read(record)
+        if not other.ident:
+            other.start()
+            other.join(0.5)
+        return known
+
+    monkeypatch.setattr(records, "_read_object", read_and_let_another_write)
+    refuse_unrecorded(path)
+    other.join()
+    assert path.read_text() == "two"
 
 
 def test_the_digest_is_taken_before_the_file_gets_its_name(tmp_path: Path) -> None:

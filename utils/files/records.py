@@ -51,7 +51,7 @@ def recorded_path(path: str | Path, about: Json | None = None, record: Path | No
         stack.enter_context(_changing(record))
         before = known_sha256(path) if os.path.exists(path) else None
         if before != digest:
-            refuse_unrecorded(path, record, sure=True)
+            _refuse_unrecorded(path, record, sure=True)
         _write_record(record, (about or {}) | {"output_sha256": digest, "replaced_sha256": before})
 
 
@@ -96,15 +96,22 @@ def record_of(path: str | Path) -> Path | None:
     return None
 
 
-def refuse_unrecorded(path: str | Path, record: Path | None = None, sure: bool = False) -> None:
+def refuse_unrecorded(path: str | Path, record: Path | None = None) -> None:
     """Raise OutputError where a file in a managed folder is there, and is not as the project wrote it.
 
     That is: its record has not the digest that it has, nor is it one of this repository as git has it. A record that is
-    damaged says nothing of its file: it is done again then, and at the end, when `sure`, replaced by the same bytes
-    alone.
+    damaged says nothing of its file: it is done again then, and at the end replaced by the same bytes alone. While it
+    looks nobody writes: between record and name a file would be taken for somebody else's.
     """
     record = record or record_of(path)
-    if record is None or not os.path.lexists(path):
+    if record is not None and os.path.lexists(path):
+        with _changing(record):
+            _refuse_unrecorded(path, record, sure=False)
+
+
+def _refuse_unrecorded(path: str | Path, record: Path, sure: bool) -> None:
+    """`refuse_unrecorded` of who is `_changing` the record; `sure` at the end, when a damaged one says nothing."""
+    if not os.path.lexists(path):
         return
     refuse_special(path)
     if is_as_recorded(path, record) or _is_as_committed(path, record):
