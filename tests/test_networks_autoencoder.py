@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from utils.networks import VARIANTS, Autoencoder, AutoencoderConfig, PCABaseline, parameter_count
+from utils.networks import (
+    ACTIVATION_LAYERS,
+    ACTIVATIONS,
+    PYTORCH_LAYERS,
+    VARIANTS,
+    Autoencoder,
+    AutoencoderConfig,
+    PCABaseline,
+    parameter_count,
+)
 
 
 def layers(part: torch.nn.Sequential) -> list[str]:
@@ -43,12 +52,14 @@ def test_residual_blocks_join_layers_of_the_same_width() -> None:
     torch.testing.assert_close(block(x), x + torch.nn.functional.gelu(block.get_submodule("0")(x)))
 
 
-def test_the_elu_is_that_of_pytorch_to_rounding() -> None:
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_are_those_of_pytorch_to_rounding(activation: str) -> None:
     x = torch.linspace(-20, 20, 1001, requires_grad=True)
-    activation = Autoencoder(VARIANTS["elu_bn"]).encoder[1]
-    torch.testing.assert_close(activation(x), torch.nn.functional.elu(x), rtol=1e-6, atol=1e-7)
-    slopes = [torch.autograd.grad(module(x).sum(), x)[0] for module in (activation, torch.nn.ELU())]
-    torch.testing.assert_close(slopes[0][x != 0], slopes[1][x != 0], rtol=1e-6, atol=1e-7)
+    config = AutoencoderConfig(activation=activation)
+    ours, pytorch = (Autoencoder(config, layers).encoder[1] for layers in (ACTIVATION_LAYERS, PYTORCH_LAYERS))
+    torch.testing.assert_close(ours(x), pytorch(x), rtol=1e-6, atol=2e-7)
+    slopes = [torch.autograd.grad(module(x).sum(), x)[0] for module in (ours, pytorch)]
+    torch.testing.assert_close(slopes[0][x != 0], slopes[1][x != 0], rtol=1e-6, atol=5e-7)
 
 
 def test_without_activation_the_network_is_an_affine_map() -> None:

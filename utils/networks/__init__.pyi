@@ -1,4 +1,10 @@
-from .autoencoder import Autoencoder as Autoencoder, PCABaseline as PCABaseline, parameter_count as parameter_count
+from .autoencoder import (
+    ACTIVATION_LAYERS as ACTIVATION_LAYERS,
+    PYTORCH_LAYERS as PYTORCH_LAYERS,
+    Autoencoder as Autoencoder,
+    PCABaseline as PCABaseline,
+    parameter_count as parameter_count,
+)
 from .baseline import pca_checkpoint as pca_checkpoint
 from .checkpoint import (
     Checkpoint as Checkpoint,

@@ -1,5 +1,6 @@
 """The autoencoder as a torch module, built from a configuration; and PCA beside it."""
 
+from collections.abc import Mapping
 from itertools import chain, pairwise
 from typing import Any, Self
 
@@ -39,12 +40,42 @@ class ELU(nn.ELU):
         return _Elu.apply(x)
 
 
-ACTIVATION_LAYERS: dict[str, type[nn.Module]] = {
+class _Tanh(torch.autograd.Function):
+    """tanh(x) = 2 sigmoid(2x) - 1, and its slope, 1 - tanh(x)^2, from the result alone."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(2 * x).mul_(2).sub_(1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        (output,) = ctx.saved_tensors
+        return torch.ops.aten.tanh_backward(grad, output)
+
+
+class Tanh(nn.Tanh):
+    """PyTorch's tanh by way of its sigmoid, which is several times as fast on a CPU; right to 2e-7."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _Tanh.apply(x)
+
+
+PYTORCH_LAYERS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "leaky_relu": nn.LeakyReLU,
-    "elu": ELU,
+    "elu": nn.ELU,
     "gelu": nn.GELU,
 }
+"""PyTorch's own layer for each of `ACTIVATIONS`."""
+
+ACTIVATION_LAYERS = PYTORCH_LAYERS | {"tanh": Tanh, "elu": ELU}
+"""The layer for each of `ACTIVATIONS`: PyTorch's own, or what is faster and equal to rounding."""
 
 
 class Residual(nn.Sequential):
@@ -55,11 +86,14 @@ class Residual(nn.Sequential):
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder as plain `nn.Sequential`s, built from a configuration."""
+    """Encoder and decoder as plain `nn.Sequential`s, built from a configuration.
 
-    def __init__(self, config: AutoencoderConfig):
+    `activations` are the layers that apply them, by the names in the configuration.
+    """
+
+    def __init__(self, config: AutoencoderConfig, activations: Mapping[str, type[nn.Module]] = ACTIVATION_LAYERS):
         super().__init__()
-        self.config = config
+        self.config, self._activations = config, activations
         layers = list(pairwise(config.nodes))
         if config.residual:
             blocks = [self._residual(*layer) for layer in layers]
@@ -91,7 +125,7 @@ class Autoencoder(nn.Module):
         return [nn.Linear(before, after), *self._activation()]
 
     def _activation(self) -> list[nn.Module]:
-        return [] if self.config.activation is None else [ACTIVATION_LAYERS[self.config.activation]()]
+        return [] if self.config.activation is None else [self._activations[self.config.activation]()]
 
 
 class PCABaseline(nn.Module):

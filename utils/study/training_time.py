@@ -8,7 +8,7 @@ import torch
 
 from utils.jets import Sample, feature_array
 from utils.machine import CPU
-from utils.networks import VARIANTS, Autoencoder, AutoencoderConfig, CustomNormalization
+from utils.networks import PYTORCH_LAYERS, VARIANTS, Autoencoder, AutoencoderConfig, CustomNormalization
 from utils.study.ways import ORIGINAL, PROJECT
 from utils.training import make_dataloaders, train, training_config
 
@@ -78,7 +78,7 @@ def _train_as_original(
     config: AutoencoderConfig, x: torch.Tensor, valid: torch.Tensor, epochs: int, seed: int
 ) -> list[EpochTime]:
     torch.manual_seed(seed)
-    model, loss_of = Autoencoder(config).to(x.device), torch.nn.MSELoss()
+    model, loss_of = Autoencoder(config, PYTORCH_LAYERS).to(x.device), torch.nn.MSELoss()
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, x), batch_size=8192, shuffle=True)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-6)
     rows: list[EpochTime] = []

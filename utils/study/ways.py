@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypedDict
 
@@ -12,7 +13,7 @@ import torch
 
 from utils.machine import CPU
 from utils.metrics import central_68
-from utils.networks import Checkpoint, PCABaseline, prepare
+from utils.networks import PYTORCH_LAYERS, Autoencoder, Checkpoint, PCABaseline, prepare
 
 PROJECT, ORIGINAL = "project", "original"
 """The two ways to encode: `networks.prepare`, and that of the original notebooks (see `original_encode`)."""
@@ -78,6 +79,15 @@ def summarize_times(seconds: Sequence[float]) -> Timing:
     return {"median_s": median, "low_s": low, "high_s": high, "repeats": len(seconds)}
 
 
+def as_original(checkpoint: Checkpoint) -> Checkpoint:
+    """The same weights in PyTorch's own layers, which the original notebooks have."""
+    if isinstance(checkpoint.model, PCABaseline):
+        return checkpoint
+    model = Autoencoder(checkpoint.model.config, PYTORCH_LAYERS).to(device_of(checkpoint))
+    model.load_state_dict(checkpoint.model.state_dict())
+    return replace(checkpoint, model=model)
+
+
 def original_encode(checkpoint: Checkpoint, jets: np.ndarray) -> np.ndarray:
     """Jets to latents the original's way: eager PyTorch that records gradients, all jets in one batch."""
     x = torch.as_tensor(jets, dtype=torch.float32, device=device_of(checkpoint))
@@ -97,10 +107,10 @@ def device_of(checkpoint: Checkpoint) -> torch.device:
 
 def both_ways(checkpoint: Checkpoint) -> dict[str, tuple[Coder, Coder]]:
     """Encoder and decoder, each a function of an array: this project's and the original's, with the same weights."""
-    model = prepare(checkpoint)
+    model, original = prepare(checkpoint), as_original(checkpoint)
     return {
         PROJECT: (model.encode, model.decode),
-        ORIGINAL: (partial(original_encode, checkpoint), partial(original_decode, checkpoint)),
+        ORIGINAL: (partial(original_encode, original), partial(original_decode, original)),
     }
 
 
