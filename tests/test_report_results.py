@@ -189,7 +189,8 @@ def outcomes(tmp_path: Path) -> list[Outcome]:
         image = plots / "über 50% #1.png"
         Image.new("RGB", (1600, 1200), "white").save(image)
         page, executed = copies / f"{name}.html", copies / f"{name}.ipynb"
-        executed.write_text(nbformat.writes(new_notebook(cells=[new_markdown_cell(f"# {name.upper()}: a title")])))
+        text = f"# {name.upper()}: a title\n\nOf [a file of the repository](../datasets/README.md#jets)."
+        executed.write_text(nbformat.writes(new_notebook(cells=[new_markdown_cell(text)])))
         write_page(executed, page)
         results.append(Outcome(name, 12.34, executed, page, (image,), error))
     content = plots.parent / CUSTOM / "metrics.json"
@@ -261,6 +262,7 @@ def test_pages_lead_to_the_one_before_the_index_and_the_one_after(tmp_path: Path
         assert outcome.page is not None
         links = Links()
         links.feed(outcome.page.read_text())
+        assert "Of a file of the repository." in outcome.page.read_text()
         assert other.page is not None
         wanted = [other.page, tmp_path / "index.html"]
         found = [(outcome.page.parent / unquote(link)).resolve() for link in links.found]

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import nbformat
 from jinja2 import Environment, PackageLoader, pass_context
@@ -20,8 +20,13 @@ from utils.files import recorded_path
 TEMPLATES = Environment(loader=PackageLoader("utils.report"), autoescape=True)
 
 
-class _MathRenderer(IPythonRenderer):
-    """Formulas become MathML, which a browser shows without a script from the network."""
+class _PageRenderer(IPythonRenderer):
+    """Formulas become MathML, which a browser shows without a script from the network; a link to a file of the
+    repository becomes its text, since a page stands by itself."""
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        own = urlsplit(url).scheme or url.startswith("#")
+        return super().link(text, url, title) if own else text
 
     def block_math(self, body: str) -> str:
         return self._mathml(body, "block") or super().block_math(body)
@@ -43,7 +48,7 @@ class _OfflineExporter(HTMLExporter):
     def markdown2html(self, context: Context, source: str) -> str:
         """Markdown as HTML, attachments included."""
         attachments = context.get("cell", {}).get("attachments", {})
-        renderer = _MathRenderer(escape=False, attachments=attachments, exclude_anchor_links=True)
+        renderer = _PageRenderer(escape=False, attachments=attachments, exclude_anchor_links=True)
         return MarkdownWithMath(renderer=renderer).render(source)
 
 
