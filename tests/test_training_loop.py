@@ -14,8 +14,9 @@ from utils.cli import main
 from utils.files import OutputError
 from utils.jets import JetError, Sample, make_table
 from utils.machine import pick_device
-from utils.networks import Autoencoder, AutoencoderConfig, CustomNormalization, Zigzag
+from utils.networks import VARIANTS, Autoencoder, AutoencoderConfig, CustomNormalization, Zigzag
 from utils.training import (
+    INITIAL_WEIGHTS,
     Activations,
     FollowZigzag,
     JetDataLoader,
@@ -148,6 +149,18 @@ def test_the_projects_schedule_ends_at_zero(batches) -> None:
     assert rates[-1] < 1e-4
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("weights", INITIAL_WEIGHTS)
+def test_first_weights_have_the_spread_that_the_schedule_asks_for(batches, variant: str, weights: str) -> None:
+    config = VARIANTS[variant]
+    model = make_learner(config, batches, replace(TRAINING, initial_weights=weights)).model
+    wanted = {"pytorch": 1 / 3**0.5, "scaled": 5 / 3 if variant == "tanh" else 1.0}[weights]
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear) and layer.weight.numel() > 3000]
+    assert len(layers) >= 4
+    for layer in layers:
+        assert layer.weight.std().item() * layer.in_features**0.5 == pytest.approx(wanted, rel=0.05)
+
+
 @pytest.mark.parametrize(("jets", "batch"), [(100_000, 2048), (40_960, 2048), (2000, 96), (400, 32), (20, 16), (7, 7)])
 def test_small_samples_get_small_batches(jets: int, batch: int) -> None:
     assert training_config("quick").batch_size_for(jets) == batch
@@ -160,6 +173,8 @@ def test_bad_choices_are_refused_with_those_there_are() -> None:
         training_config("quick", "x")
     with pytest.raises(ValueError, match=r"unknown optimizer 'sgd'"):
         replace(TRAINING, optimizer="sgd")
+    with pytest.raises(ValueError, match=r"unknown initial weights 'zeros'; known: pytorch, scaled"):
+        replace(TRAINING, initial_weights="zeros")
     with pytest.raises(ValueError, match=r"unknown device 'nonsense'; expected cpu"):
         pick_device("nonsense")
 
@@ -292,7 +307,7 @@ def test_latents_follow_the_zigzag_and_are_set_free(batches) -> None:
     followed = distances[2]
     assert followed[8] < 0.3 * followed[0]
     assert followed[8] < 0.3 * min(distances[None])
-    assert followed[-1] > 1.5 * followed[8]
+    assert followed[-1] > 1.2 * followed[8]
 
 
 @pytest.mark.parametrize("folds", [0, -1])

@@ -5,6 +5,7 @@ from .conditional import (
     fit_networks as fit_networks,
 )
 from .config import (
+    INITIAL_WEIGHTS as INITIAL_WEIGHTS,
     OPTIMIZERS as OPTIMIZERS,
     PROFILES as PROFILES,
     SCHEDULES as SCHEDULES,

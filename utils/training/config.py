@@ -8,6 +8,9 @@ from utils.networks import LOSS_KINDS, check_folds
 OPTIMIZERS = ("adam", "soap")
 """Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
 
+INITIAL_WEIGHTS = ("pytorch", "scaled")
+"""PyTorch's own random weights of a Linear layer, or the same scaled to what its activation needs, which are larger."""
+
 PROFILES = ("quick", "reference")
 """How much to spend: small and fast, or the full study."""
 
@@ -19,7 +22,7 @@ class TrainingConfig:
     One `learning_rates` entry is the peak of a warm-up over the fraction `warmup` of the steps and a cosine to zero;
     several are fixed rates, one after the other, over equal parts of the training. Batches shrink where an epoch would
     have fewer than `min_batches`, so that a small sample is trained for as many steps as a large one. `betas` are the
-    memories of the optimizer for gradients and their squares.
+    memories of the optimizer for gradients and their squares, `initial_weights` one of `INITIAL_WEIGHTS`.
 
     After the fraction `frozen_batch_norm` of the epochs, BatchNorms keep the mean and variance that they have gathered:
     those of single batches are a noise that three latent numbers cannot average away. `loss` is a key of
@@ -33,6 +36,7 @@ class TrainingConfig:
     steps: int
     betas: tuple[float, float]
     warmup: float = 0.05
+    initial_weights: str = "pytorch"
     weight_decay: float = 1e-6
     min_batches: int = 20
     frozen_batch_norm: float = 0.5
@@ -44,6 +48,9 @@ class TrainingConfig:
             raise ValueError(f"unknown optimizer {self.optimizer!r}; known: {', '.join(OPTIMIZERS)}")
         if self.loss not in LOSS_KINDS:
             raise ValueError(f"unknown loss {self.loss!r}; known: {', '.join(LOSS_KINDS)}")
+        if self.initial_weights not in INITIAL_WEIGHTS:
+            known = ", ".join(INITIAL_WEIGHTS)
+            raise ValueError(f"unknown initial weights {self.initial_weights!r}; known: {known}")
         if self.steps < 1 or self.batch_size < 2 or not self.learning_rates:
             raise ValueError(f"training needs steps, batches of two or more and a learning rate, found {self}")
         if self.folds is not None:
@@ -60,7 +67,13 @@ class TrainingConfig:
 
 
 _PLAIN = TrainingConfig(
-    "soap", batch_size=2048, learning_rates=(1.5e-2,), steps=6860, betas=(0.95, 0.95), frozen_batch_norm=0.2
+    "soap",
+    batch_size=2048,
+    learning_rates=(1.5e-2,),
+    steps=6860,
+    betas=(0.95, 0.95),
+    initial_weights="scaled",
+    frozen_batch_norm=0.2,
 )
 
 _ZIGZAG = replace(_PLAIN, folds=14)
