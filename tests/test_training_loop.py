@@ -154,7 +154,7 @@ def test_the_projects_schedule_ends_at_zero(batches) -> None:
 def test_first_weights_have_the_spread_that_the_schedule_asks_for(batches, variant: str, weights: str) -> None:
     config = VARIANTS[variant]
     model = make_learner(config, batches, replace(TRAINING, initial_weights=weights)).model
-    wanted = {"pytorch": 1 / 3**0.5, "scaled": 5 / 3 if variant == "tanh" else 1.0}[weights]
+    wanted = 5 / 3 if (variant, weights) == ("tanh", "scaled") else 1 / 3**0.5
     layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear) and layer.weight.numel() > 3000]
     assert len(layers) >= 4
     for layer in layers:

@@ -37,10 +37,10 @@ OPTIMIZER_FUNCTIONS: dict[str, Any] = {
 }
 """What makes each of `OPTIMIZERS`. Adam is PyTorch's with fastai's epsilon: fastai's own takes twice the time."""
 
-GAINS = {"tanh": 5 / 3, "leaky_relu": 1.0, "elu": 1.0, "gelu": 1.0, None: 1.0}
-"""Standard deviation of the "scaled" initial weights times the root of a layer's inputs, by activation: with 1 a linear
-layer hands on the variance that it gets (LeCun et al., Efficient BackProp, 1998); tanh makes it smaller, and 5/3 makes
-up for that (`torch.nn.init.calculate_gain`). PyTorch's own weights have 1/sqrt(3)."""
+GAINS = {"tanh": 5 / 3}
+"""Standard deviation of the "scaled" initial weights times the root of a layer's inputs, by activation; others have
+PyTorch's, 1/sqrt(3). With 1 a linear layer hands on the variance that it gets (LeCun et al., Efficient BackProp, 1998);
+tanh makes it smaller, and 5/3 makes up for that (`torch.nn.init.calculate_gain`)."""
 
 RECORDED_STEPS = 100
 """At so many steps of a training, activations are recorded."""
@@ -66,7 +66,7 @@ def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: Training
 def _initial_model(config: AutoencoderConfig, weights: str) -> Autoencoder:
     """An autoencoder with random weights of a kind, one of `config.INITIAL_WEIGHTS`; the biases are PyTorch's."""
     model = Autoencoder(config)
-    if weights == "scaled":
+    if weights == "scaled" and config.activation in GAINS:
         with torch.no_grad():
             for layer in model.modules():
                 if isinstance(layer, nn.Linear):
