@@ -140,12 +140,14 @@ def test_untrained_models_are_the_same_for_the_same_seed_and_leave_the_random_st
 def test_trained_models_are_preferred_and_others_are_made(tmp_path):
     trained = benchmark.untrained_checkpoint("tanh", seed=7)
     trained.metadata["source"] = {"file": "elsewhere"}
-    save_checkpoint(tmp_path / "models" / "1d.safetensors", trained)
+    save_checkpoint(tmp_path / "models" / "AE_3D_1d.safetensors", trained)
+    (tmp_path / "none").mkdir()
+    save_checkpoint(tmp_path / "none" / "your_own_jets.safetensors", trained)
     found = benchmark.find_models(tmp_path / "none", tmp_path / "models")
     assert list(found) == ["tanh", "leaky_relu_bn", "elu_bn"]
-    assert found["tanh"] == tmp_path / "models" / "1d.safetensors"
+    assert found["tanh"] == tmp_path / "models" / "AE_3D_1d.safetensors"
     assert benchmark.describe_weights(found) == {
-        "tanh": "1d.safetensors",
+        "tanh": "AE_3D_1d.safetensors",
         "leaky_relu_bn": "untrained, seed 0",
         "elu_bn": "untrained, seed 0",
     }

@@ -125,8 +125,13 @@ def test_dijet_mass_moves_by_less_than_the_bounds(jets: np.ndarray) -> None:
 
 def test_models_are_found_in_the_first_folder_that_has_some(tmp_path, pca: Checkpoint) -> None:
     assert find_labelled_models(tmp_path / "none", tmp_path) == {}
-    save_checkpoint(tmp_path / "pca.safetensors", pca)
+    save_checkpoint(tmp_path / "your_own_jets.safetensors", pca)
+    assert find_labelled_models(tmp_path / "none", tmp_path) == {}
+    save_checkpoint(tmp_path / "AE_3D_pca.safetensors", pca)
     assert list(find_labelled_models(tmp_path / "none", tmp_path)) == ["rank-3 PCA"]
+    save_checkpoint(tmp_path / "AE_3D_pca_again.safetensors", pca)
+    with pytest.raises(ValueError, match=r"AE_3D_pca_again.safetensors: a second model that is labelled rank-3 PCA"):
+        find_labelled_models(tmp_path)
 
 
 def test_panels_show_a_curve_per_method_and_name_their_axes(jets: np.ndarray, points: pd.DataFrame) -> None:

@@ -24,6 +24,7 @@ from utils.networks import (
     save_checkpoint,
 )
 from utils.study.memory import BoundedMemory, MemoryUse, trace_bounded, trace_memory
+from utils.study.record import STUDY_MODELS
 from utils.study.timing import (
     BatchTime,
     ScalingTime,
@@ -106,10 +107,10 @@ BENCHMARKED = ("tanh", "leaky_relu_bn", "elu_bn")
 def find_models(*folders: Path) -> dict[str, Path]:
     """A checkpoint file of each variant in BENCHMARKED with the custom normalization.
 
-    The first trained one in the folders (default: the repository's models), else one without training (see
+    The first of the study's in the folders (default: the repository's models), else one without training (see
     `untrained_checkpoint`) in a folder that goes when this process ends.
     """
-    trained = [path for place in folders or (REPOSITORY / "models",) for path in sorted(place.glob("*.safetensors"))]
+    trained = [path for place in folders or (REPOSITORY / "models",) for path in sorted(place.glob(STUDY_MODELS))]
     headers = [(path, read_header(path)) for path in trained]
     found: dict[str, Path] = {}
     for name in BENCHMARKED:

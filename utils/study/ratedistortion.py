@@ -18,6 +18,7 @@ from utils.jets import FEATURES, MASSLESS, event_counts, feature_array
 from utils.metrics import RESIDUAL_UNITS, mean_squared_error, median_and_width, residuals, resolutions
 from utils.networks import VARIANT_LABELS, Checkpoint, load_checkpoint, resolution
 from utils.study.methods import COMMON_SPACE, Method
+from utils.study.record import STUDY_MODELS
 
 T = TypeVar("T")
 
@@ -81,14 +82,19 @@ def measure_all(methods: Iterable[Method], jets: np.ndarray, repeats: int = 3) -
 
 
 def find_labelled_models(*folders: Path) -> dict[str, Checkpoint]:
-    """The project's checkpoints in the first of `folders` that has some, by a label; none is no error."""
+    """The models of the study in the first of `folders` that has some, by a label; none is no error.
+
+    ValueError where two have the same label.
+    """
     for folder in folders:
         models = {}
-        for path in sorted(Path(folder).glob("*.safetensors")):
+        for path in sorted(Path(folder).glob(STUDY_MODELS)):
             checkpoint = load_checkpoint(path)
             kind = checkpoint.normalization.kind
-            label = VARIANT_LABELS.get(checkpoint.name, checkpoint.name)
-            models[label + _NORMALIZATION_LABELS.get(kind, "")] = checkpoint
+            label = VARIANT_LABELS.get(checkpoint.name, checkpoint.name) + _NORMALIZATION_LABELS.get(kind, "")
+            if label in models:
+                raise ValueError(f"{path}: a second model that is labelled {label}; move one of them away")
+            models[label] = checkpoint
         if models:
             return models
     return {}

@@ -10,6 +10,9 @@ from utils.machine import machine_info, pick_device
 from utils.networks import Checkpoint, save_checkpoint
 from utils.provenance import source_commit
 
+STUDY_MODELS = "AE_3D_*.safetensors"
+"""What the notebooks of the study call their models; `4`, for your own jets, has another name."""
+
 
 def notebook_folders(notebook: str, output: str | Path | None = None, profile: str = "quick") -> tuple[Path, Path]:
     """The folders for the plots and the models of a notebook, made if needed: (plots/<notebook>, models).
