@@ -13,7 +13,7 @@ INSTALLED := .venv/.installed
 help:
 	@echo "make run        run every notebook in the quick profile, into runs/quick"
 	@echo "make test       run the test suite"
-	@echo "make fuzz       damage files and kill commands at random for some minutes, and count what comes of it"
+	@echo "make fuzz       damage files and kill commands at random, minutes to hours, and count what comes of it"
 	@echo "make test-root  compare slimmed files with their sources in ROOT, an alpha wheel of 250 MB, in .venv-root"
 	@echo "make reference  the full study: refill models/, plots/ and the numbers on the pages, where they are out of date;"
 	@echo "                make reference OPTIONS=--force does all of it anew"

@@ -16,14 +16,13 @@ from tree_files import COUNTS, nano_columns, same_bits, write_ntuple, write_tree
 
 from tests.fuzz.containers import parts_of, sealed, unpacked
 from tests.fuzz.trees import Rows, fuzz, rows_of
+from tests.public_files import public_file
 from utils import codec, trees
 from utils.codec import ContainerError
 from utils.codec.opening import write_root
 from utils.codec.packed import pack
 
 DATA = Path(__file__).parent / "data"
-INPUTS = os.environ.get("COMPRESSIONHEP_INPUTS")
-real = pytest.mark.skipif(INPUTS is None, reason="COMPRESSIONHEP_INPUTS names no folder of public input files")
 
 
 @pytest.fixture(scope="module")
@@ -256,10 +255,9 @@ def test_the_files_of_this_version_keep_opening_with_the_same_values() -> None:
     assert checked == len(expected.files)
 
 
-@real
 def test_a_selection_in_coffea_counts_the_same_in_the_source_and_the_container(tmp_path: Path) -> None:
     nanoevents = pytest.importorskip("coffea.nanoevents")
-    path, output = Path(INPUTS or "") / "nanoAOD_2015_CMS_Open_Data_ttbar.root", tmp_path / "out.zarr.zip"
+    path, output = public_file("nanoAOD_2015_CMS_Open_Data_ttbar.root"), tmp_path / "out.zarr.zip"
     codec.slim(path, output, trees.load_policy(keep=["Jet_*", "Muon_*", "run", "event", "luminosityBlock"]))
 
     def select(factory: Any) -> tuple[ak.Array, ...]:

@@ -17,15 +17,13 @@ import uproot
 from tree_files import OBJECTS, same_bits, write_nested, write_ntuple, write_trees
 
 from tests.fuzz.containers import parts_of, sealed
+from tests.public_files import public_file
 from utils import codec, trees
 from utils.codec.columns import StoredTree, encode_entries
 from utils.codec.opening import write_root
 from utils.codec.packed import CHECKED, PREFIX, Packed, read_from
 from utils.files import ChangedError, OutputError, sha256_of
 from utils.trees import Bound, TreeError, load_policy
-
-INPUTS = os.environ.get("COMPRESSIONHEP_INPUTS")
-real = pytest.mark.skipif(INPUTS is None, reason="COMPRESSIONHEP_INPUTS names no folder of public input files")
 
 BOUNDS = {"Jet_pt": "1%", "Jet_btag*": "0.001", "Jet_odd": "1%,0.01", "weights": "bits=6", "Jet_wide": "2%"}
 
@@ -320,10 +318,9 @@ def lzma_bytes(chunk: trees.Chunk) -> int:
     return total
 
 
-@real
 @pytest.mark.parametrize(("preset", "most"), [("stored", 0.82), ("nanoaod", 0.48)])
 def test_jets_of_nanoaod_take_a_share_of_the_bytes_of_lzma(preset: str, most: float) -> None:
-    path = Path(INPUTS or "") / "nano_tt_v15.root"
+    path = public_file("nano_tt_v15.root")
     with trees.open_trees(path) as file:
         (plan,) = trees.make_plans(file.trees, load_policy(preset, keep=["Jet_*"]))
         tree, sizes = StoredTree.of(plan), []
@@ -345,7 +342,6 @@ def check(path: Path, container: codec.Trees) -> None:
                     assert same_bits(columns[column.name], ak.Array(values)), column.name
 
 
-@real
 @pytest.mark.parametrize(
     ("name", "keep", "to"),
     [
@@ -356,7 +352,7 @@ def check(path: Path, container: codec.Trees) -> None:
     ],
 )
 def test_public_files_come_back(tmp_path: Path, name: str, keep: list[str], to: str | None) -> None:
-    path, policy = Path(INPUTS or "") / name, load_policy(keep=keep)
+    path, policy = public_file(name), load_policy(keep=keep)
     if to is not None:
         trees.slim(path, tmp_path / "in.root", policy, to=to, compression="lz4")
         path = tmp_path / "in.root"

@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import awkward as ak
@@ -14,6 +15,7 @@ import uproot
 
 from tests.column_jets import smallest_model
 from tests.jet_network_helpers import random_networks
+from tests.public_files import PUBLIC_FILES
 from utils.cli import main
 from utils.cli.main import commands
 from utils.codec import save_networks
@@ -56,6 +58,30 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         command = commands.commands[words[0]]
         known = {name for option in command.params if isinstance(option, click.Option) for name in option.opts}
         assert {word for word in words[1:] if word.startswith("-")} - known == set(), line
+
+
+def test_the_map_is_that_of_the_contract() -> None:
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    page = REPOSITORY / "utils/README.md"
+    lines = blocks(page, "")[0].splitlines()
+    assert [line.split("   ")[0] for line in lines if not line.startswith(" ")] == contracts[0]["layers"]
+    names = {name for layer in contracts[0]["layers"] for name in layer.split(" | ")}
+    packages = {name for name in names if (REPOSITORY / "utils" / name).is_dir()}
+    words = {5: "five", 12: "Twelve"}
+    assert f"{words[len(packages)]} packages and {words[len(names - packages)]} modules." in page.read_text()
+
+
+def test_the_map_of_where_to_add_names_files_that_hold_the_names() -> None:
+    rows = re.findall(r"^\| (?!what \||---).*$", (REPOSITORY / "utils/README.md").read_text(), re.MULTILINE)
+    for row in rows:
+        files = [REPOSITORY / "utils" / name for name in re.findall(r"`([\w/]+\.(?:py|toml))`", row)]
+        text = "\n".join(file.read_text() for file in files)
+        assert [name for name in re.findall(r"`(_?[A-Z]+(?:_[A-Z]+)*|_open)`", row) if name not in text] == [], row
+
+
+def test_public_files_that_tests_read_are_listed() -> None:
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    assert [name for name in PUBLIC_FILES if f"`{name}`" not in page] == []
 
 
 @pytest.fixture

@@ -95,8 +95,8 @@ def test_regions_have_their_thresholds_and_a_tower_for_every_fine_one() -> None:
 
 
 def cluster(calorimeter: Calorimeter, smearing: Any, *events: dict[int, float]) -> tuple[np.ndarray, ...]:
-    pytest.importorskip("pythia8mc", reason="the extra compression-hep[simulation] is not installed")
-    pytest.importorskip("fastjet", reason="the extra compression-hep[simulation] is not installed")
+    pytest.importorskip("pythia8mc", reason="the extra simulation is not installed")
+    pytest.importorskip("fastjet", reason="the extra simulation is not installed")
     energy = np.zeros((len(events), len(calorimeter.eta)))
     for row, event in zip(energy, events, strict=True):
         row[calorimeter.tower_of[list(event)]] = list(event.values())

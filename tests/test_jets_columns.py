@@ -45,8 +45,8 @@ def readme() -> str:
 @pytest.fixture(scope="module")
 def small() -> pd.DataFrame:
     """Two blocks of events."""
-    pytest.importorskip("pythia8mc", reason="the extra compression-hep[simulation] is not installed")
-    pytest.importorskip("fastjet", reason="the extra compression-hep[simulation] is not installed")
+    pytest.importorskip("pythia8mc", reason="the extra simulation is not installed")
+    pytest.importorskip("fastjet", reason="the extra simulation is not installed")
     return simulate_columns(EVENTS, seed=5, progress=False, settings=SMALL)
 
 
@@ -88,7 +88,7 @@ def test_particles_that_are_measured_exactly_make_jets_of_balanced_momenta(small
 
 def test_missing_extra_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fastjet", None)
-    with pytest.raises(JetError, match=re.escape('pip install "compression-hep[simulation]"')):
+    with pytest.raises(JetError, match=re.escape('in the root of a clone: pip install -e ".[simulation]"')):
         simulate_columns(10, seed=1)
 
 

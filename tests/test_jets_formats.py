@@ -1,7 +1,6 @@
 """Files that physicists have: read where they can be, refused in clear words where not."""
 
 import gzip
-import os
 import re
 import threading
 import tracemalloc
@@ -19,6 +18,7 @@ import uproot
 from fsspec.implementations.memory import MemoryFile
 
 from tests.fuzz.inputs import FORMATS, damage, example_table, outcome_of, write_event_lines, write_rntuple, write_ttree
+from tests.public_files import public_file
 from utils.cli import main
 from utils.jets import (
     COLUMNS,
@@ -38,10 +38,6 @@ from utils.jets import (
 )
 from utils.jets.formats.finding import choose_columns
 from utils.jets.formats.layouts import Options
-
-INPUTS_VARIABLE = "COMPRESSIONHEP_INPUTS"
-"""Folder of the public files nanoAOD_2015_CMS_Open_Data_ttbar.root and uproot-HZZ.root (scikit-hep-testdata), and
-monojet_Zp2000.0_DM_50.0_chan3.csv (DarkMachines); without it the tests on them are skipped."""
 
 PT, ETA, PHI, M = [[50, 30], [], [40]], [[0, 1], [], [-2]], [[0.5, -3], [], [1]], [[5, 4], [], [0]]
 """Three events: two jets, none, one."""
@@ -77,26 +73,18 @@ def _branch_type(values: Any) -> Any:
 # The real files
 
 
-@pytest.fixture
-def inputs() -> Path:
-    folder = os.environ.get(INPUTS_VARIABLE)
-    if folder is None:
-        pytest.skip(f"{INPUTS_VARIABLE} does not name the folder of the public files")
-    return Path(folder)
-
-
-def test_the_jets_of_cms_open_data(inputs: Path) -> None:
-    table = read_jets(inputs / "nanoAOD_2015_CMS_Open_Data_ttbar.root")
+def test_the_jets_of_cms_open_data() -> None:
+    table = read_jets(public_file("nanoAOD_2015_CMS_Open_Data_ttbar.root"))
     _, counts = event_counts(table)
     assert (len(table), len(counts), np.count_nonzero(counts == 0), counts.max()) == (537, 200, 14, 11)
     assert (table["pt"].min(), table["pt"].max()) == (15.0078125, 330.25)
     assert table["m"].min() == np.float32(-0.0195465087890625)
-    assert len(read_jets(inputs / "nanoAOD_2015_CMS_Open_Data_ttbar.root", collection="FatJet")) == 2
+    assert len(read_jets(public_file("nanoAOD_2015_CMS_Open_Data_ttbar.root"), collection="FatJet")) == 2
 
 
-def test_the_cartesian_jets_of_hzz(inputs: Path) -> None:
-    table = read_jets(inputs / "uproot-HZZ.root")
-    tree = uproot.open(inputs / "uproot-HZZ.root")["events"]
+def test_the_cartesian_jets_of_hzz() -> None:
+    table = read_jets(public_file("uproot-HZZ.root"))
+    tree = uproot.open(public_file("uproot-HZZ.root"))["events"]
     px, py, energy = (ak.flatten(tree[name].array()).to_numpy() for name in ("Jet_Px", "Jet_Py", "Jet_E"))
     _, counts = event_counts(table)
     assert (len(table), len(counts), np.count_nonzero(counts == 0)) == (2773, 2421, 716)
@@ -104,8 +92,8 @@ def test_the_cartesian_jets_of_hzz(inputs: Path) -> None:
     assert np.allclose(np.hypot(table["m"], table["pt"] * np.cosh(table["eta"])), energy, rtol=1e-5)
 
 
-def test_the_event_lines_of_darkmachines(inputs: Path) -> None:
-    path = inputs / "monojet_Zp2000.0_DM_50.0_chan3.csv"
+def test_the_event_lines_of_darkmachines() -> None:
+    path = public_file("monojet_Zp2000.0_DM_50.0_chan3.csv")
     with pytest.warns(JetWarning, match=r"23 jets with E\^2 < p\^2 by rounding: m = 0"):
         table = read_jets(path)
     assert (len(table), number_of_events(table)) == (22661 + 718, 6399)

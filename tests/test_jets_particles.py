@@ -85,8 +85,8 @@ def test_an_event_is_smeared_alike_whatever_follows_it() -> None:
 
 
 def test_ghosts_give_a_jet_its_flavour_and_are_not_inside() -> None:
-    pytest.importorskip("pythia8mc", reason="the extra compression-hep[simulation] is not installed")
-    pytest.importorskip("fastjet", reason="the extra compression-hep[simulation] is not installed")
+    pytest.importorskip("pythia8mc", reason="the extra simulation is not installed")
+    pytest.importorskip("fastjet", reason="the extra simulation is not installed")
     beauty = event((211, 30, 0.0), (22, 20, 0.1)) + event((521, 40, 0.0), (411, 20, 0.0), status=-2)
     pair = event((22, 40, -1.0), (211, 25, 1.0)) + event((411, 20, 1.1), status=-2)
     found = cluster_particles(seen([beauty, event((22, 3, 0)), pair]), 10.0, EXACT)

@@ -23,8 +23,8 @@ def columns_of(*jets: list[dict]) -> dict[str, np.ndarray]:
 
 @pytest.fixture(autouse=True)
 def _extra() -> None:
-    pytest.importorskip("pythia8mc", reason="the extra compression-hep[simulation] is not installed")
-    pytest.importorskip("fastjet", reason="the extra compression-hep[simulation] is not installed")
+    pytest.importorskip("pythia8mc", reason="the extra simulation is not installed")
+    pytest.importorskip("fastjet", reason="the extra simulation is not installed")
 
 
 def test_a_jet_of_two_equal_particles_across_phi_of_pi() -> None:

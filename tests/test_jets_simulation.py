@@ -50,8 +50,8 @@ def readme() -> str:
 @pytest.fixture(scope="module")
 def small() -> pd.DataFrame:
     """75 events in blocks of 30, so that two workers share three blocks."""
-    pytest.importorskip("pythia8mc", reason="the extra compression-hep[simulation] is not installed")
-    pytest.importorskip("fastjet", reason="the extra compression-hep[simulation] is not installed")
+    pytest.importorskip("pythia8mc", reason="the extra simulation is not installed")
+    pytest.importorskip("fastjet", reason="the extra simulation is not installed")
     return simulate_jets(75, seed=5, progress=False, settings=SMALL)
 
 
@@ -80,7 +80,7 @@ def test_simulated_events_pass_the_trigger_and_jets_fall_in_pt(small: pd.DataFra
 
 def test_missing_extra_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pythia8mc", None)
-    with pytest.raises(JetError, match=re.escape('pip install "compression-hep[simulation]"')):
+    with pytest.raises(JetError, match=re.escape('in the root of a clone: pip install -e ".[simulation]"')):
         simulate_jets(10, seed=1)
 
 
@@ -108,8 +108,8 @@ def test_a_particle_falls_into_the_tower_around_it() -> None:
 
 
 def test_a_single_tower_makes_a_massless_jet_and_two_towers_a_massive_one() -> None:
-    pytest.importorskip("pythia8mc", reason="the extra compression-hep[simulation] is not installed")
-    pytest.importorskip("fastjet", reason="the extra compression-hep[simulation] is not installed")
+    pytest.importorskip("pythia8mc", reason="the extra simulation is not installed")
+    pytest.importorskip("fastjet", reason="the extra simulation is not installed")
     settings = SimulationSettings()
     calorimeter = make_calorimeter(settings)
     energy = np.zeros((2, len(calorimeter.eta)))

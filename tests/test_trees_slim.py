@@ -14,12 +14,10 @@ import uproot
 from hypothesis import given, settings, strategies as st
 from tree_files import jagged, nano_columns, same_bits, write_nested, write_ntuple, write_trees
 
+from tests.public_files import public_file
 from utils import codec, trees
 from utils.files import ChangedError, OutputError, sha256_of
 from utils.trees import Bound, TreeError, load_policy, open_trees, read_record, slim
-
-INPUTS = os.environ.get("COMPRESSIONHEP_INPUTS")
-real = pytest.mark.skipif(INPUTS is None, reason="COMPRESSIONHEP_INPUTS names no folder of public input files")
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +301,6 @@ def test_a_bound_in_mev_needs_a_file_that_tells_its_unit(source: Path, tmp_path:
         slim(tmp_path / "in.root", tmp_path / "out.root", load_policy(bounds=["x=1MeV"]))
 
 
-@real
 @pytest.mark.parametrize(
     ("name", "preset", "keep", "pt", "jets", "to"),
     [
@@ -316,8 +313,7 @@ def test_a_bound_in_mev_needs_a_file_that_tells_its_unit(source: Path, tmp_path:
 def test_public_files_come_back(
     tmp_path: Path, name: str, preset: str, keep: list[str], pt: str, jets: int, to: str | None
 ) -> None:
-    assert INPUTS is not None
-    path, policy = Path(INPUTS) / name, load_policy(preset, keep=keep)
+    path, policy = public_file(name), load_policy(preset, keep=keep)
     report = slim(path, tmp_path / "out.root", policy, to=to)
     with open_trees(path) as before, open_trees(tmp_path / "out.root") as after:
         (one,), (other,) = before.trees, after.trees
@@ -338,10 +334,9 @@ def test_jagged_lists_of_the_helpers_are_as_counted() -> None:
     assert len(ak.flatten(jagged(np.arange(10)))) == 10
 
 
-@real
 def test_a_selection_in_coffea_counts_the_same_in_the_source_and_the_output(tmp_path: Path) -> None:
     nanoevents = pytest.importorskip("coffea.nanoevents")
-    path = Path(INPUTS or "") / "nanoAOD_2015_CMS_Open_Data_ttbar.root"
+    path = public_file("nanoAOD_2015_CMS_Open_Data_ttbar.root")
     keep = ["Jet_*", "Muon_*", "run", "event", "luminosityBlock"]
     slim(path, tmp_path / "out.root", load_policy(keep=keep))
     codec.slim(path, tmp_path / "out.zarr.zip", load_policy(keep=keep))
@@ -364,7 +359,6 @@ def test_a_selection_in_coffea_counts_the_same_in_the_source_and_the_output(tmp_
 ROOT_PYTHON = os.environ.get("COMPRESSIONHEP_ROOT")
 
 
-@real
 @pytest.mark.skipif(ROOT_PYTHON is None, reason="COMPRESSIONHEP_ROOT names no Python with ROOT (make test-root)")
 @pytest.mark.parametrize(
     ("name", "to"),
@@ -379,7 +373,7 @@ def test_root_finds_the_same_in_the_source_and_the_output_as_it_skips_empty_list
     tmp_path: Path, name: str, to: str | None
 ) -> None:
     assert ROOT_PYTHON is not None
-    path, output = Path(INPUTS or "") / name, tmp_path / "out.root"
+    path, output = public_file(name), tmp_path / "out.root"
     slim(path, output, load_policy(keep=["*Jet*"]), to=to)
     files = [path, output]
     if to is None:  # a container gives back what it was made from: of PHYSLITE a TTree that no writer has

@@ -1,4 +1,4 @@
-"""Fuzz for minutes and count what comes of it: `python -m tests.fuzz [NAME ...] [--cases N] [--seed S]`."""
+"""Fuzz for minutes to hours and count what comes of it: `python -m tests.fuzz [NAME ...] [--cases N] [--seed S]`."""
 
 import argparse
 import sys

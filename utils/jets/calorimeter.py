@@ -96,7 +96,7 @@ def simulation_modules() -> tuple[ModuleType, ModuleType]:
     except ImportError as error:
         message = (
             f"simulating jets needs Pythia 8 and FastJet, but {error.name or error} is not installed; "
-            'install them with: pip install "compression-hep[simulation]"'
+            'install them in the root of a clone: pip install -e ".[simulation]"'
         )
         raise JetError(message) from error
     return pythia8mc, fastjet

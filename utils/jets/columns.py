@@ -1,7 +1,7 @@
 """The sample of jets with columns as NanoAOD and xAOD have them: what they are, how it is made, and reading it.
 
 QCD dijets of Pythia 8 at 13.6 TeV, biased to high momenta, whose particles are smeared (`particles`), clustered with
-anti-kt, corrected, and described (`shapes`). Needs the extra `compression-hep[simulation]` to be made, not to be read.
+anti-kt, corrected, and described (`shapes`). Needs the extra `simulation` to be made, not to be read.
 
 Please cite Pythia 8.3 (arXiv:2203.11601), FastJet (arXiv:1111.6097), anti-kt (arXiv:0802.1189) and N-subjettiness
 (arXiv:1011.2268).

@@ -2,7 +2,7 @@
 
 QCD dijets at 13 TeV with minimum-bias pile-up are summed into massless calorimeter towers; the median transverse
 energy of each eta ring is subtracted, towers below a noise threshold are dropped, the others are clustered with
-anti-kt, and events pass a trigger on the leading jet. Needs the extra `compression-hep[simulation]`.
+anti-kt, and events pass a trigger on the leading jet. Needs the extra `simulation`.
 
 Please cite Pythia 8.3 (arXiv:2203.11601), FastJet (arXiv:1111.6097) and anti-kt (arXiv:0802.1189).
 """
@@ -55,9 +55,9 @@ def simulate_jets(
 ) -> pd.DataFrame:
     """Generate `n_events` hard events and return the jets of those that pass the trigger, as a jet table.
 
-    About 27% of the events pass with the default settings, with 9 jets each. Jets are sorted by falling pt inside an
-    event, and `event` is the number of the hard event, from 0 to n_events - 1. The table depends on `seed` and
-    `settings` alone, not on `workers`, and the table of fewer events is the beginning of that of more. With more
+    About a quarter of the events pass with the default settings, with 9 jets each. Jets are sorted by falling pt
+    inside an event, and `event` is the number of the hard event, from 0 to n_events - 1. The table depends on `seed`
+    and `settings` alone, not on `workers`, and the table of fewer events is the beginning of that of more. With more
     than one worker the calling script needs the usual `if __name__ == "__main__"`.
 
     Masses are what double precision leaves of E² - p²: a jet of a single massless tower has a mass of zero or a few

@@ -102,7 +102,8 @@ def _checked(name: str, size: int, options: Options, dataset: h5py.Dataset) -> h
     for code, _, _, label in map(settings.get_filter, range(settings.get_nfilters())):
         if not _has_filter(code):
             known = FILTERS.get(code)
-            advice = "; the extra compression-hep[hdf5] brings it" if known else ", which this HDF5 has not"
+            extra = '; install the extra in the root of a clone: pip install -e ".[hdf5]"'
+            advice = extra if known else ", which this HDF5 has not"
             kind = known or label.decode("ascii", "replace") or "a filter"
             raise JetError(f"{name}: {what} is compressed with {kind} (HDF5 filter {code}){advice}")
     return dataset
