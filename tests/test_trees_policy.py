@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tree_files import write_trees
+from tree_files import nested_columns, write_ntuple, write_trees
 
 from utils.trees import PRESETS, Tree, TreeError, load_policy, make_plans, open_trees
 
@@ -53,6 +53,19 @@ def test_what_is_kept_brings_its_counter_along(trees: tuple[Tree, ...]) -> None:
 def test_a_pattern_without_a_branch_is_an_error_that_names_the_nearest(trees: tuple[Tree, ...], more: dict) -> None:
     with pytest.raises(TreeError, match=r"Jat_p.*nearest is Jet_p"):
         bounds_of(trees, *more.pop("rules", []), **more)
+
+
+@pytest.mark.parametrize("separator", ".:")
+def test_dots_and_colons_in_the_names_of_atlas_are_the_same(tmp_path: Path, separator: str) -> None:
+    jets = nested_columns()["JetsAux.pt"]
+    write_ntuple(tmp_path / "in.root", "EventData", {f"JetsAux:{name}": jets for name in ("pt", "m", "eta", "phi")})
+    kept, left_out, ruled = (f"JetsAux{separator}{name}" for name in ("[!p]*", "phi", "*ta"))
+    with open_trees(tmp_path / "in.root") as file:
+        (plan,) = make_plans(
+            file.trees, load_policy("stored", [f"{ruled}=1%"], [kept, f"JetsAux{separator}p*"], [left_out])
+        )
+    found = {name: bound.text for name, bound in plan.bounds.items()}
+    assert found == {"JetsAux:pt": "stored", "JetsAux:m": "stored", "JetsAux:eta": "1%"}
 
 
 def test_nothing_left_is_an_error(trees: tuple[Tree, ...]) -> None:

@@ -21,6 +21,11 @@ BOOKKEEPING = ("Runs", "LuminosityBlocks", "MetaData", "ParameterSets", "POOLCon
 STORED, EXACT = Bound("stored", text="stored"), Bound("exact", text="exact")
 
 
+def matches(name: str, pattern: str) -> bool:
+    """Whether a pattern of the shell means a branch; dots are colons in the names of an RNTuple of ATLAS."""
+    return fnmatchcase(name.replace(":", "."), pattern.replace(":", "."))
+
+
 @dataclass(frozen=True)
 class Rule:
     """What the branches that match a pattern of the shell may lose, why, and who says so."""
@@ -29,10 +34,6 @@ class Rule:
     bound: str
     why: str = ""
     required: bool = True
-
-    def matches(self, name: str) -> bool:
-        """Whether a branch is meant; ATLAS writes the dots of its names as colons in an RNTuple."""
-        return fnmatchcase(name, self.pattern) or fnmatchcase(name.replace(":", "."), self.pattern)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Policy:
 
     def first(self, name: str) -> Rule | None:
         """The rule that holds for a branch; None where it is stored as it is."""
-        return next((rule for rule in self.rules if rule.matches(name)), None)
+        return next((rule for rule in self.rules if matches(name, rule.pattern)), None)
 
     def to_dict(self) -> Json:
         """JSON-safe: what the rules are, for the record of a file."""
@@ -146,7 +147,7 @@ def _require_matches(policy: Policy, names: list[str]) -> None:
     given |= {f"--drop {pattern}": pattern for pattern in policy.drop}
     given |= {f"{rule.pattern}={rule.bound}": rule.pattern for rule in policy.rules if rule.required}
     for said, pattern in given.items():
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(matches(name, pattern) for name in names):
             bare = pattern.replace("*", "").replace("?", "")
             near = difflib.get_close_matches(bare, names, n=1, cutoff=0)
             raise TreeError(f"{said}: no branch is called so" + (f"; the nearest is {near[0]}" if near else ""))
@@ -160,8 +161,8 @@ def _plan(tree: Tree, policy: Policy, unit: Callable[[], str] | None) -> Plan:
     for column in tree.columns:
         rule = rules[column.name]
         bound = parsed[rule.bound] if rule is not None else default
-        kept = not policy.keep or any(fnmatchcase(column.name, pattern) for pattern in policy.keep)
-        if bound.kind == "drop" or not kept or any(fnmatchcase(column.name, pattern) for pattern in policy.drop):
+        kept = not policy.keep or any(matches(column.name, pattern) for pattern in policy.keep)
+        if bound.kind == "drop" or not kept or any(matches(column.name, pattern) for pattern in policy.drop):
             dropped.append(column.name)
         else:
             bounds[column.name] = bound if column.floats else EXACT
