@@ -7,6 +7,7 @@ import pytest
 from tree_files import nested_columns, write_ntuple, write_trees
 
 from utils.trees import PRESETS, TreeError, TreeFile, load_policy, make_plans, open_trees
+from utils.trees.policy import PRESET_FOLDER
 
 RULE = "[[rules]]\nbranches = '{}'\nbound = '1%'\n"
 
@@ -92,6 +93,18 @@ def test_a_pattern_of_a_file_without_a_branch_is_an_error_that_names_both(
         bounds_of(file, policy=tmp_path / "mine.toml")
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_copy_of_a_preset_asks_for_no_branch_until_a_rule_does(file: TreeFile, tmp_path: Path, preset: str) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text((PRESET_FOLDER / f"{preset}.toml").read_text())
+    assert bounds_of(file, policy=mine) == bounds_of(file, policy=preset)
+    mine.write_text(mine.read_text() + RULE.format("Jet_ptt") + "optional = true")
+    assert bounds_of(file, policy=mine) == bounds_of(file, policy=preset)
+    mine.write_text(mine.read_text().removesuffix("true") + "false")
+    with pytest.raises(TreeError, match="Jet_ptt=1%, not optional: no branch is called so; the nearest is Jet_pt"):
+        bounds_of(file, policy=mine)
+
+
 def test_a_file_of_rules_is_read(file: TreeFile, tmp_path: Path) -> None:
     mine = tmp_path / "mine.toml"
     mine.write_text(
@@ -113,6 +126,7 @@ def test_a_file_of_rules_is_read(file: TreeFile, tmp_path: Path) -> None:
         "[[rules]]\nbranches = 'x'\nbound = 'much'",
         "[[rules]]\nbranches = [1]\nbound = '1%'",
         "[[rules]]\nbranches = 'x'\nbound = '1%'\nbecause = 'y'",
+        "[[rules]]\nbranches = 'x'\nbound = '1%'\noptional = 'yes'",
         "other = 1",
         "no toml",
     ],

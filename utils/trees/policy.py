@@ -64,7 +64,8 @@ def load_policy(
     """One of `PRESETS` or a TOML file, behind rules `PATTERN=BOUND`, with patterns of branches to keep and to drop.
 
     Such a file holds tables `[[rules]]` with `branches` (a pattern or several), `bound` and perhaps `why`, and perhaps
-    lists `keep` and `drop`. ValueError where it cannot be read.
+    lists `keep` and `drop`. Each pattern must match a branch, but those of rules with `optional = true`. ValueError
+    where the file cannot be read.
     """
     own = [_parse_rule(text) for text in bounds]
     preset = str(name) in PRESETS
@@ -72,16 +73,20 @@ def load_policy(
     if not preset and not path.is_file():
         raise ValueError(f"{name}: no such policy: expected {', '.join(PRESETS)}, or a TOML file of rules")
     content = _read(path)
-    rules = [rule for table in content.get("rules", []) for rule in _table_rules(table, path)]
+    rules = list(own)
     required = [(rule.pattern, f"--bound {rule.pattern}={rule.bound}") for rule in own]
-    required += [(rule.pattern, f"{path}: {rule.pattern}={rule.bound}") for rule in rules if not preset]
+    for table in content.get("rules", []):
+        found = _table_rules(table, path)
+        rules += found
+        if not table.get("optional"):
+            required += [(rule.pattern, f"{path}: {rule.pattern}={rule.bound}, not optional") for rule in found]
     lists = {"keep": list(keep), "drop": list(drop)}
     for key, patterns in lists.items():
         required += [(pattern, f"--{key} {pattern}") for pattern in patterns]
         required += [(pattern, f"{path}: {key} {pattern}") for pattern in content.get(key, [])]
         patterns += content.get(key, [])
     kept, dropped = (tuple(patterns) for patterns in lists.values())
-    return Policy(str(name) if preset else path.name, (*own, *rules), kept, dropped, tuple(required))
+    return Policy(str(name) if preset else path.name, tuple(rules), kept, dropped, tuple(required))
 
 
 def _parse_rule(text: str) -> Rule:
@@ -110,12 +115,14 @@ def _is_names(value: object) -> bool:
 
 
 def _table_rules(table: object, path: Path) -> list[Rule]:
-    known = {"branches", "bound", "why"}
+    known = {"branches", "bound", "why", "optional"}
     if not isinstance(table, dict) or not {"branches", "bound"} <= table.keys() <= known:
-        raise ValueError(f"{path}: expected rules with branches, bound and perhaps why, found {table!r}")
+        raise ValueError(f"{path}: expected rules with branches, bound and perhaps why and optional, found {table!r}")
     patterns = [table["branches"]] if isinstance(table["branches"], str) else table["branches"]
     if not _is_names(patterns) or not isinstance(table["bound"], str):
         raise ValueError(f"{path}: expected text for branches and bound, found {table!r}")
+    if not isinstance(table.get("optional", False), bool):
+        raise ValueError(f"{path}: expected true or false for optional, found {table!r}")
     try:
         Bound.parse(table["bound"], lambda: "GeV")
     except ValueError as error:
