@@ -47,7 +47,8 @@ THREADS_OR_WORKERS = "threads, or with a folder processes, on this machine (defa
 
 MANY_FILES = (
     "Where OUT is a folder (it exists, ends in a slash or has no suffix), every file becomes one of its own there, as "
-    "a task of a Dask cluster; what is there already, from the same bytes and settings, is kept."
+    "a task of a Dask cluster (compress and convert make several of a local ROOT file above 600 MB: name.part-0-of-4 "
+    "and so on); what is there already, from the same bytes and settings, is kept."
 )
 
 
