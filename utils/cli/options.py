@@ -213,11 +213,10 @@ def force_option(function: Function) -> Function:
     return click.option("--force", is_flag=True, help=help_text)(function)
 
 
-def format_option(function: Function) -> Function:
-    """--format, of every command that writes jet files to a folder."""
-    default = next(iter(FORMATS))
+def format_option(default: str = next(iter(FORMATS))) -> Callable[[Function], Function]:
+    """--format, of every command that writes jet files to a folder; `default` is what its help says of that."""
     help_text = f"of the files in a folder (default: {default})"
-    return click.option("--format", "file_format", type=click.Choice(FORMATS), help=help_text)(function)
+    return click.option("--format", "file_format", type=click.Choice(FORMATS), help=help_text)
 
 
 def _with(function: Function, *decorators: Callable[[Function], Function]) -> Function:
