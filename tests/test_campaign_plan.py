@@ -80,7 +80,7 @@ def test_containers_of_trees_become_root_files_and_those_of_jets_parquet(
     assert "files       3 (1 failed, 1 from an earlier run)" in said
     assert "jets        3 of 3 events" in said
     assert said[-1].startswith(f"failed: {small / 'bad.zarr.zip'}: ")
-    assert sorted(path.name for path in back.glob("*.*")) == ["jets.parquet", "trees.root"]
+    assert sorted(path.name for path in back.iterdir() if path.is_file()) == ["jets.parquet", "trees.root"]
     code, said = decompress("trees.*", "--format", "csv")
     assert code == 1
     assert said[-1].endswith("in a folder --format root)")
