@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tree_files import write_trees
 
+from utils import codec
 from utils.campaign import run_campaign
+from utils.cli import main
 from utils.files import OutputError
 from utils.jets import make_table, read_jets, write_jets
 
@@ -54,3 +57,30 @@ def test_a_second_run_takes_no_output_for_an_input_by_whatever_way_it_gets_there
     for _ in range(2):
         assert convert(f"{tmp_path}/link/**/*.csv", ".csv") == [("a.csv", "kept")]
     assert len(list((tmp_path / "out").rglob("*.csv"))) == 1
+
+
+def test_containers_of_trees_become_root_files_and_those_of_jets_parquet(
+    tmp_path: Path, scheduler: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, back = tmp_path / "small", tmp_path / "back"
+    small.mkdir()
+    write_trees(tmp_path / "in.root")
+    codec.slim(tmp_path / "in.root", small / "trees.zarr.zip")
+
+    def decompress(pattern: str, *options: str) -> tuple[int, list[str]]:
+        code = main(["decompress", f"{small}/{pattern}", f"{back}/", "--scheduler", scheduler, *options])
+        return code, capsys.readouterr().out.splitlines()
+
+    code, said = decompress("trees.*")
+    assert (code, [line for line in said if line.startswith("jets")]) == (0, [])
+    codec.compress(make_jets(3), small / "jets.zarr.zip")
+    (small / "bad.zarr.zip").write_bytes(b"PK and nothing more")
+    code, said = decompress("*")
+    assert code == 1
+    assert "files       3 (1 failed, 1 from an earlier run)" in said
+    assert "jets        3 of 3 events" in said
+    assert said[-1].startswith(f"failed: {small / 'bad.zarr.zip'}: ")
+    assert sorted(path.name for path in back.iterdir() if path.is_file()) == ["jets.parquet", "trees.root"]
+    code, said = decompress("trees.*", "--format", "csv")
+    assert code == 1
+    assert said[-1].endswith("in a folder --format root)")

@@ -322,7 +322,7 @@ def lzma_bytes(chunk: trees.Chunk) -> int:
 def test_jets_of_nanoaod_take_a_share_of_the_bytes_of_lzma(preset: str, most: float) -> None:
     path = public_file("nano_tt_v15.root")
     with trees.open_trees(path) as file:
-        (plan,) = trees.make_plans(file.trees, load_policy(preset, keep=["Jet_*"]))
+        (plan,) = trees.make_plans(file, load_policy(preset, keep=["Jet_*"]))
         tree, sizes = StoredTree.of(plan), []
         for entries in (plan.tree.entries, plan.tree.entries // 2):
             chunk = trees.read_chunk(plan.tree, plan.columns, 0, entries, str(path))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.campaign.tasks import Task, opening
-from utils.codec import SUFFIX
+from utils.codec import SUFFIX, holds_trees
 from utils.files import RECORDS, OutputError, file_key, read_record, record_of
 from utils.jets import (
     Decided,
@@ -40,11 +40,11 @@ def plan(
     operation: str,
     inputs: Paths,
     folder: Path | None,
-    suffix: str,
+    suffix: str | tuple[str, str],
     settings: Mapping[str, Any],
     part_bytes: int,
 ) -> tuple[list[Task], dict[str, str]]:
-    """The tasks, and the errors of large files that cannot even be opened."""
+    """The tasks, and the errors of files that had to be opened first and cannot be."""
     tasks: list[Task] = []
     failures: dict[str, str] = {}
     files = _files_under_roots(inputs)
@@ -57,6 +57,7 @@ def plan(
             continue
         try:
             parts = [None] if operation == "slim" else _parts(source, settings, part_bytes)
+            ending = suffix if isinstance(suffix, str) else suffix[holds_trees(source, bool(settings.get("recover")))]
         except (ValueError, OSError) as error:
             failures[source] = error_text(error)
             continue
@@ -64,8 +65,8 @@ def plan(
             label = f".part-{index}-of-{len(parts)}" if len(parts) > 1 else ""
             output = record = None
             if folder is not None:
-                output = folder / f"{stem}{label}{suffix}"
-                record = folder / RECORDS / f"{stem}{label}{suffix}.json"
+                output = folder / f"{stem}{label}{ending}"
+                record = folder / RECORDS / f"{stem}{label}{ending}.json"
             share = 1.0 if entries is None else (entries[1] - entries[0]) / (parts[-1] or entries)[1]
             tasks.append(Task(source + label, source, entries, share, unit, output, record))
     _refuse_collisions(tasks)
@@ -90,7 +91,7 @@ def _refuse_collisions(tasks: list[Task]) -> None:
             raise OutputError(f"{read[key]}: would be replaced by the output {task.output}; choose another folder")
 
 
-def _is_own_output(operation: str, source: str, folder: Path, suffix: str) -> bool:
+def _is_own_output(operation: str, source: str, folder: Path, suffix: str | tuple[str, str]) -> bool:
     """Whether a pattern found what the same operation wrote to the same folder earlier; a damaged record leaves the
     suffix to tell."""
     record = record_of(os.path.realpath(source))

@@ -18,9 +18,9 @@ class Campaign:
 
     `working_seconds` are those after the workers had started.
 
-    Rows have `name`, `source`, `output`, `state` ("done", or "kept" from an earlier run), `jets`, `events`, `bytes_in`,
-    `bytes_out`, `errors` (per quantity, where jets changed), `errors_of_bound` (the largest, where there are bounds),
-    `notices`, `read` (what was read of the file, in a line) and `seconds`.
+    Rows have `name`, `source`, `output`, `state` ("done", or "kept" from an earlier run), `jets` (None of whole trees),
+    `events`, `bytes_in`, `bytes_out`, `errors` (per quantity, where jets changed), `errors_of_bound` (the largest,
+    where there are bounds), `notices`, `read` (what was read of the file, in a line) and `seconds`.
     """
 
     operation: str
@@ -91,7 +91,7 @@ def campaign_text(campaign: Campaign) -> str:
     lines = [f"files       {totals['files']} ({totals['failed']} failed, {totals['kept']} from an earlier run)"]
     if campaign.operation == "slim":
         lines += [f"entries     {totals['events']:,}"]
-    else:
+    elif not campaign.rows or any(row["jets"] is not None for row in campaign.rows):
         lines += [f"jets        {totals['jets']:,} of {totals['events']:,} events"]
     lines += [f"bytes in    {totals['bytes_in']:,}"]
     if totals["bytes_out"]:

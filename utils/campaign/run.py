@@ -33,7 +33,7 @@ def run_campaign(
     folder: str | Path | None,
     settings: Mapping[str, Any],
     *,
-    suffix: str = "",
+    suffix: str | tuple[str, str] = "",
     workers: int | None = None,
     scheduler: str | None = None,
     dashboard: bool = False,
@@ -43,7 +43,8 @@ def run_campaign(
     """Apply an operation, a key of `tasks.OPERATIONS`, to every file of `inputs` (files and glob patterns).
 
     Outputs go to `folder`, in the folders that stand behind the fixed part of a pattern, under the name of the input
-    with `suffix` instead of its own; ROOT files above twice `part_bytes` give several, name.part-0-of-4 and so on.
+    with `suffix` instead of its own (of containers a pair, for jets and for whole trees); ROOT files above twice
+    `part_bytes` give several, name.part-0-of-4 and so on, which "slim" takes whole.
     `settings` are the arguments of the operation. `workers`, `scheduler` and `dashboard` as in `cluster.connect`; files
     and folder must be where the workers see them. A file that fails is among the `failures`, and the others go on.
     Raises JetError where no file matches or files are in different units, and OutputError where two would have the

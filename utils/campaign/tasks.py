@@ -172,9 +172,10 @@ def _decompress(task: Task, settings: dict[str, Any]) -> dict[str, Any]:
         seen=lambda table: sizes.append((len(table), number_of_events(table))),
     )
     jets, events = (sum(column) for column in zip(*sizes, strict=True)) if sizes else (0, 0)
+    of_trees = codec.holds_trees(task.source, bool(settings.get("recover")))
     held = {} if lost else codec.inspect(task.source)
     return {
-        "jets": jets,
+        "jets": None if of_trees else jets,
         "events": events,
         **{key: held.get(key) for key in ("errors", "errors_of_bound")},
         "lost": lost,

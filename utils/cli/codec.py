@@ -165,7 +165,7 @@ def _saving_line(name: str, saving: dict[str, int]) -> str:
 @click.argument("output", type=FILE, metavar="OUT", help="jet file, whose suffix names the format, or a folder")
 @click.option("--recover", is_flag=True, help="write what is whole of a damaged file")
 @click.option("--model", type=FILE, metavar="FILE", help="the model, where a file of the codec neural only names it")
-@format_option
+@format_option("parquet; of whole trees, root")
 @many_options(THREADS_OR_WORKERS)
 def decompress(
     files: tuple[str, ...],
@@ -192,7 +192,7 @@ def decompress(
             files,
             {"recover": recover, "model": model and os.path.abspath(model)},
             folder=output,
-            suffix=jet_suffix(file_format),
+            suffix=(jet_suffix(None), ".root") if file_format is None else jet_suffix(file_format),
             workers=workers,
             scheduler=scheduler,
             dashboard=dashboard,

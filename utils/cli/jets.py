@@ -59,7 +59,7 @@ def info(files: tuple[str, ...], json_path: str | None, force: bool, **reading: 
 @click.option("--eta-max", type=CUT, metavar="ETA", help="keep jets with |eta| of at most this")
 @reading_options
 @bad_jets_option
-@format_option
+@format_option()
 @many_options()
 def convert(
     files: tuple[str, ...],

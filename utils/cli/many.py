@@ -16,7 +16,7 @@ def run_many(
     settings: Mapping[str, Any],
     *,
     folder: str | None = None,
-    suffix: str = "",
+    suffix: str | tuple[str, str] = "",
     workers: int | None,
     scheduler: str | None,
     dashboard: bool,

@@ -47,7 +47,8 @@ THREADS_OR_WORKERS = "threads, or with a folder processes, on this machine (defa
 
 MANY_FILES = (
     "Where OUT is a folder (it exists, ends in a slash or has no suffix), every file becomes one of its own there, as "
-    "a task of a Dask cluster; what is there already, from the same bytes and settings, is kept."
+    "a task of a Dask cluster (compress and convert make several of a local ROOT file above 600 MB: name.part-0-of-4 "
+    "and so on); what is there already, from the same bytes and settings, is kept."
 )
 
 
@@ -212,11 +213,10 @@ def force_option(function: Function) -> Function:
     return click.option("--force", is_flag=True, help=help_text)(function)
 
 
-def format_option(function: Function) -> Function:
-    """--format, of every command that writes jet files to a folder."""
-    default = next(iter(FORMATS))
+def format_option(default: str = next(iter(FORMATS))) -> Callable[[Function], Function]:
+    """--format, of every command that writes jet files to a folder; `default` is what its help says of that."""
     help_text = f"of the files in a folder (default: {default})"
-    return click.option("--format", "file_format", type=click.Choice(FORMATS), help=help_text)(function)
+    return click.option("--format", "file_format", type=click.Choice(FORMATS), help=help_text)
 
 
 def _with(function: Function, *decorators: Callable[[Function], Function]) -> Function:

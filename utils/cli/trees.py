@@ -31,7 +31,12 @@ def _policy_options(function: Function) -> Function:
     for decorate in (
         click.option("--tree", metavar="NAME", help="one tree of the file (default: all)"),
         click.option("--drop", multiple=True, metavar="PATTERN", help="leave these branches out"),
-        click.option("--keep", multiple=True, metavar="PATTERN", help="carry no other branches than these"),
+        click.option(
+            "--keep",
+            multiple=True,
+            metavar="PATTERN",
+            help="carry no other branches than these, what counts them, and trees of bookkeeping (Runs, MetaData, ...)",
+        ),
         click.option(
             "--bound",
             "bounds",

@@ -9,6 +9,7 @@ from .compression import (
     FLOAT32_BYTES as FLOAT32_BYTES,
     compress as compress,
     decompress as decompress,
+    holds_trees as holds_trees,
     inspect as inspect,
     iter_compressed as iter_compressed,
     read_compressed as read_compressed,

@@ -30,7 +30,7 @@ def train_column_networks(
     policy = policy if isinstance(policy, trees.Policy) else trees.load_policy(policy)
     collections, report = list[NamedCollection](), {}
     with trees.open_trees(source, tree) as file:
-        plans = trees.make_plans(file.trees, policy, lambda: trees.energy_unit(source))
+        plans = trees.make_plans(file, policy, lambda: trees.energy_unit(source))
         for plan in (plan for plan in plans if plan.columns):
             stored = StoredTree.of(plan)
             networks = Networks(FILES * plan.tree.entries, steps=steps, seed=seed)

@@ -196,7 +196,8 @@ def decompress(
         whole_trees = reader.attributes["codec"] == TREES
     if whole_trees:
         if not str(output).endswith(".root"):
-            raise ValueError(f"{output}: {path} holds whole trees, which are written to ROOT alone (OUT.root)")
+            suffix = "OUT.root, in a folder --format root"
+            raise ValueError(f"{output}: {path} holds whole trees, which are written to ROOT alone ({suffix})")
         return write_root(path, output, recover=recover, model=model, progress=progress)
     tables = iter_compressed(path, recover=recover, lost=lost, model=model, workers=workers, progress=progress)
 
@@ -208,6 +209,12 @@ def decompress(
 
     write_jets(watched(), output, keep_nonfinite=keep_nonfinite)
     return lost
+
+
+def holds_trees(path: str | Path, recover: bool = False) -> bool:
+    """Whether a container is of whole trees, and not of jets; ContainerError for a damaged one without `recover`."""
+    with Reader(path, recover=recover) as reader:
+        return reader.attributes["codec"] == TREES
 
 
 def read_compressed(path: str | Path, model: "AnyModel | None" = None) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def slim(
     require_workers(workers)
     policy = policy if isinstance(policy, trees.Policy) else trees.load_policy(policy)
     with trees.open_trees(source, tree) as file:
-        found = trees.make_plans(file.trees, policy, lambda: trees.energy_unit(source))
+        found = trees.make_plans(file, policy, lambda: trees.energy_unit(source))
         left_out = [(plan.tree.name, lost) for plan in found for lost in plan.tree.lost]
         plans = [plan for plan in found if plan.columns]
         outcome = trees.Outcome(file.path, policy, plans, [*left_out, *((None, lost) for lost in file.others)])

@@ -169,7 +169,7 @@ def measure_collection(path: Path, policy: trees.Policy, shares: Sequence[float]
 
 def _plan_of_jets(file: trees.TreeFile, policy: trees.Policy, path: Path) -> tuple[trees.Plan, str]:
     """The plan of the tree of events, with the columns of jets alone and what counts them; and one of the columns."""
-    plans = trees.make_plans(file.trees, policy, lambda: trees.energy_unit(path))
+    plans = trees.make_plans(file, policy, lambda: trees.energy_unit(path))
     plans = [plan for plan in plans if plan.tree.name not in trees.BOOKKEEPING] or plans
     for plan in plans:
         if (seen := trees.observables_of(file, plan)) is not None:

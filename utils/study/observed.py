@@ -43,7 +43,7 @@ class Seen(NamedTuple):
 def compare_observables(path: Path, reports: Mapping[str, Json], policy: trees.Policy) -> Seen | None:
     """What is seen in the jets of a ROOT file, and of the bounded ones of `write_files`; None without jets."""
     with trees.open_trees(path) as file:
-        for plan in trees.make_plans(file.trees, policy, lambda: trees.energy_unit(path)):
+        for plan in trees.make_plans(file, policy, lambda: trees.energy_unit(path)):
             if plan.tree.name not in trees.BOOKKEEPING and trees.observables_of(file, plan) is not None:
                 return _compare(file, plan, {way: Path(reports[way]["output"]) for way in (BOUNDED, SMALLEST)})
     return None
@@ -77,7 +77,7 @@ def _opened(path: Path, tree: str, seen: trees.Observables) -> Iterator[Callable
             yield lambda start, stop: {name: columns.array(name, start, stop).layout for name in seen.columns}
         return
     with trees.open_trees(path, tree) as file:
-        (plan,) = trees.make_plans(file.trees, trees.Policy())
+        (plan,) = trees.make_plans(file, trees.Policy())
         own = trees.observables_of(file, plan)
         assert own is not None
         names = {own.roles[role]: name for role, name in seen.roles.items()} | dict(

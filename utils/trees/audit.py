@@ -44,7 +44,7 @@ def audit(
     """
     policy = policy if isinstance(policy, Policy) else load_policy(policy)
     with open_trees(path, tree) as file:
-        plans = make_plans(file.trees, policy, lambda: energy_unit(path))
+        plans = make_plans(file, policy, lambda: energy_unit(path))
         bar = tqdm(total=sum(plan.tree.entries for plan in plans), unit="entry", disable=not progress)
         trees, observables = [], None
         for plan in plans:

@@ -64,7 +64,7 @@ def write_trees(
 ) -> Json:
     """What `slim` does, with trees that are open already; `record` is what the file is to say of itself."""
     refuse_output(target, [file.path], SUFFIX)
-    found = make_plans(file.trees, policy, lambda: energy_unit(file.path))
+    found = make_plans(file, policy, lambda: energy_unit(file.path))
     plans, left_out = _sort_out(found, to)
     outcome = Outcome(file.path, policy, plans, [*left_out, *((None, lost) for lost in file.others)])
     _require_writable(outcome, to)
