@@ -125,8 +125,8 @@ def simulate(
 ) -> None:
     """Generate QCD dijet events and write their jets: a sample of your own with --events, --seed and --output, or with
     --embedded one of the repository. Without --columns, four numbers of the jets of a calorimeter with pile-up at 13
-    TeV, of events that pass a trigger, about 27% with 9 jets each; with it, 32 numbers of jets of smeared particles at
-    13.6 TeV, about 4 an event. Needs the extra "compression-hep[simulation]"."""
+    TeV, of events that pass a trigger, about a quarter with 9 jets each; with it, 32 numbers of jets of smeared
+    particles at 13.6 TeV, about 4 an event. Needs the extra simulation: pip install -e ".[simulation]" in a clone."""
     from utils.cli.writing import refuse_outputs
 
     own = {"events": events, "seed": seed, "output": output}
