@@ -299,6 +299,26 @@ def test_options_take_several_values_at_once_or_one_by_one(
     assert (asked["variants"], asked["sizes"]) == (("tanh", "elu_bn"), expected)
 
 
+@pytest.mark.parametrize(
+    ("words", "more"), [([], {}), (["--bad-jets", "refuse"], {}), (["--bad-jets", "drop"], {"bad_jets": "drop"})]
+)
+def test_commands_of_a_dataset_read_it_without_its_bad_jets_on_demand(
+    words: list[str], more: dict[str, str], notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, found = tmp_path / "my.csv", []
+    path.touch()
+    monkeypatch.setattr(study, "sweep", lambda *given, dataset, **options: found.append(dataset))
+    monkeypatch.setattr(study, "write_sweep", lambda *arguments: "")
+    monkeypatch.setattr(jets, "load_sample", lambda dataset, *rest: found.append(dataset) or 1 / 0)
+    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *rest: found.append(chosen[notebook]["dataset"]) or [])
+    monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
+    where = ["--dataset", str(path), "--unit", "MeV", *words, "--output"]
+    assert main(["sweep", *where, str(tmp_path / "sweep")]) == 0
+    assert main(["train", *where, str(tmp_path / "a.safetensors")]) == 1
+    assert main(["run", str(notebook), *where, str(tmp_path / "out")]) == 0
+    assert found == [{"path": str(path), "unit": "MeV"} | more] * 3
+
+
 def test_a_value_that_belongs_to_no_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "--seeds", "1", "2"]) == 2
     assert "unexpected extra argument" in capsys.readouterr().err

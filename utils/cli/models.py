@@ -16,6 +16,7 @@ from utils.cli.options import (
     bad_jets_option,
     chosen_dataset,
     cluster_options,
+    dataset_options,
     force_option,
     json_option,
     many_options,
@@ -137,7 +138,7 @@ def benchmark(
 @click.option("--variants", type=click.Choice(["all", *networks.VARIANTS]), multiple=True, default=["all"])
 @click.option("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or jet files")
-@reading_options
+@dataset_options
 @click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
 @click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
 @click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")

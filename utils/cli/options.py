@@ -159,6 +159,11 @@ def bad_jets_option(function: Function) -> Function:
     return click.option("--bad-jets", type=click.Choice(jets.BAD_JETS), default="refuse", help=help_text)(function)
 
 
+def dataset_options(function: Function) -> Function:
+    """Options of every command that reads a dataset, which `chosen_dataset` takes: how its files are read."""
+    return _with(function, reading_options, bad_jets_option)
+
+
 def some_workers(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
     """The value of --workers; ValueError for less than one."""
     if value is not None and value < 1:
@@ -233,10 +238,15 @@ def refuse_options_of_many(output: str, **options: object) -> None:
             raise ValueError(f"--{name} belongs to work on many files: name a folder as the output, not {output}")
 
 
+def given_reading(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `dataset_options` that were given; files are read with --bad-jets refuse where it was not."""
+    return {name: value for name, value in reading.items() if value and (name, value) != ("bad_jets", "refuse")}
+
+
 def chosen_dataset(dataset: str | list[str], reading: Mapping[str, Any]) -> "jets.Dataset":
     """A dataset, with the reading options that were given; its paths do not depend on the working folder, since
     notebooks and workers run in others."""
-    given = {name: value for name, value in reading.items() if value}
+    given = given_reading(reading)
     path: Any = _absolute(dataset) if isinstance(dataset, str) else [_absolute(part) for part in dataset]
     chosen: dict[str, Any] = {"path": path} | given
     return chosen if given else path

@@ -8,7 +8,7 @@ import click
 
 from utils import jets, report, study, training
 from utils.cli.messages import say
-from utils.cli.options import FILE, FOLDER, chosen_dataset, json_option, reading_options
+from utils.cli.options import FILE, FOLDER, chosen_dataset, dataset_options, given_reading, json_option
 from utils.limits import parse_json
 
 
@@ -36,7 +36,7 @@ from utils.limits import parse_json
 @click.option(
     "--dataset", type=FILE, metavar="DATASET", help="embedded, published, or jet files; as -p dataset DATASET"
 )
-@reading_options
+@dataset_options
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
 @click.option(
     "-p",
@@ -67,7 +67,7 @@ def run(
     found = report.find_notebooks(notebooks)
     asked = {name: _parameter_value(value) for name, value in parameters}
     asked |= {name: value for name, value in (("dataset", dataset), ("device", device)) if value is not None}
-    if "dataset" in asked or any(reading.values()):
+    if "dataset" in asked or given_reading(reading):
         asked["dataset"] = wanted = _dataset(asked.get("dataset", "embedded"), reading)
         jets.require_sample(wanted)
     if asked.get("device") is not None:
@@ -126,8 +126,8 @@ def _parameter_value(text: str) -> object:
 def _dataset(value: object, reading: Mapping[str, Any]) -> "jets.Dataset":
     """A dataset, or several, as `chosen_dataset` has it; ValueError for anything else."""
     if isinstance(value, dict) and "path" in value:
-        given = {name: option for name, option in reading.items() if option}
-        return _dataset(value["path"], {name: part for name, part in value.items() if name != "path"} | given)
+        own = {name: part for name, part in value.items() if name != "path"}
+        return _dataset(value["path"], own | given_reading(reading))
     if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(part, str) for part in value)):
         return chosen_dataset(value, reading)
     raise ValueError(f"parameter dataset: expected embedded, published, or files, found {value!r}")

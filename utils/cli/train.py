@@ -14,8 +14,8 @@ from utils.cli.options import (
     bound_options,
     chosen_bounds,
     chosen_dataset,
+    dataset_options,
     force_option,
-    reading_options,
 )
 from utils.text import bytes_text
 
@@ -34,7 +34,7 @@ COLUMN_OPTIONS = ("codec_name", "dataset", "tree", "policy", "rules", "steps", "
 )
 @click.option("--variant", type=click.Choice(networks.VARIANTS), default="tanh")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or a file")
-@reading_options
+@dataset_options
 @click.option("--normalization", type=click.Choice(networks.NORMALIZATION_KINDS), default="custom")
 @click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
 @click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
