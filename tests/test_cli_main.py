@@ -385,6 +385,26 @@ def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monk
     assert not recorded  # the commit goes into results when all of them are up to date
 
 
+def test_force_forgets_the_trainings_where_all_notebooks_are_run_alone(
+    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forgotten: list[Path] = []
+    monkeypatch.setattr(study, "forget_trainings", forgotten.append)
+    monkeypatch.setattr(study, "train_runs", lambda *given: None)
+    monkeypatch.setattr(report, "run_notebooks", lambda *given: [])
+    monkeypatch.setattr(report, "record_made", lambda *given: None)
+    monkeypatch.setattr(report, "record_commit", lambda *given: None)
+    monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
+    assert main(["run", "1d", "--profile", "reference", "--force"]) == 0
+    assert not forgotten
+    assert main(["run", "--profile", "reference", "--force"]) == 0
+    assert forgotten == [REPOSITORY / "runs" / "trainings"]
+    other = str(REPOSITORY / "datasets" / "qcd_jets_test.parquet")
+    for options in ([], ["--profile", "reference", "--output", str(tmp_path)], ["--dataset", other]):
+        assert main(["run", str(notebook), "--force", *options]) == 2
+        assert "--force makes reference results of the repository anew" in capsys.readouterr().err
+
+
 def test_several_files_become_one_container_that_keeps_what_is_not_finite(tmp_path):
     for i in range(2):
         rows = [f"{event},{5 + i},{50 + event},0.1,{'nan' if event == 3 else 0.2}" for event in range(9)]

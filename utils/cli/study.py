@@ -47,7 +47,12 @@ from utils.limits import parse_json
     metavar="NAME VALUE",
     help="set a parameter of the notebooks that have it; VALUE is JSON, None, True, False, or else text",
 )
-@click.option("--force", is_flag=True, help="make reference results anew that are up to date, trainings included")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="make reference results of the repository anew that are up to date; in a run of all notebooks their trainings "
+    "as well",
+)
 def run(
     notebooks: tuple[str, ...],
     profile: str,
@@ -80,32 +85,30 @@ def run(
         require_clone(REPOSITORY / "runs", "the default folder of --output")
         base = REPOSITORY / "runs" / chosen  # the repository's own folders hold results of the embedded sample alone
     own = base is None
+    if force and not own:
+        raise ValueError("--force makes reference results of the repository anew; no other run keeps any as up to date")
+    whole = set(found) == set(report.find_notebooks())
     output_folder = REPOSITORY if own else Path(str(base)).resolve()
     common["output"] = str(output_folder)
     folder, plots = REPOSITORY / "runs" / "reference" if own else output_folder, output_folder / "plots"
     shared = report.share_parameters(found, common, asked)
-    stale = _out_of_date(shared, plots, force) if own else shared
-    if len(stale) == len(report.find_notebooks()) and not asked:
+    if force and whole:
+        study.forget_trainings(study.trainings_folder())
+    stale = _out_of_date(shared, plots) if own and not force else shared
+    if whole and len(stale) == len(found) and not asked:
         study.train_runs(study.trainings_folder(output_folder), study.reference_runs(chosen))  # side by side
     outcomes = report.run_notebooks(stale, folder, plots)
     if own and stale:
         report.record_made(outcomes, shared, plots)
-        whole = len(shared) == len(report.find_notebooks())
-        if whole and all(
-            outcome.error is None for outcome in outcomes
-        ):  # a result that is out of date keeps its commit
+        if whole and all(outcome.error is None for outcome in outcomes):  # what is out of date keeps its commit
             report.record_commit(plots, output_folder / "models")
     index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
     say(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0
 
 
-def _out_of_date(notebooks: dict[Path, dict[str, object]], plots: Path, force: bool) -> dict[Path, dict[str, object]]:
-    """The notebooks whose reference results are not what a run would make; all of them with `force`, which forgets
-    their trainings as well."""
-    if force:
-        study.forget_trainings(study.trainings_folder())
-        return notebooks
+def _out_of_date(notebooks: dict[Path, dict[str, object]], plots: Path) -> dict[Path, dict[str, object]]:
+    """The notebooks whose reference results are not what a run would make."""
     for path in notebooks:
         if report.is_fresh(path, notebooks[path], plots):
             say(f"{path.stem}: up to date", err=True)
