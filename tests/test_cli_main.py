@@ -385,6 +385,37 @@ def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monk
     assert not recorded  # the commit goes into results when all of them are up to date
 
 
+@pytest.mark.parametrize(
+    ("arguments", "other"),
+    [
+        (["1d", "-p", "steps", "10"], "parameter steps"),
+        (["1d", "--device", "cpu"], "parameter device"),
+        (["notes"], "notes.ipynb"),
+    ],
+)
+def test_the_repositorys_results_are_those_of_the_reference_run_alone(
+    arguments: list[str],
+    other: str,
+    notebook: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report, "run_notebooks", lambda *given: 1 / 0)
+    words = [str(notebook) if word == "notes" else word for word in arguments]
+    assert main(["run", *words, "--profile", "reference"]) == 2
+    assert f"{other}: plots/ and models/ of the repository hold the reference run" in capsys.readouterr().err
+
+
+def test_the_embedded_sample_by_name_is_that_of_the_reference_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(report, "is_fresh", lambda *given: False)
+    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *rest: asked.update(chosen) or [])
+    monkeypatch.setattr(report, "record_made", lambda *given: None)
+    monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
+    assert main(["run", "1d", "--profile", "reference", "--dataset", "embedded"]) == 0
+    assert [*asked.values()] == [{"profile": "reference", "output": str(REPOSITORY)}]
+
+
 def test_force_forgets_the_trainings_where_all_notebooks_are_run_alone(
     notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,7 +31,7 @@ from utils.limits import parse_json
     type=FOLDER,
     metavar="DIR",
     help="folder for everything (default: runs/PROFILE; for the embedded sample in the reference profile the "
-    "repository's own plots/ and models/, with the rest in runs/reference)",
+    "repository's own plots/ and models/, with the rest in runs/reference; they are of no other parameters)",
 )
 @click.option(
     "--dataset", type=FILE, metavar="DATASET", help="embedded, published, or jet files; as -p dataset DATASET"
@@ -87,6 +87,8 @@ def run(
     own = base is None
     if force and not own:
         raise ValueError("--force makes reference results of the repository anew; no other run keeps any as up to date")
+    if own:
+        _require_reference(found, asked)
     whole = set(found) == set(report.find_notebooks())
     output_folder = REPOSITORY if own else Path(str(base)).resolve()
     common["output"] = str(output_folder)
@@ -105,6 +107,17 @@ def run(
     index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
     say(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0
+
+
+def _require_reference(notebooks: list[Path], asked: dict[str, object]) -> None:
+    """ValueError for what is not the reference run itself; the embedded sample, which is, is no longer asked for."""
+    asked.pop("dataset", None)
+    known = report.find_notebooks()
+    other = [f"parameter {name}" for name in asked] + [path.name for path in notebooks if path not in known]
+    if other:
+        raise ValueError(
+            f"{other[0]}: plots/ and models/ of the repository hold the reference run as it is; choose another --output"
+        )
 
 
 def _out_of_date(notebooks: dict[Path, dict[str, object]], plots: Path) -> dict[Path, dict[str, object]]:
