@@ -152,7 +152,13 @@ def benchmark(
     help="sizes of the training sample to compare (default: all jets)",
 )
 @click.option("--refine", type=int, default=3, metavar="N", help="refinement steps")
-@click.option("--output", type=FOLDER, default="runs/sweep", metavar="DIR")
+@click.option(
+    "--output",
+    type=FOLDER,
+    default="runs/sweep",
+    metavar="DIR",
+    help="folder for everything, of the folder in which you are; one holds sweeps of one dataset, profile and steps",
+)
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
 @cluster_options()
 def sweep(
@@ -175,12 +181,14 @@ def sweep(
     """Train variants of the autoencoder from several seeds side by side, as Dask tasks, and write the mean and spread
     of their errors to sweep.json, sweep.md and sweep.png. Trainings that are done are not done again by a second
     run. Options that take several values take them one after the other: --variants tanh elu_bn."""
+    sample = chosen_dataset(dataset, reading)
+    study.refuse_other_sweep(output, sample, profile, steps)
     try:
         rows = study.sweep(
             output,
             variants,
             range(seeds),
-            dataset=chosen_dataset(dataset, reading),
+            dataset=sample,
             profile=profile,
             schedule=schedule,
             steps=steps,
