@@ -97,6 +97,8 @@ def test_unknown_variants_are_refused(tmp_path, capsys):
     assert sweeps.parse_variants(["all"]) == list(sweeps.COMPARED)
     with pytest.raises(ValueError, match="unknown variant 'tahn'; known: all, linear, tanh"):
         sweeps.parse_variants(["tahn"])
+    with pytest.raises(ValueError, match="all stands alone: give all, or variants by name"):
+        sweeps.parse_variants(["all", "linear"])
     assert main(["sweep", "--variants", "tahn", "--output", str(tmp_path)]) == 2
     assert "'tahn' is not one of 'all', 'linear', 'tanh'" in capsys.readouterr().err
 

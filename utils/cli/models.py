@@ -135,7 +135,13 @@ def benchmark(
 
 
 @click.command(cls=ManyValues, short_help="train every variant from several seeds, and compare")
-@click.option("--variants", type=click.Choice(["all", *networks.VARIANTS]), multiple=True, default=["all"])
+@click.option(
+    "--variants",
+    type=click.Choice(["all", *networks.VARIANTS]),
+    multiple=True,
+    default=["all"],
+    help="all: those that are compared, without linear",
+)
 @click.option("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or jet files")
 @dataset_options

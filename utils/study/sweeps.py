@@ -48,6 +48,8 @@ def parse_variants(names: Sequence[str]) -> list[str]:
     """Variants by name, or all that are compared for ["all"]; ValueError names an unknown one."""
     if list(names) == ["all"]:
         return list(COMPARED)
+    if "all" in names:
+        raise ValueError("all stands alone: give all, or variants by name")
     unknown = [name for name in names if name not in VARIANTS]
     if unknown:
         raise ValueError(f"unknown variant {unknown[0]!r}; known: all, {', '.join(VARIANTS)}")
