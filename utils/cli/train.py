@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from utils import codec, jets, metrics, networks, training, trees
 from utils.cli.messages import say
 from utils.cli.options import (
+    BOUNDS,
     FILE,
     bound_options,
     chosen_bounds,
@@ -18,6 +19,8 @@ from utils.cli.options import (
     force_option,
 )
 from utils.text import bytes_text
+
+NEURAL_OPTIONS = (*(f"{quantity}_error" for quantity in BOUNDS), "policy", "rules")
 
 AUTOENCODER_OPTIONS = ("variant", "normalization", "profile", "schedule", "loss", "device", "processes")
 
@@ -85,7 +88,7 @@ def train(
     from utils.machine import pick_device
 
     bounds = chosen_bounds({"pt": pt_error, "m": m_error, "phi": phi_error, "eta": eta_error})
-    _check_codec(context, codec_name, bool(bounds), policy is not None or bool(rules))
+    _check_codec(context, codec_name, policy is not None or bool(rules))
     refuse_outputs([] if dataset in ("embedded", "published") else [dataset], output, ".safetensors", force=force)
     if policy is not None or rules:
         _train_column_networks(dataset, output, policy or "stored", rules, reading["tree"], steps, seed)
@@ -116,20 +119,17 @@ def train(
     return 0
 
 
-def _check_codec(context: click.Context, name: str, bounds: bool, columns: bool) -> None:
+def _check_codec(context: click.Context, name: str, columns: bool) -> None:
     """ValueError for options of `train` that belong to the other codec, or not to a model of columns."""
     given = {
         str(option.name): option.opts[0]
         for option in context.command.params
         if context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
     }
-    if name == "autoencoder":
-        if bounds or columns:
-            raise ValueError("error bounds and policies of a model belong to train --codec neural")
-        return
-    for option in AUTOENCODER_OPTIONS:
+    foreign, other = (NEURAL_OPTIONS, "neural") if name == "autoencoder" else (AUTOENCODER_OPTIONS, "autoencoder")
+    for option in foreign:
         if option in given:
-            raise ValueError(f"{given[option]}: belongs to train --codec autoencoder, not to neural")
+            raise ValueError(f"{given[option]}: belongs to train --codec {other}, not to {name}")
     if columns and (others := [text for option, text in given.items() if option not in COLUMN_OPTIONS]):
         raise ValueError(f"{others[0]}: belongs to models of jets, not to one of columns, which has a policy")
 
