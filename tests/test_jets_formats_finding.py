@@ -373,7 +373,7 @@ def test_a_sample_is_read_without_its_bad_jets_on_demand_and_says_so(tmp_path: P
     path = tmp_path / "a.csv"
     rows = [f"{event},2,{'nan' if event == 3 else 30},0,0" for event in range(100)]
     path.write_text("\n".join(["event,m,pt,phi,eta", *rows]) + "\n")
-    with pytest.raises(JetError, match="NaN or infinite pt in 1 jets.*--bad-jets drop"):
+    with pytest.raises(JetError, match=r"NaN or infinite pt in 1 jets.*--bad-jets drop"):
         load_sample({"path": str(path), "unit": "GeV"})
     with pytest.warns(JetWarning, match="1 of 100 jets dropped"):
         sample = load_sample({"path": str(path), "unit": "GeV", "bad_jets": "drop"})

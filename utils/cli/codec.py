@@ -11,6 +11,7 @@ from utils.cli.messages import note, say
 from utils.cli.options import (
     FILE,
     MANY_FILES,
+    REFINE,
     THREADS_OR_WORKERS,
     bad_jets_option,
     bound_options,
@@ -41,8 +42,13 @@ if TYPE_CHECKING:
     help="checkpoint (.safetensors) or published weights (.pth); of neural, what `train --codec neural` wrote",
 )
 @click.option("--embed-model", is_flag=True, help="store the model of neural inside (default: its checksum alone)")
-@click.option("--latent-bits", type=float, metavar="B", help="default: MSE grows by less than 1%")
-@click.option("--refine", type=int, default=0, metavar="N", help="N steps that improve each jet's latents")
+@click.option(
+    "--latent-bits",
+    type=float,
+    metavar="B",
+    help="2^B steps over the widest range of the latents (default: as few as let the MSE grow by less than 1%)",
+)
+@click.option("--refine", type=int, default=0, metavar="N", help=REFINE)
 @click.option("--bounded", is_flag=True, help="with autoencoder: add corrections up to the bounds")
 @click.option("--keep-nonfinite", is_flag=True, help="store NaN and infinite values exactly")
 @reading_options

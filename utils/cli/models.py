@@ -7,11 +7,13 @@ from typing import Any, Unpack
 
 import click
 
-from utils import jets, networks, study, training
+from utils import jets, networks, study
 from utils.cli.messages import say
 from utils.cli.options import (
     FILE,
     FOLDER,
+    LOSSES,
+    REFINE,
     ManyValues,
     bad_jets_option,
     chosen_dataset,
@@ -20,7 +22,9 @@ from utils.cli.options import (
     force_option,
     json_option,
     many_options,
+    profile_option,
     reading_options,
+    schedule_option,
 )
 
 
@@ -29,7 +33,7 @@ from utils.cli.options import (
 @click.option(
     "--model", type=FILE, required=True, metavar="FILE", help="checkpoint (.safetensors) or published weights (.pth)"
 )
-@click.option("--refine", type=int, default=0, metavar="N", help="refinement steps")
+@click.option("--refine", type=int, default=0, metavar="N", help=REFINE)
 @reading_options
 @bad_jets_option
 @many_options()
@@ -96,9 +100,17 @@ def export(model: str, output: str, force: bool) -> None:
     type=FILE,
     multiple=True,
     metavar="FILE...",
-    help="checkpoints (.safetensors); default: the three variants of the study, trained where models/ holds them",
+    help="checkpoints (.safetensors); default: tanh, LeakyReLU + BN and ELU + BN, with the weights of models/ where "
+    "they are there, else random ones",
 )
-@click.option("--jets", "number", type=int, default=1_000_000, metavar="N", help="jets to encode")
+@click.option(
+    "--jets",
+    "number",
+    type=int,
+    default=1_000_000,
+    metavar="N",
+    help="jets to encode; below 100,000 with fewer repeats",
+)
 @click.option("--threads", type=int, metavar="T", help="CPU threads (default: all cores)")
 @click.option("--device", metavar="DEVICE", help="cpu or cuda (default: both, where there is a GPU)")
 def benchmark(
@@ -145,10 +157,10 @@ def benchmark(
 @click.option("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or jet files")
 @dataset_options
-@click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
-@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
+@profile_option
+@schedule_option
 @click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
-@click.option("--losses", type=click.Choice(networks.LOSS_KINDS), multiple=True, default=["mse"])
+@click.option("--losses", type=click.Choice(networks.LOSS_KINDS), multiple=True, default=["mse"], help=LOSSES)
 @click.option(
     "--jets",
     "sizes",
@@ -157,7 +169,7 @@ def benchmark(
     metavar="N...",
     help="sizes of the training sample to compare (default: all jets)",
 )
-@click.option("--refine", type=int, default=3, metavar="N", help="refinement steps")
+@click.option("--refine", type=int, default=3, metavar="N", help=REFINE)
 @click.option(
     "--output",
     type=FOLDER,

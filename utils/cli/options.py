@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from utils import codec, jets
+from utils import codec, jets, training
 from utils.cli.outputs import FORMATS
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -40,6 +40,10 @@ class _Cut(click.FloatRange):
 
 CUT = _Cut(min=0)
 """A cut on pt or |eta|."""
+
+LOSSES = "mse: of normalized jets; resolution: errors in units of a detector's resolution"
+
+REFINE = "Gauss-Newton steps that improve each jet's latents"
 
 WORKERS = "processes on this machine (default: one a core)"
 
@@ -151,6 +155,20 @@ def bound_options(function: Function) -> Function:
 def chosen_bounds(texts: Mapping[str, str | None]) -> "dict[str, codec.ErrorBound]":
     """The bounds of those quantities for which one was given."""
     return {name: codec.ErrorBound.parse(text, name) for name, text in texts.items() if text is not None}
+
+
+def schedule_option(function: Function) -> Function:
+    """--schedule, of every command that trains autoencoders."""
+    help_text = "plain; zigzag: starts from a zigzag; published: as the original trained"
+    return click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain", help=help_text)(function)
+
+
+def profile_option(function: Function) -> Function:
+    """--profile, of every command that trains autoencoders."""
+    help_text = "how long to train; quick: small and fast, reference: as the full study"
+    return click.option("--profile", type=click.Choice(training.PROFILES), default="reference", help=help_text)(
+        function
+    )
 
 
 def bad_jets_option(function: Function) -> Function:

@@ -12,11 +12,14 @@ from utils.cli.messages import say
 from utils.cli.options import (
     BOUNDS,
     FILE,
+    LOSSES,
     bound_options,
     chosen_bounds,
     chosen_dataset,
     dataset_options,
     force_option,
+    profile_option,
+    schedule_option,
 )
 from utils.text import bytes_text
 
@@ -35,21 +38,42 @@ COLUMN_OPTIONS = ("codec_name", "dataset", "tree", "policy", "rules", "steps", "
     default="autoencoder",
     help="what the model is for; neural takes the bounds, steps, seed and jets alone, or a policy",
 )
-@click.option("--variant", type=click.Choice(networks.VARIANTS), default="tanh")
+@click.option("--variant", type=click.Choice(networks.VARIANTS), default="tanh", help="the architecture")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or a file")
 @dataset_options
-@click.option("--normalization", type=click.Choice(networks.NORMALIZATION_KINDS), default="custom")
-@click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
-@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
-@click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
-@click.option("--loss", type=click.Choice(networks.LOSS_KINDS), default="mse")
-@click.option("--seed", type=int, default=0, metavar="S")
-@click.option("--max-jets", type=int, metavar="N", help="at most so many training jets (default: all)")
+@click.option(
+    "--normalization",
+    type=click.Choice(networks.NORMALIZATION_KINDS),
+    default="custom",
+    help="of the four numbers; standard: to mean 0 and deviation 1; custom: that of the original study",
+)
+@profile_option
+@schedule_option
+@click.option(
+    "--steps",
+    type=int,
+    metavar="N",
+    help="steps of the optimizer (default: those of the profile; with neural 3000)",
+)
+@click.option("--loss", type=click.Choice(networks.LOSS_KINDS), default="mse", help=LOSSES)
+@click.option(
+    "--seed", type=int, default=0, metavar="S", help="of all that is random; the test jets are the same with every one"
+)
+@click.option(
+    "--max-jets",
+    type=int,
+    metavar="N",
+    help="at most so many training and validation jets together, and a quarter as many test jets (default: all)",
+)
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU for each process where there are any)")
 @click.option("--output", type=FILE, required=True, metavar="FILE.safetensors", help="where the model goes")
 @click.option("--processes", type=click.IntRange(1), default=1, metavar="N", help="processes that train it together")
 @bound_options
-@click.option("--policy", metavar="NAME", help="with neural: a model for `slim`, of the columns of a ROOT file")
+@click.option(
+    "--policy",
+    metavar="NAME",
+    help="with neural: a model for `slim`, of the columns of a ROOT file (default with --bound: stored)",
+)
 @click.option("--bound", "rules", multiple=True, metavar="PATTERN=BOUND", help="a rule before those of the policy")
 @force_option
 @click.pass_context
