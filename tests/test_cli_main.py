@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -125,6 +126,19 @@ def test_choices_are_what_there_is(
 ) -> None:
     assert main([command, "--help"]) == 0
     assert f"--{option} [{'|'.join(names)}]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("command", "refused"), [("compress", 3), ("decompress", 3), ("convert", 4), ("slim", 2)])
+def test_options_that_one_file_refuses_say_so(command: str, refused: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert " ".join(capsys.readouterr().out.split()).count(", with a folder as OUT") == refused
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_with_a_default_say_what_they_are(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert re.findall(r"--[a-z-]+ (?:\S+ )?\[(?:default|required)", shown) == []
 
 
 def test_names_that_need_no_import_are_those_of_what_is_imported() -> None:

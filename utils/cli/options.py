@@ -49,6 +49,8 @@ WORKERS = "processes on this machine (default: one a core)"
 
 THREADS_OR_WORKERS = "threads, or with a folder processes, on this machine (default: one a core)"
 
+INTO_FOLDER = ", with a folder as OUT"
+
 MANY_FILES = (
     "Where OUT is a folder (it exists, ends in a slash or has no suffix), every file becomes one of its own there, as "
     "a task of a Dask cluster; what is there already, from the same bytes and settings, is kept."
@@ -189,8 +191,9 @@ def some_workers(ctx: click.Context, param: click.Parameter, value: int | None) 
     return value
 
 
-def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
-    """--workers, --scheduler and --dashboard, of commands that work on a Dask cluster; `workers` is the help of one."""
+def cluster_options(workers: str = WORKERS, where: str = "") -> Callable[[Function], Function]:
+    """--workers, --scheduler and --dashboard, of commands that work on a Dask cluster; `workers` is the help of one,
+    and `where` says of the others, and of a `json_option`, where they belong."""
 
     def decorate(function: Function) -> Function:
         return _with(
@@ -200,19 +203,21 @@ def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
                 "--scheduler",
                 metavar="ADDRESS",
                 type=FILE,
-                help="a running Dask cluster: tcp://host:port, or its scheduler file",
+                help=f"a running Dask cluster: tcp://host:port, or its scheduler file{where}",
             ),
-            click.option("--dashboard", is_flag=True, help="show Dask's dashboard, to all users of this machine"),
+            click.option(
+                "--dashboard", is_flag=True, help=f"show Dask's dashboard, to all users of this machine{where}"
+            ),
         )
 
     return decorate
 
 
-def json_option(content: str = "the numbers") -> Callable[[Function], Function]:
+def json_option(content: str = "the numbers", where: str = "") -> Callable[[Function], Function]:
     """--json and --force, of every command that prints numbers."""
 
     def decorate(function: Function) -> Function:
-        help_text = f"write {content} to this file as well"
+        help_text = f"write {content} to this file as well{where}"
         return _with(
             function, click.option("--json", "json_path", type=FILE, metavar="FILE.json", help=help_text), force_option
         )
@@ -220,11 +225,11 @@ def json_option(content: str = "the numbers") -> Callable[[Function], Function]:
     return decorate
 
 
-def many_options(workers: str = WORKERS) -> Callable[[Function], Function]:
+def many_options(workers: str = WORKERS, where: str = "") -> Callable[[Function], Function]:
     """Options of every command that takes many files: those of `cluster_options` and of `json_option`."""
 
     def decorate(function: Function) -> Function:
-        return _with(function, cluster_options(workers), json_option("the numbers of every file"))
+        return _with(function, cluster_options(workers, where), json_option("the numbers of every file", where))
 
     return decorate
 
