@@ -319,7 +319,8 @@ def test_options_take_several_values_at_once_or_one_by_one(
 def test_commands_of_a_dataset_read_it_without_its_bad_jets_on_demand(
     words: list[str], more: dict[str, str], notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, found = tmp_path / "my.csv", []
+    found: list[Any] = []
+    path = tmp_path / "my.csv"
     path.touch()
     monkeypatch.setattr(study, "sweep", lambda *given, dataset, **options: found.append(dataset))
     monkeypatch.setattr(study, "write_sweep", lambda *arguments: "")

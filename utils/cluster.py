@@ -54,7 +54,9 @@ def connect(workers: int | None = None, scheduler: str | None = None, dashboard:
         if workers is not None:
             raise ClusterError("workers and a scheduler do not go together: a running cluster has its own workers")
         if dashboard:
-            raise ClusterError("a dashboard and a scheduler do not go together: a running cluster serves its own")
+            raise ClusterError(
+                "a dashboard and a scheduler do not go together: a running cluster serves its own dashboard"
+            )
         with _running(scheduler) as client:
             yield client
         return

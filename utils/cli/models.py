@@ -175,7 +175,7 @@ def benchmark(
     type=FOLDER,
     default="runs/sweep",
     metavar="DIR",
-    help="folder for everything, of the folder in which you are; one holds sweeps of one dataset, profile and steps",
+    help="folder for everything, the default in the working folder; it holds sweeps of one dataset, profile and steps",
 )
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
 @cluster_options()
