@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -125,6 +126,19 @@ def test_choices_are_what_there_is(
 ) -> None:
     assert main([command, "--help"]) == 0
     assert f"--{option} [{'|'.join(names)}]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("command", "refused"), [("compress", 3), ("decompress", 3), ("convert", 4), ("slim", 2)])
+def test_options_that_one_file_refuses_say_so(command: str, refused: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert " ".join(capsys.readouterr().out.split()).count(", with a folder as OUT") == refused
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_with_a_default_say_what_they_are(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert re.findall(r"--[a-z-]+ (?:\S+ )?\[(?:default|required)", shown) == []
 
 
 def test_names_that_need_no_import_are_those_of_what_is_imported() -> None:
@@ -299,6 +313,27 @@ def test_options_take_several_values_at_once_or_one_by_one(
     assert (asked["variants"], asked["sizes"]) == (("tanh", "elu_bn"), expected)
 
 
+@pytest.mark.parametrize(
+    ("words", "more"), [([], {}), (["--bad-jets", "refuse"], {}), (["--bad-jets", "drop"], {"bad_jets": "drop"})]
+)
+def test_commands_of_a_dataset_read_it_without_its_bad_jets_on_demand(
+    words: list[str], more: dict[str, str], notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = []
+    path = tmp_path / "my.csv"
+    path.touch()
+    monkeypatch.setattr(study, "sweep", lambda *given, dataset, **options: found.append(dataset))
+    monkeypatch.setattr(study, "write_sweep", lambda *arguments: "")
+    monkeypatch.setattr(jets, "load_sample", lambda dataset, *rest: found.append(dataset) or 1 / 0)
+    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *rest: found.append(chosen[notebook]["dataset"]) or [])
+    monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
+    where = ["--dataset", str(path), "--unit", "MeV", *words, "--output"]
+    assert main(["sweep", *where, str(tmp_path / "sweep")]) == 0
+    assert main(["train", *where, str(tmp_path / "a.safetensors")]) == 1
+    assert main(["run", str(notebook), *where, str(tmp_path / "out")]) == 0
+    assert found == [{"path": str(path), "unit": "MeV"} | more] * 3
+
+
 def test_a_value_that_belongs_to_no_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "--seeds", "1", "2"]) == 2
     assert "unexpected extra argument" in capsys.readouterr().err
@@ -363,6 +398,57 @@ def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monk
         (parameters,) = asked.values()
         assert parameters["output"] == str(expected)
     assert not recorded  # the commit goes into results when all of them are up to date
+
+
+@pytest.mark.parametrize(
+    ("arguments", "other"),
+    [
+        (["1d", "-p", "steps", "10"], "parameter steps"),
+        (["1d", "--device", "cpu"], "parameter device"),
+        (["notes"], "notes.ipynb"),
+    ],
+)
+def test_the_repositorys_results_are_those_of_the_reference_run_alone(
+    arguments: list[str],
+    other: str,
+    notebook: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report, "run_notebooks", lambda *given: 1 / 0)
+    words = [str(notebook) if word == "notes" else word for word in arguments]
+    assert main(["run", *words, "--profile", "reference"]) == 2
+    assert f"{other}: plots/ and models/ of the repository hold the reference run" in capsys.readouterr().err
+
+
+def test_the_embedded_sample_by_name_is_that_of_the_reference_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(report, "is_fresh", lambda *given: False)
+    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *rest: asked.update(chosen) or [])
+    monkeypatch.setattr(report, "record_made", lambda *given: None)
+    monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
+    assert main(["run", "1d", "--profile", "reference", "--dataset", "embedded"]) == 0
+    assert [*asked.values()] == [{"profile": "reference", "output": str(REPOSITORY)}]
+
+
+def test_force_forgets_the_trainings_where_all_notebooks_are_run_alone(
+    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forgotten: list[Path] = []
+    monkeypatch.setattr(study, "forget_trainings", forgotten.append)
+    monkeypatch.setattr(study, "train_runs", lambda *given: None)
+    monkeypatch.setattr(report, "run_notebooks", lambda *given: [])
+    monkeypatch.setattr(report, "record_made", lambda *given: None)
+    monkeypatch.setattr(report, "record_commit", lambda *given: None)
+    monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
+    assert main(["run", "1d", "--profile", "reference", "--force"]) == 0
+    assert not forgotten
+    assert main(["run", "--profile", "reference", "--force"]) == 0
+    assert forgotten == [REPOSITORY / "runs" / "trainings"]
+    other = str(REPOSITORY / "datasets" / "qcd_jets_test.parquet")
+    for options in ([], ["--profile", "reference", "--output", str(tmp_path)], ["--dataset", other]):
+        assert main(["run", str(notebook), "--force", *options]) == 2
+        assert "--force makes reference results of the repository anew" in capsys.readouterr().err
 
 
 def test_several_files_become_one_container_that_keeps_what_is_not_finite(tmp_path):

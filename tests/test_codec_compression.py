@@ -276,7 +276,9 @@ def test_another_machines_decoder_is_reported_not_believed(tmp_path: Path, check
     [
         ({"codec": "zip"}, "unknown codec 'zip'"),
         ({"codec": "autoencoder"}, "needs a model"),
-        ({"latent_bits": 8}, "belong to the codec autoencoder"),
+        ({"latent_bits": 8}, "latent bits and refinement belong to the codec autoencoder, not to bounded"),
+        ({"model": "a"}, "a model belongs to the codec neural or autoencoder, not to bounded"),
+        ({"codec": "autoencoder", "model": "a", "embed_model": True}, "autoencoder always stores its decoder"),
         ({"codec": "lossless", "bounds": Bounds()}, "takes no error bounds"),
         ({"unit": "GeV"}, "unit say how to read a file"),
     ],

@@ -197,7 +197,7 @@ def test_settings_that_do_not_belong_together_are_refused(
     refused: list[tuple[dict[str, Any], str]] = [
         ({"bounds": Bounds(phi=ErrorBound())}, "a bound above 0"),
         ({"refine": 1}, "belong to the codec autoencoder"),
-        ({"embed_model": True}, "needs to be given one"),
+        ({"embed_model": True}, "belongs to the codec neural with a model"),
         ({"model": model, "bounds": Bounds(pt=ErrorBound(0.02))}, "another bound of pt, 0.01 of it"),
         ({"model": tmp_path / "none.safetensors"}, "no such file"),
         ({"model": 3}, "found int"),
@@ -213,6 +213,9 @@ def test_settings_that_do_not_belong_together_are_refused(
     ):
         assert main(["train", "--codec", "neural", "--output", str(tmp_path / "m.safetensors"), *words]) != 0
         assert why in capsys.readouterr().err
+    for words in (["--pt-error", "2%"], ["--policy", "stored"], ["--bound", "*=exact"]):
+        assert main(["train", "--output", str(tmp_path / "m.safetensors"), *words]) == 2
+        assert f"{words[0]}: belongs to train --codec neural, not to autoencoder" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 import uproot
 
 from utils.cli import main
-from utils.jets import JetError, load_sample, parse_columns, read_jets
+from utils.jets import JetError, JetWarning, load_sample, parse_columns, read_jets
 
 COUNTS = [3, 1, 2, 2, 4, 3, 3, 4]
 JETS = sum(COUNTS)
@@ -367,3 +367,15 @@ def test_a_sample_says_how_its_files_are_read(tmp_path: Path) -> None:
         load_sample({"path": str(path), "colums": columns})
     with pytest.raises(JetError, match="embedded: a sample of this project needs no unit"):
         load_sample({"path": "embedded", "unit": "GeV"})
+
+
+def test_a_sample_is_read_without_its_bad_jets_on_demand_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = [f"{event},2,{'nan' if event == 3 else 30},0,0" for event in range(100)]
+    path.write_text("\n".join(["event,m,pt,phi,eta", *rows]) + "\n")
+    with pytest.raises(JetError, match=r"NaN or infinite pt in 1 jets.*--bad-jets drop"):
+        load_sample({"path": str(path), "unit": "GeV"})
+    with pytest.warns(JetWarning, match="1 of 100 jets dropped"):
+        sample = load_sample({"path": str(path), "unit": "GeV", "bad_jets": "drop"})
+    assert sum(sample.source["jets"].values()) == 99
+    assert sample.source["reading"] == {"unit": "GeV", "bad_jets": "drop"}

@@ -97,6 +97,8 @@ def test_unknown_variants_are_refused(tmp_path, capsys):
     assert sweeps.parse_variants(["all"]) == list(sweeps.COMPARED)
     with pytest.raises(ValueError, match="unknown variant 'tahn'; known: all, linear, tanh"):
         sweeps.parse_variants(["tahn"])
+    with pytest.raises(ValueError, match="all stands alone: give all, or variants by name"):
+        sweeps.parse_variants(["all", "linear"])
     assert main(["sweep", "--variants", "tahn", "--output", str(tmp_path)]) == 2
     assert "'tahn' is not one of 'all', 'linear', 'tanh'" in capsys.readouterr().err
 
@@ -148,6 +150,14 @@ def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
     assert {row["resolution"][0]["jets"] for row in content["rows"]} == {content["rows"][0]["resolution"][0]["jets"]}
     assert "residual GELU" in (folder / "sweep.md").read_text()
     assert (folder / "sweep.png").stat().st_size > 10_000
+    for other, what in (
+        (["--steps", "30"], "number of steps (20)"),
+        (["--profile", "reference"], "profile (quick)"),
+        (["--dataset", "embedded"], f"dataset ({tmp_path / 'jets.parquet'})"),
+        (["--unit", "GeV"], f"dataset ({tmp_path / 'jets.parquet'})"),
+    ):
+        assert main([*command, "--seeds", "1", *other]) == 2
+        assert f"{folder} holds a sweep of another {what}: choose another --output" in capsys.readouterr().err
     broken = folder / "tanh-custom-plain-mse-all-jets-seed-0.json"
     broken.write_text(broken.read_text()[:-50])
     capsys.readouterr()

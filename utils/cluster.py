@@ -51,9 +51,12 @@ def connect(workers: int | None = None, scheduler: str | None = None, dashboard:
     Raises ClusterError where no scheduler answers within `ANSWER_SECONDS`, or has no worker.
     """
     if scheduler is not None:
-        if workers is not None or dashboard:
-            what = "workers: give a number of workers" if workers is not None else "dashboard: ask for one"
-            raise ClusterError(f"a running cluster has its own {what} or a scheduler")
+        if workers is not None:
+            raise ClusterError("workers and a scheduler do not go together: a running cluster has its own workers")
+        if dashboard:
+            raise ClusterError(
+                "a dashboard and a scheduler do not go together: a running cluster serves its own dashboard"
+            )
         with _running(scheduler) as client:
             yield client
         return

@@ -10,7 +10,9 @@ from utils import codec, jets
 from utils.cli.messages import note, say
 from utils.cli.options import (
     FILE,
+    INTO_FOLDER,
     MANY_FILES,
+    REFINE,
     THREADS_OR_WORKERS,
     bad_jets_option,
     bound_options,
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 @click.command(short_help="jets to a small file with guaranteed errors", epilog=MANY_FILES)
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="IN...", help="a file, several, or a pattern")
 @click.argument("output", type=FILE, metavar="OUT", help="container, such as jets.zarr.zip, or a folder")
-@click.option("--codec", "name", type=click.Choice(codec.CODECS), default="bounded")
+@click.option(
+    "--codec", "name", type=click.Choice(codec.CODECS), default="bounded", help="how jets are stored; see above"
+)
 @bound_options
 @click.option(
     "--model",
@@ -41,13 +45,18 @@ if TYPE_CHECKING:
     help="checkpoint (.safetensors) or published weights (.pth); of neural, what `train --codec neural` wrote",
 )
 @click.option("--embed-model", is_flag=True, help="store the model of neural inside (default: its checksum alone)")
-@click.option("--latent-bits", type=float, metavar="B", help="default: MSE grows by less than 1%")
-@click.option("--refine", type=int, default=0, metavar="N", help="N steps that improve each jet's latents")
+@click.option(
+    "--latent-bits",
+    type=float,
+    metavar="B",
+    help="2^B steps over the widest range of the latents (default: as few as let the MSE grow by less than 1%)",
+)
+@click.option("--refine", type=int, default=0, metavar="N", help=REFINE)
 @click.option("--bounded", is_flag=True, help="with autoencoder: add corrections up to the bounds")
 @click.option("--keep-nonfinite", is_flag=True, help="store NaN and infinite values exactly")
 @reading_options
 @bad_jets_option
-@many_options(THREADS_OR_WORKERS)
+@many_options(THREADS_OR_WORKERS, INTO_FOLDER)
 def compress(
     files: tuple[str, ...],
     output: str,
@@ -166,7 +175,7 @@ def _saving_line(name: str, saving: dict[str, int]) -> str:
 @click.option("--recover", is_flag=True, help="write what is whole of a damaged file")
 @click.option("--model", type=FILE, metavar="FILE", help="the model, where a file of the codec neural only names it")
 @format_option("parquet; of whole trees, root")
-@many_options(THREADS_OR_WORKERS)
+@many_options(f"{THREADS_OR_WORKERS}; trees are written by one", INTO_FOLDER)
 def decompress(
     files: tuple[str, ...],
     output: str,

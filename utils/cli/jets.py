@@ -12,7 +12,9 @@ from utils.cli.options import (
     CUT,
     FILE,
     FOLDER,
+    INTO_FOLDER,
     MANY_FILES,
+    WORKERS,
     bad_jets_option,
     force_option,
     format_option,
@@ -60,7 +62,7 @@ def info(files: tuple[str, ...], json_path: str | None, force: bool, **reading: 
 @reading_options
 @bad_jets_option
 @format_option()
-@many_options()
+@many_options(f"{WORKERS}{INTO_FOLDER}", INTO_FOLDER)
 def convert(
     files: tuple[str, ...],
     output: str,

@@ -7,19 +7,24 @@ from typing import Any, Unpack
 
 import click
 
-from utils import jets, networks, study, training
+from utils import jets, networks, study
 from utils.cli.messages import say
 from utils.cli.options import (
     FILE,
     FOLDER,
+    LOSSES,
+    REFINE,
     ManyValues,
     bad_jets_option,
     chosen_dataset,
     cluster_options,
+    dataset_options,
     force_option,
     json_option,
     many_options,
+    profile_option,
     reading_options,
+    schedule_option,
 )
 
 
@@ -28,7 +33,7 @@ from utils.cli.options import (
 @click.option(
     "--model", type=FILE, required=True, metavar="FILE", help="checkpoint (.safetensors) or published weights (.pth)"
 )
-@click.option("--refine", type=int, default=0, metavar="N", help="refinement steps")
+@click.option("--refine", type=int, default=0, metavar="N", help=REFINE)
 @reading_options
 @bad_jets_option
 @many_options()
@@ -95,9 +100,17 @@ def export(model: str, output: str, force: bool) -> None:
     type=FILE,
     multiple=True,
     metavar="FILE...",
-    help="checkpoints (.safetensors); default: the three variants of the study, trained where models/ holds them",
+    help="checkpoints (.safetensors); default: tanh, LeakyReLU + BN and ELU + BN, with the weights of models/ where "
+    "they are there, else random ones",
 )
-@click.option("--jets", "number", type=int, default=1_000_000, metavar="N", help="jets to encode")
+@click.option(
+    "--jets",
+    "number",
+    type=int,
+    default=1_000_000,
+    metavar="N",
+    help="jets to encode; below 100,000 with fewer repeats",
+)
 @click.option("--threads", type=int, metavar="T", help="CPU threads (default: all cores)")
 @click.option("--device", metavar="DEVICE", help="cpu or cuda (default: both, where there is a GPU)")
 def benchmark(
@@ -134,14 +147,20 @@ def benchmark(
 
 
 @click.command(cls=ManyValues, short_help="train every variant from several seeds, and compare")
-@click.option("--variants", type=click.Choice(["all", *networks.VARIANTS]), multiple=True, default=["all"])
+@click.option(
+    "--variants",
+    type=click.Choice(["all", *networks.VARIANTS]),
+    multiple=True,
+    default=["all"],
+    help="all: those that are compared, without linear",
+)
 @click.option("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or jet files")
-@reading_options
-@click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
-@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
+@dataset_options
+@profile_option
+@schedule_option
 @click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
-@click.option("--losses", type=click.Choice(networks.LOSS_KINDS), multiple=True, default=["mse"])
+@click.option("--losses", type=click.Choice(networks.LOSS_KINDS), multiple=True, default=["mse"], help=LOSSES)
 @click.option(
     "--jets",
     "sizes",
@@ -150,8 +169,14 @@ def benchmark(
     metavar="N...",
     help="sizes of the training sample to compare (default: all jets)",
 )
-@click.option("--refine", type=int, default=3, metavar="N", help="refinement steps")
-@click.option("--output", type=FOLDER, default="runs/sweep", metavar="DIR")
+@click.option("--refine", type=int, default=3, metavar="N", help=REFINE)
+@click.option(
+    "--output",
+    type=FOLDER,
+    default="runs/sweep",
+    metavar="DIR",
+    help="folder for everything, the default in the working folder; it holds sweeps of one dataset, profile and steps",
+)
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
 @cluster_options()
 def sweep(
@@ -174,12 +199,14 @@ def sweep(
     """Train variants of the autoencoder from several seeds side by side, as Dask tasks, and write the mean and spread
     of their errors to sweep.json, sweep.md and sweep.png. Trainings that are done are not done again by a second
     run. Options that take several values take them one after the other: --variants tanh elu_bn."""
+    sample = chosen_dataset(dataset, reading)
+    study.refuse_other_sweep(output, sample, profile, steps)
     try:
         rows = study.sweep(
             output,
             variants,
             range(seeds),
-            dataset=chosen_dataset(dataset, reading),
+            dataset=sample,
             profile=profile,
             schedule=schedule,
             steps=steps,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from utils import codec, jets
+from utils import codec, jets, training
 from utils.cli.outputs import FORMATS
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -41,9 +41,15 @@ class _Cut(click.FloatRange):
 CUT = _Cut(min=0)
 """A cut on pt or |eta|."""
 
+LOSSES = "mse: of normalized jets; resolution: errors in units of a detector's resolution"
+
+REFINE = "Gauss-Newton steps that improve each jet's latents"
+
 WORKERS = "processes on this machine (default: one a core)"
 
 THREADS_OR_WORKERS = "threads, or with a folder processes, on this machine (default: one a core)"
+
+INTO_FOLDER = ", with a folder as OUT"
 
 MANY_FILES = (
     "Where OUT is a folder (it exists, ends in a slash or has no suffix), every file becomes one of its own there, as "
@@ -154,10 +160,29 @@ def chosen_bounds(texts: Mapping[str, str | None]) -> "dict[str, codec.ErrorBoun
     return {name: codec.ErrorBound.parse(text, name) for name, text in texts.items() if text is not None}
 
 
+def schedule_option(function: Function) -> Function:
+    """--schedule, of every command that trains autoencoders."""
+    help_text = "plain; zigzag: starts from a zigzag; published: as the original trained"
+    return click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain", help=help_text)(function)
+
+
+def profile_option(function: Function) -> Function:
+    """--profile, of every command that trains autoencoders."""
+    help_text = "how long to train; quick: small and fast, reference: as the full study"
+    return click.option("--profile", type=click.Choice(training.PROFILES), default="reference", help=help_text)(
+        function
+    )
+
+
 def bad_jets_option(function: Function) -> Function:
     """--bad-jets, of every command that uses the jets that it reads."""
     help_text = "what is done where jets cannot be used: refuse the file, or drop them and say how many and why"
     return click.option("--bad-jets", type=click.Choice(jets.BAD_JETS), default="refuse", help=help_text)(function)
+
+
+def dataset_options(function: Function) -> Function:
+    """Options of every command that reads a dataset, which `chosen_dataset` takes: how its files are read."""
+    return _with(function, reading_options, bad_jets_option)
 
 
 def some_workers(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
@@ -167,8 +192,9 @@ def some_workers(ctx: click.Context, param: click.Parameter, value: int | None) 
     return value
 
 
-def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
-    """--workers, --scheduler and --dashboard, of commands that work on a Dask cluster; `workers` is the help of one."""
+def cluster_options(workers: str = WORKERS, where: str = "") -> Callable[[Function], Function]:
+    """--workers, --scheduler and --dashboard, of commands that work on a Dask cluster; `workers` is the help of one,
+    and `where` says of the others, and of a `json_option`, where they belong."""
 
     def decorate(function: Function) -> Function:
         return _with(
@@ -178,19 +204,21 @@ def cluster_options(workers: str = WORKERS) -> Callable[[Function], Function]:
                 "--scheduler",
                 metavar="ADDRESS",
                 type=FILE,
-                help="a running Dask cluster: tcp://host:port, or its scheduler file",
+                help=f"a running Dask cluster: tcp://host:port, or its scheduler file{where}",
             ),
-            click.option("--dashboard", is_flag=True, help="show Dask's dashboard, to all users of this machine"),
+            click.option(
+                "--dashboard", is_flag=True, help=f"show Dask's dashboard, to all users of this machine{where}"
+            ),
         )
 
     return decorate
 
 
-def json_option(content: str = "the numbers") -> Callable[[Function], Function]:
+def json_option(content: str = "the numbers", where: str = "") -> Callable[[Function], Function]:
     """--json and --force, of every command that prints numbers."""
 
     def decorate(function: Function) -> Function:
-        help_text = f"write {content} to this file as well"
+        help_text = f"write {content} to this file as well{where}"
         return _with(
             function, click.option("--json", "json_path", type=FILE, metavar="FILE.json", help=help_text), force_option
         )
@@ -198,11 +226,11 @@ def json_option(content: str = "the numbers") -> Callable[[Function], Function]:
     return decorate
 
 
-def many_options(workers: str = WORKERS) -> Callable[[Function], Function]:
+def many_options(workers: str = WORKERS, where: str = "") -> Callable[[Function], Function]:
     """Options of every command that takes many files: those of `cluster_options` and of `json_option`."""
 
     def decorate(function: Function) -> Function:
-        return _with(function, cluster_options(workers), json_option("the numbers of every file"))
+        return _with(function, cluster_options(workers, where), json_option("the numbers of every file", where))
 
     return decorate
 
@@ -233,10 +261,15 @@ def refuse_options_of_many(output: str, **options: object) -> None:
             raise ValueError(f"--{name} belongs to work on many files: name a folder as the output, not {output}")
 
 
+def given_reading(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `dataset_options` that were given; files are read with --bad-jets refuse where it was not."""
+    return {name: value for name, value in reading.items() if value and (name, value) != ("bad_jets", "refuse")}
+
+
 def chosen_dataset(dataset: str | list[str], reading: Mapping[str, Any]) -> "jets.Dataset":
     """A dataset, with the reading options that were given; its paths do not depend on the working folder, since
     notebooks and workers run in others."""
-    given = {name: value for name, value in reading.items() if value}
+    given = given_reading(reading)
     path: Any = _absolute(dataset) if isinstance(dataset, str) else [_absolute(part) for part in dataset]
     chosen: dict[str, Any] = {"path": path} | given
     return chosen if given else path

@@ -8,7 +8,7 @@ import click
 
 from utils import jets, report, study, training
 from utils.cli.messages import say
-from utils.cli.options import FILE, FOLDER, chosen_dataset, json_option, reading_options
+from utils.cli.options import FILE, FOLDER, chosen_dataset, dataset_options, given_reading, json_option
 from utils.limits import parse_json
 
 
@@ -31,12 +31,12 @@ from utils.limits import parse_json
     type=FOLDER,
     metavar="DIR",
     help="folder for everything (default: runs/PROFILE; for the embedded sample in the reference profile the "
-    "repository's own plots/ and models/, with the rest in runs/reference)",
+    "repository's own plots/ and models/, with the rest in runs/reference; they are of no other parameters)",
 )
 @click.option(
     "--dataset", type=FILE, metavar="DATASET", help="embedded, published, or jet files; as -p dataset DATASET"
 )
-@reading_options
+@dataset_options
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU where there is one)")
 @click.option(
     "-p",
@@ -47,7 +47,12 @@ from utils.limits import parse_json
     metavar="NAME VALUE",
     help="set a parameter of the notebooks that have it; VALUE is JSON, None, True, False, or else text",
 )
-@click.option("--force", is_flag=True, help="make reference results anew that are up to date, trainings included")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="make reference results of the repository anew that are up to date; in a run of all notebooks their trainings "
+    "as well",
+)
 def run(
     notebooks: tuple[str, ...],
     profile: str,
@@ -67,7 +72,7 @@ def run(
     found = report.find_notebooks(notebooks)
     asked = {name: _parameter_value(value) for name, value in parameters}
     asked |= {name: value for name, value in (("dataset", dataset), ("device", device)) if value is not None}
-    if "dataset" in asked or any(reading.values()):
+    if "dataset" in asked or given_reading(reading):
         asked["dataset"] = wanted = _dataset(asked.get("dataset", "embedded"), reading)
         jets.require_sample(wanted)
     if asked.get("device") is not None:
@@ -80,32 +85,43 @@ def run(
         require_clone(REPOSITORY / "runs", "the default folder of --output")
         base = REPOSITORY / "runs" / chosen  # the repository's own folders hold results of the embedded sample alone
     own = base is None
+    if force and not own:
+        raise ValueError("--force makes reference results of the repository anew; no other run keeps any as up to date")
+    if own:
+        _require_reference(found, asked)
+    whole = set(found) == set(report.find_notebooks())
     output_folder = REPOSITORY if own else Path(str(base)).resolve()
     common["output"] = str(output_folder)
     folder, plots = REPOSITORY / "runs" / "reference" if own else output_folder, output_folder / "plots"
     shared = report.share_parameters(found, common, asked)
-    stale = _out_of_date(shared, plots, force) if own else shared
-    if len(stale) == len(report.find_notebooks()) and not asked:
+    if force and whole:
+        study.forget_trainings(study.trainings_folder())
+    stale = _out_of_date(shared, plots) if own and not force else shared
+    if whole and len(stale) == len(found) and not asked:
         study.train_runs(study.trainings_folder(output_folder), study.reference_runs(chosen))  # side by side
     outcomes = report.run_notebooks(stale, folder, plots)
     if own and stale:
         report.record_made(outcomes, shared, plots)
-        whole = len(shared) == len(report.find_notebooks())
-        if whole and all(
-            outcome.error is None for outcome in outcomes
-        ):  # a result that is out of date keeps its commit
+        if whole and all(outcome.error is None for outcome in outcomes):  # what is out of date keeps its commit
             report.record_commit(plots, output_folder / "models")
     index = report.write_report(folder, chosen, outcomes, machine_info(), str(asked.get("dataset", "embedded")))
     say(f"{report.summary_text(chosen, outcomes)}\n\nindex: {index}")
     return 1 if any(outcome.error is not None for outcome in outcomes) else 0
 
 
-def _out_of_date(notebooks: dict[Path, dict[str, object]], plots: Path, force: bool) -> dict[Path, dict[str, object]]:
-    """The notebooks whose reference results are not what a run would make; all of them with `force`, which forgets
-    their trainings as well."""
-    if force:
-        study.forget_trainings(study.trainings_folder())
-        return notebooks
+def _require_reference(notebooks: list[Path], asked: dict[str, object]) -> None:
+    """ValueError for what is not the reference run itself; the embedded sample, which is, is no longer asked for."""
+    asked.pop("dataset", None)
+    known = report.find_notebooks()
+    other = [f"parameter {name}" for name in asked] + [path.name for path in notebooks if path not in known]
+    if other:
+        raise ValueError(
+            f"{other[0]}: plots/ and models/ of the repository hold the reference run as it is; choose another --output"
+        )
+
+
+def _out_of_date(notebooks: dict[Path, dict[str, object]], plots: Path) -> dict[Path, dict[str, object]]:
+    """The notebooks whose reference results are not what a run would make."""
     for path in notebooks:
         if report.is_fresh(path, notebooks[path], plots):
             say(f"{path.stem}: up to date", err=True)
@@ -126,8 +142,8 @@ def _parameter_value(text: str) -> object:
 def _dataset(value: object, reading: Mapping[str, Any]) -> "jets.Dataset":
     """A dataset, or several, as `chosen_dataset` has it; ValueError for anything else."""
     if isinstance(value, dict) and "path" in value:
-        given = {name: option for name, option in reading.items() if option}
-        return _dataset(value["path"], {name: part for name, part in value.items() if name != "path"} | given)
+        own = {name: part for name, part in value.items() if name != "path"}
+        return _dataset(value["path"], own | given_reading(reading))
     if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(part, str) for part in value)):
         return chosen_dataset(value, reading)
     raise ValueError(f"parameter dataset: expected embedded, published, or files, found {value!r}")

@@ -10,14 +10,20 @@ from click.core import ParameterSource
 from utils import codec, jets, metrics, networks, training, trees
 from utils.cli.messages import say
 from utils.cli.options import (
+    BOUNDS,
     FILE,
+    LOSSES,
     bound_options,
     chosen_bounds,
     chosen_dataset,
+    dataset_options,
     force_option,
-    reading_options,
+    profile_option,
+    schedule_option,
 )
 from utils.text import bytes_text
+
+NEURAL_OPTIONS = (*(f"{quantity}_error" for quantity in BOUNDS), "policy", "rules")
 
 AUTOENCODER_OPTIONS = ("variant", "normalization", "profile", "schedule", "loss", "device", "processes")
 
@@ -32,21 +38,42 @@ COLUMN_OPTIONS = ("codec_name", "dataset", "tree", "policy", "rules", "steps", "
     default="autoencoder",
     help="what the model is for; neural takes the bounds, steps, seed and jets alone, or a policy",
 )
-@click.option("--variant", type=click.Choice(networks.VARIANTS), default="tanh")
+@click.option("--variant", type=click.Choice(networks.VARIANTS), default="tanh", help="the architecture")
 @click.option("--dataset", type=FILE, default="embedded", metavar="DATASET", help="embedded, published, or a file")
-@reading_options
-@click.option("--normalization", type=click.Choice(networks.NORMALIZATION_KINDS), default="custom")
-@click.option("--profile", type=click.Choice(training.PROFILES), default="reference")
-@click.option("--schedule", type=click.Choice(training.SCHEDULES), default="plain")
-@click.option("--steps", type=int, metavar="N", help="steps of the optimizer (default: those of the profile)")
-@click.option("--loss", type=click.Choice(networks.LOSS_KINDS), default="mse")
-@click.option("--seed", type=int, default=0, metavar="S")
-@click.option("--max-jets", type=int, metavar="N", help="at most so many training jets (default: all)")
+@dataset_options
+@click.option(
+    "--normalization",
+    type=click.Choice(networks.NORMALIZATION_KINDS),
+    default="custom",
+    help="of the four numbers; standard: to mean 0 and deviation 1; custom: that of the original study",
+)
+@profile_option
+@schedule_option
+@click.option(
+    "--steps",
+    type=int,
+    metavar="N",
+    help="steps of the optimizer (default: those of the profile; with neural 3000)",
+)
+@click.option("--loss", type=click.Choice(networks.LOSS_KINDS), default="mse", help=LOSSES)
+@click.option(
+    "--seed", type=int, default=0, metavar="S", help="of all that is random; the test jets are the same with every one"
+)
+@click.option(
+    "--max-jets",
+    type=int,
+    metavar="N",
+    help="at most so many training and validation jets together, and a quarter as many test jets (default: all)",
+)
 @click.option("--device", metavar="DEVICE", help="cpu, cuda, ... (default: a GPU for each process where there are any)")
 @click.option("--output", type=FILE, required=True, metavar="FILE.safetensors", help="where the model goes")
 @click.option("--processes", type=click.IntRange(1), default=1, metavar="N", help="processes that train it together")
 @bound_options
-@click.option("--policy", metavar="NAME", help="with neural: a model for `slim`, of the columns of a ROOT file")
+@click.option(
+    "--policy",
+    metavar="NAME",
+    help="with neural: a model for `slim`, of the columns of a ROOT file (default with --bound: stored)",
+)
 @click.option("--bound", "rules", multiple=True, metavar="PATTERN=BOUND", help="a rule before those of the policy")
 @force_option
 @click.pass_context
@@ -85,7 +112,7 @@ def train(
     from utils.machine import pick_device
 
     bounds = chosen_bounds({"pt": pt_error, "m": m_error, "phi": phi_error, "eta": eta_error})
-    _check_codec(context, codec_name, bool(bounds), policy is not None or bool(rules))
+    _check_codec(context, codec_name, policy is not None or bool(rules))
     refuse_outputs([] if dataset in ("embedded", "published") else [dataset], output, ".safetensors", force=force)
     if policy is not None or rules:
         _train_column_networks(dataset, output, policy or "stored", rules, reading["tree"], steps, seed)
@@ -116,20 +143,17 @@ def train(
     return 0
 
 
-def _check_codec(context: click.Context, name: str, bounds: bool, columns: bool) -> None:
+def _check_codec(context: click.Context, name: str, columns: bool) -> None:
     """ValueError for options of `train` that belong to the other codec, or not to a model of columns."""
     given = {
         str(option.name): option.opts[0]
         for option in context.command.params
         if context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
     }
-    if name == "autoencoder":
-        if bounds or columns:
-            raise ValueError("error bounds and policies of a model belong to train --codec neural")
-        return
-    for option in AUTOENCODER_OPTIONS:
+    foreign, other = (NEURAL_OPTIONS, "neural") if name == "autoencoder" else (AUTOENCODER_OPTIONS, "autoencoder")
+    for option in foreign:
         if option in given:
-            raise ValueError(f"{given[option]}: belongs to train --codec autoencoder, not to neural")
+            raise ValueError(f"{given[option]}: belongs to train --codec {other}, not to {name}")
     if columns and (others := [text for option, text in given.items() if option not in COLUMN_OPTIONS]):
         raise ValueError(f"{others[0]}: belongs to models of jets, not to one of columns, which has a policy")
 

@@ -10,11 +10,12 @@ from utils import codec, trees
 from utils.cli.messages import note, say
 from utils.cli.options import (
     FILE,
+    INTO_FOLDER,
     MANY_FILES,
     THREADS_OR_WORKERS,
     Function,
+    cluster_options,
     json_option,
-    many_options,
     refuse_options_of_many,
 )
 from utils.cli.outputs import is_folder
@@ -82,7 +83,8 @@ def _policy_options(function: Function) -> Function:
     type=click.Choice(("root", "zarr")),
     help="of the files in a folder (default: root)",
 )
-@many_options(THREADS_OR_WORKERS)
+@cluster_options(f"{THREADS_OR_WORKERS}; OUT.root is written by one", INTO_FOLDER)
+@json_option("the numbers of every file")
 def slim(
     sources: tuple[str, ...],
     output: str,

@@ -48,13 +48,15 @@ def check_settings(
         raise ValueError(f"unknown codec {codec!r}; known: {', '.join(CODECS)}")
     if embed_model and (codec != "neural" or model is None):
         raise ValueError(
-            "a model is embedded by the codec neural, which needs to be given one; autoencoder always does"
+            "embedding a model belongs to the codec neural with a model; autoencoder always stores its decoder"
         )
+    if codec != "autoencoder" and (latent_bits is not None or refine):
+        raise ValueError(f"latent bits and refinement belong to the codec autoencoder, not to {codec}")
+    if codec not in ("neural", "autoencoder") and model is not None:
+        raise ValueError(f"a model belongs to the codec neural or autoencoder, not to {codec}")
     if codec == "neural":
-        _check_neural(bounds, model, latent_bits, refine)
+        _check_neural(bounds, model)
         return
-    if codec != "autoencoder" and (model is not None or latent_bits is not None or refine):
-        raise ValueError(f"a model, latent bits and refinement belong to the codec autoencoder, not to {codec}")
     if codec == "lossless" and bounds is not None:
         raise ValueError("the codec lossless keeps every bit: it takes no error bounds")
     if codec != "autoencoder":
@@ -70,9 +72,7 @@ def check_settings(
     networks.load_model(model)  # type: ignore[arg-type]
 
 
-def _check_neural(bounds: Bounds | None, model: "Model | None", latent_bits: float | None, refine: int) -> None:
-    if latent_bits is not None or refine:
-        raise ValueError("latent bits and refinement belong to the codec autoencoder, not to neural")
+def _check_neural(bounds: Bounds | None, model: "Model | None") -> None:
     if bounds is not None and any(getattr(bounds, name).exact for name in FEATURES):
         raise ValueError("the codec neural needs a bound above 0 for each quantity; use bounded to keep one exactly")
     if model is not None:

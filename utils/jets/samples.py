@@ -31,7 +31,7 @@ from utils.text import listing
 Dataset: TypeAlias = Paths | Mapping[str, Any]
 """Files, or one of the project's samples by its name, or a mapping of such a `path` and of how it is read."""
 
-OPENING = ("tree", "collection", "columns", "padding", "read", "unit", "beam_energy")
+OPENING = ("tree", "collection", "columns", "padding", "read", "unit", "beam_energy", "bad_jets")
 """Arguments of `iter_jets` that a dataset may have."""
 
 EMBEDDED = REPOSITORY / "datasets"

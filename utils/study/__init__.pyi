@@ -118,6 +118,7 @@ from .sweeps import (
     SIZES as SIZES,
     SweepError as SweepError,
     reference_runs as reference_runs,
+    refuse_other_sweep as refuse_other_sweep,
     sweep as sweep,
     train_runs as train_runs,
 )

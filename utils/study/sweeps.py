@@ -1,13 +1,23 @@
 """Many trainings side by side: every variant from several seeds, on samples of several sizes."""
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from utils.cluster import available_cores, connect, run_tasks
-from utils.files import Json, manage_folder, refuse_unrecorded, remove_leftovers, source_sha256
-from utils.jets import Dataset, is_remote, load_sample, sample_files, split_dataset
+from utils.files import (
+    Json,
+    OutputError,
+    is_recorded,
+    manage_folder,
+    refuse_unrecorded,
+    remove_leftovers,
+    source_sha256,
+)
+from utils.jets import Dataset, Paths, is_remote, load_sample, sample_files, split_dataset
+from utils.limits import read_json
 from utils.machine import pick_device, progress_stream
 from utils.networks import NORMALIZATION_KINDS, NORMALIZATIONS, VARIANTS
 from utils.study.runs import Run, finished_row, train_run
@@ -38,6 +48,8 @@ def parse_variants(names: Sequence[str]) -> list[str]:
     """Variants by name, or all that are compared for ["all"]; ValueError names an unknown one."""
     if list(names) == ["all"]:
         return list(COMPARED)
+    if "all" in names:
+        raise ValueError("all stands alone: give all, or variants by name")
     unknown = [name for name in names if name not in VARIANTS]
     if unknown:
         raise ValueError(f"unknown variant {unknown[0]!r}; known: all, {', '.join(VARIANTS)}")
@@ -82,6 +94,30 @@ def sweep(
         for variant in parse_variants(variants)
     ]
     return train_runs(folder, runs, workers, scheduler, dashboard=dashboard, progress=progress)
+
+
+def refuse_other_sweep(folder: str | Path, dataset: Dataset, profile: str, steps: int | None) -> None:
+    """Raise OutputError where a folder holds trainings on another dataset, in another profile or for other steps.
+
+    None of the three is in the names of trainings, which would replace those that are there.
+    """
+    asked = _not_in_names(*split_dataset(dataset), profile, steps)
+    for file in sorted(Path(folder).glob("*-seed-*.json")):
+        if is_recorded(file):
+            made = read_json(file, dict)["run"]
+            run, source = made["run"], made["source"]
+            found = _not_in_names(source["dataset"], source.get("reading", {}), run["profile"], run["steps"])
+            for what, value in found.items():
+                if value != asked[what]:
+                    raise OutputError(f"{folder} holds a sweep of another {what} ({value}): choose another --output")
+
+
+def _not_in_names(path: Paths, reading: Json, profile: str, steps: int | None) -> dict[str, str]:
+    """What the name of a training does not say, as text."""
+    files = [str(path)] if isinstance(path, str | Path) else map(str, path)
+    options = [f"{name} {json.dumps(reading[name], sort_keys=True)}" for name in sorted(reading)]
+    number = "that of the profile" if steps is None else str(steps)
+    return {"dataset": ", ".join([*files, *options]), "profile": profile, "number of steps": number}
 
 
 def reference_runs(profile: str = "reference", dataset: Dataset = "embedded", device: str | None = None) -> list[Run]:
