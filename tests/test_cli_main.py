@@ -322,10 +322,19 @@ def test_commands_of_a_dataset_read_it_without_its_bad_jets_on_demand(
     found: list[Any] = []
     path = tmp_path / "my.csv"
     path.touch()
+
+    def load(dataset: Any, *rest: Any) -> None:
+        found.append(dataset)
+        raise ZeroDivisionError("seen enough")
+
+    def run(chosen: dict[Path, Any], *rest: Any) -> list[Any]:
+        found.append(chosen[notebook]["dataset"])
+        return []
+
     monkeypatch.setattr(study, "sweep", lambda *given, dataset, **options: found.append(dataset))
     monkeypatch.setattr(study, "write_sweep", lambda *arguments: "")
-    monkeypatch.setattr(jets, "load_sample", lambda dataset, *rest: found.append(dataset) or 1 / 0)
-    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *rest: found.append(chosen[notebook]["dataset"]) or [])
+    monkeypatch.setattr(jets, "load_sample", load)
+    monkeypatch.setattr(report, "run_notebooks", run)
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
     where = ["--dataset", str(path), "--unit", "MeV", *words, "--output"]
     assert main(["sweep", *where, str(tmp_path / "sweep")]) == 0
