@@ -1,5 +1,7 @@
 """Networks for jets that nobody trained, and jets of which they know little."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -40,3 +42,9 @@ def event_table(seed: int, events: int, most: int = 12) -> pd.DataFrame:
     phi = rng.uniform(-3.14159, 3.14159, len(pt))
     table = make_table(rng.lognormal(-2, 0.3, len(pt)) * pt, pt, phi, rng.normal(0, 1.5, len(pt)))
     return table.assign(event=number)
+
+
+def one_bit_turned(content: bytes) -> Iterator[bytes]:
+    """The content of a file of a model, with a bit turned at its beginning, in its header, its middle and its end."""
+    for place in (3, 100, len(content) // 2, len(content) - 1):
+        yield content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]

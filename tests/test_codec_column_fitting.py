@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from tests.column_jets import POLICY, assert_same, write_jets
-from tests.jet_network_helpers import random_networks
+from tests.jet_network_helpers import one_bit_turned, random_networks
 from utils import codec
 from utils.cli import main
 from utils.codec import ColumnNetworks, ContainerError
@@ -138,20 +138,18 @@ def test_a_file_of_which_the_model_knows_nothing_names_none(folder: Path, model:
 def test_damaged_models_are_refused_and_name_the_file(model: Path, tmp_path: Path) -> None:
     content = model.read_bytes()
     path = tmp_path / "damaged.safetensors"
-    for place in (3, 100, len(content) // 2, len(content) - 1):
-        damaged = bytearray(content)
-        damaged[place] ^= 4
-        path.write_bytes(damaged)
+    for spoiled in one_bit_turned(content):
+        path.write_bytes(spoiled)
         with pytest.raises(CheckpointError, match=path.name):
             codec.load_networks(path, ColumnNetworks)
     with safe_open(model, framework="numpy") as file:
         header, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    for spoiled, why in (
+    for other, why in (
         ({"starts": np.zeros(3)}, "other arrays"),
         (arrays | {"starts": np.zeros(2**22 + 1, np.int8)}, "other arrays"),
         (arrays | {"hidden": arrays["hidden"][:-1]}, "cut short"),
     ):
-        save_file(spoiled, path, metadata=header)
+        save_file(other, path, metadata=header)
         with pytest.raises(CheckpointError, match=why):
             codec.load_networks(path, ColumnNetworks)
 

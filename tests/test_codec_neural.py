@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from tests.jet_network_helpers import event_table, random_networks
+from tests.jet_network_helpers import event_table, one_bit_turned, random_networks
 from utils import codec
 from utils.cli import main
 from utils.codec import Bounds, ContainerError, ErrorBound
@@ -237,10 +237,8 @@ def test_a_model_is_trained_by_command_and_its_bounds_hold(
 def test_damaged_models_are_refused_and_name_the_file(model: Path, tmp_path: Path) -> None:
     content = model.read_bytes()
     path = tmp_path / "damaged.safetensors"
-    for place in (3, 100, len(content) // 2, len(content) - 1):
-        damaged = bytearray(content)
-        damaged[place] ^= 4
-        path.write_bytes(damaged)
+    for spoiled in one_bit_turned(content):
+        path.write_bytes(spoiled)
         with pytest.raises(CheckpointError, match=path.name):
             codec.load_networks(path, codec.JetNetworks)
     path.write_bytes(content[:-9])

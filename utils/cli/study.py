@@ -88,6 +88,7 @@ def run(
     if force and not own:
         raise ValueError("--force makes reference results of the repository anew; no other run keeps any as up to date")
     if own:
+        asked.pop("dataset", None)  # the embedded one
         _require_reference(found, asked)
     whole = set(found) == set(report.find_notebooks())
     output_folder = REPOSITORY if own else Path(str(base)).resolve()
@@ -110,8 +111,7 @@ def run(
 
 
 def _require_reference(notebooks: list[Path], asked: dict[str, object]) -> None:
-    """ValueError for what is not the reference run itself; the embedded sample, which is, is no longer asked for."""
-    asked.pop("dataset", None)
+    """ValueError for what is not the reference run itself."""
     known = report.find_notebooks()
     other = [f"parameter {name}" for name in asked] + [path.name for path in notebooks if path not in known]
     if other:
