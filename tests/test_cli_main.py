@@ -445,7 +445,7 @@ def test_force_forgets_the_trainings_where_all_notebooks_are_run_alone(
 ) -> None:
     forgotten: list[Path] = []
     monkeypatch.setattr(study, "forget_trainings", forgotten.append)
-    monkeypatch.setattr(study, "train_runs", lambda *given: None)
+    monkeypatch.setattr(study, "train_study", lambda *given: None)
     monkeypatch.setattr(report, "run_notebooks", lambda *given: [])
     monkeypatch.setattr(report, "record_made", lambda *given: None)
     monkeypatch.setattr(report, "record_commit", lambda *given: None)

@@ -172,7 +172,7 @@ def test_columns_of_a_model_are_named_once_and_all(model: Path) -> None:
 def test_settings_that_do_not_belong_together_are_refused(folder: Path, model: Path, tmp_path: Path) -> None:
     for options, why in (
         ({"model": model}, "belongs to the codec neural, not to plain"),
-        ({"codec": "neural", "embed_model": True}, "needs to be given one"),
+        ({"codec": "neural", "embed_model": True}, "--embed-model: belongs to a model"),
         ({"codec": "neural", "model": 3}, "found int"),
         ({"codec": "neural", "model": tmp_path / "none.safetensors"}, "no such file; .*--policy"),
     ):

@@ -122,7 +122,7 @@ def test_a_transfer_is_drawn_with_its_numbers_a_row_for_each_training_sample():
     index = pd.MultiIndex.from_product([["a", "b"], ["a", "b"]])
     figure, ax = plt.subplots()
     plot_transfer(ax, pd.Series([1e-4, 2e-4, 3e-4, 4e-4], index))
-    assert [text.get_text() for text in ax.texts] == ["1.00e-04", "3.00e-04", "2.00e-04", "4.00e-04"]
+    assert [text.get_text() for text in ax.texts] == ["1e-4", "3e-4", "2e-4", "4e-4"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("tested on", "trained on")
     low, high = ax.collections[0].get_clim()
     assert high - low == pytest.approx(1), "colours must not dramatize small differences"

@@ -302,7 +302,7 @@ def test_a_ladder_has_a_bar_for_each_step_and_quantity_and_says_its_sum() -> Non
     ax = Figure().subplots()
     bars = plotting.plot_ladder(ax, ladder)
     assert [len(group) for group in bars] == [2, 2, 2, 2]
-    assert [text.get_text().split() for text in ax.texts] == [["4.000"], ["3.500", "(-12.5%)"]]
+    assert [text.get_text().split() for text in ax.texts] == [["4.000"], ["3.500", "(\u221212.5%)"]]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["codec", "network"]
 
 
@@ -455,7 +455,7 @@ def test_lines_of_a_training_are_named_in_legends_and_on_axes() -> None:
     ax = Figure().subplots()
     scan = LearningRateScan(np.geomspace(1e-6, 1, 50), np.linspace(2, 1, 50), valley=1e-3, steep=1e-2)
     plotting.plot_learning_rate(ax, scan, used=1e-2)
-    assert legend(ax) == ["suggestion (valley): 1.0e-03", "peak rate used: 0.01"]
+    assert legend(ax) == ["suggestion (valley): 0.001", "peak rate used: 0.01"]
     assert (ax.get_xlabel(), ax.get_xscale()) == ("learning rate", "log")
     axes = Figure().subplots(1, 2)
     plotting.plot_activations(axes, pd.DataFrame({"step": [0, 0], "layer": [0, 1], "mean": 0.1, "std": 1.0}))

@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 
 from utils import plotting
 from utils.cli import main
-from utils.jets import make_table, write_jets
+from utils.jets import EMBEDDED_FILES, feature_array, iter_jets, load_sample, make_table, write_jets
 from utils.networks import VARIANT_LABELS, load_checkpoint
 from utils.study import sweep_summary, sweeps
+from utils.study.runs import Run
 
 
 def make_row(
@@ -171,3 +172,21 @@ def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
     row = json.loads(broken.read_text())["row"]
     model = load_checkpoint(folder / "tanh-custom-plain-mse-all-jets-seed-0.safetensors")
     assert model.metadata["metrics"]["mse"] == row["mse"]
+
+
+def test_a_notebook_with_its_own_file_finds_the_training_that_was_made_before(tmp_path):
+    write_jets(iter_jets(EMBEDDED_FILES), tmp_path / "my_jets.root")  # as notebook 4 does
+    own, before = load_sample(tmp_path / "my_jets.root"), sweeps.other_samples()["your own jets"]
+    for part in ("train", "valid", "test"):
+        np.testing.assert_array_equal(feature_array(getattr(own, part)), feature_array(getattr(before, part)))
+
+
+def test_what_runs_beside_a_sweep_is_no_row_of_it_and_is_named_where_it_fails(tmp_path):
+    run = Run("linear", 0, sample_jets=500, profile="quick", steps=2)
+    done: list[str] = []
+    rows = sweeps.train_runs(tmp_path, [run], workers=1, others={"beside": lambda: done.append("beside") or {}})
+    assert [row["variant"] for row in rows] == ["linear"]
+    assert done == ["beside"]
+    with pytest.raises(sweeps.SweepError, match="beside: ZeroDivisionError") as failed:
+        sweeps.train_runs(tmp_path, [run], workers=1, others={"beside": lambda: {"a": 1 / 0}})
+    assert failed.value.rows == rows

@@ -99,7 +99,7 @@ def run(
         study.forget_trainings(study.trainings_folder())
     stale = _out_of_date(shared, plots) if own and not force else shared
     if whole and len(stale) == len(found) and not asked:
-        study.train_runs(study.trainings_folder(output_folder), study.reference_runs(chosen))  # side by side
+        study.train_study(study.trainings_folder(output_folder), chosen)
     outcomes = report.run_notebooks(stale, folder, plots)
     if own and stale:
         report.record_made(outcomes, shared, plots)

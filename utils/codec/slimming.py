@@ -98,7 +98,7 @@ def check_slim(
     if codec != "neural" and model is not None:
         raise ValueError(f"a model belongs to the codec neural, not to {codec}")
     if embed_model and model is None:
-        raise ValueError("a model is embedded by the codec neural, which needs to be given one")
+        raise ValueError("--embed-model: belongs to a model, which --model gives")
     if suffix == SUFFIX and (to is not None or compression is not None):
         name = "--to" if to is not None else "--compression"
         raise ValueError(f"{name}: belongs to ROOT; a container ({SUFFIX}) leaves no choice of it")

@@ -112,7 +112,8 @@ def describe(rows: list[Json]) -> str:
             f"{_readable(entries['m'], 'q99')}."
         )
         if row["unphysical"]:
-            lines.append(f"  {row['unphysical']} jets come out with m <= -1 GeV or pt <= 0.")
+            jets = "jet comes" if row["unphysical"] == 1 else "jets come"
+            lines.append(f"  {row['unphysical']} {jets} out with m <= -1 GeV or pt <= 0.")
     return "\n".join(lines)
 
 

@@ -11,18 +11,22 @@ from torch import nn
 from utils.networks.variants import AutoencoderConfig
 
 
-class _Elu(torch.autograd.Function):
-    """elu(x) = max(x, exp(min(x, 0)) - 1), and its slope, min(elu(x), 0) + 1, from the result alone."""
+class _FromResult(torch.autograd.Function):
+    """A function whose slope follows from its result alone, so that nothing else is kept for it."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        return torch.maximum(x, x.clamp(max=0).exp_().sub_(1))
-
-    @staticmethod
     def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
         ctx.save_for_backward(output)
+
+
+class _Elu(_FromResult):
+    """elu(x) = max(x, exp(min(x, 0)) - 1), with the slope min(elu(x), 0) + 1."""
+
+    @staticmethod
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.maximum(x, x.clamp(max=0).exp_().sub_(1))
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
@@ -40,18 +44,12 @@ class ELU(nn.ELU):
         return _Elu.apply(x)
 
 
-class _Tanh(torch.autograd.Function):
-    """tanh(x) = 2 sigmoid(2x) - 1, and its slope, 1 - tanh(x)^2, from the result alone."""
-
-    generate_vmap_rule = True
+class _Tanh(_FromResult):
+    """tanh(x) = 2 sigmoid(2x) - 1, with the slope 1 - tanh(x)^2."""
 
     @staticmethod
     def forward(x: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(2 * x).mul_(2).sub_(1)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        ctx.save_for_backward(output)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:

@@ -130,7 +130,7 @@ def plot_memory(ax: Axes, rows: Rows) -> MemoryArtists:
             places = [_place(stages.index(stage), model, models, way) for stage in part["stage"]]
             style = _marker(model, way)
             points += ax.plot(places, part["resident"] / 1e6, "o", markersize=6, **style)
-            name = "must exist (input and output, or weights)" if not floor else None
-            floor += ax.plot(places, part["floor"] / 1e6, "_", color="black", markersize=9, label=name)
+            floor += ax.plot(places, part["floor"] / 1e6, "_", color="black", markersize=9)
+    floor[-1].set_label("must exist (input and output, or weights)")
     _label_stages(ax, stages, "peak resident memory above the start [MB]")
     return MemoryArtists(points, floor)

@@ -27,7 +27,7 @@ def plot_ladder(ax: Axes, ladder: pd.DataFrame) -> list[BarContainer]:
         bars.append(ax.barh(places, ladder[name], 0.7, left, color=color, label=SYMBOLS[name]))
         left += ladder[name].to_numpy()
     for place, (_, row) in zip(places, ladder.iterrows(), strict=True):
-        change = f"  ({100 * (row['ratio'] - 1):+.1f}%)" if place < places[0] else ""
+        change = f"  ({100 * (row['ratio'] - 1):+.1f}%)".replace("-", "\u2212") if place < places[0] else ""
         words = f"  {row['bytes_per_jet']:.3f}{change}"
         ax.text(row["bytes_per_jet"], place, words, va="center", fontsize="small")
     ax.set_yticks(places, list(ladder.index))

@@ -89,8 +89,8 @@ def _plain_ticks(axes: np.ndarray) -> None:
     for ax in axes[np.tril_indices(len(axes))]:
         ax.tick_params(labelsize="x-small", labelrotation=0)
         for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
-            reach = float(f"{0.6 * min(-low, high):.1g}")
-            axis.set_ticks([-reach, 0, reach] if low < 0 < high else [])
+            reach = float(f"{0.6 * max(-low, high):.1g}")
+            axis.set_ticks([tick for tick in (-reach, 0, reach) if 0.9 * low <= tick <= 0.9 * high])
     for ax in axes.diagonal():
         ax.yaxis.set_ticks([])
     for i in range(len(axes)):

@@ -136,6 +136,10 @@ def plot_overlays(
     return drawn
 
 
+WORDS = 0.28
+"""Share of a panel's height above the curve of residuals, for what is written there."""
+
+
 class ResidualArtists(NamedTuple):
     """What `plot_residuals` drew for one quantity."""
 
@@ -149,37 +153,37 @@ def plot_residuals(
 ) -> list[ResidualArtists]:
     """Histograms of the four residuals (`metrics.residuals`) with median and central 68% band.
 
-    Each axis reaches some six 68% half-widths to both sides; the share of what lies beyond is written at its ends.
-    Median, half-width and 99% quantile of the absolute residual stand beside the curve.
+    Each axis reaches some six 68% half-widths to both sides, and no further than the residuals; the share of what lies
+    beyond is written at its ends. Median, half-width and 99% quantile of the absolute residual stand above the curve.
     """
     drawn = []
     for ax, (quantity, column) in zip(axes.flat, residuals(true, reconstructed).items(), strict=True):
         values = column.dropna().to_numpy()
         low, median, high = central_68(values)
         reach = 6 * max((high - low) / 2, 1e-9)
-        edges = round_edges(median - reach, median + reach, 80)
-        band = ax.axvspan(low, high, color="0.9", zorder=0)
+        edges = round_edges(max(median - reach, values.min()), min(median + reach, values.max() + 1e-9), 80)
+        band = ax.axvspan(low, high, ymax=1 - WORDS, color="0.9", zorder=0)
         histogram = draw_histogram(ax, values, edges, model_color(model))
-        line = ax.axvline(median, color="0.3", linewidth=1, linestyle="--")
+        line = ax.axvline(median, ymax=1 - WORDS, color="0.3", linewidth=1, linestyle="--")
         found = counts(values, edges)
         lowest = max(0.5, 0.4 * np.quantile(found[found > 0], 0.05)) if found.any() else 0.5
         highest = max(found.max(), 1)
-        room = (highest / lowest) ** 0.28  # above the curve, for the words
+        room = (highest / lowest) ** (WORDS / (1 - WORDS))
         ax.set(yscale="log", ylim=(lowest, room * highest), xlabel=residual_label(str(quantity)))
         ax.set_ylabel(counts_label(edges, RESIDUAL_UNITS[str(quantity)]))
-        ax.xaxis.set_major_locator(MaxNLocator(5))
-        ax.text(0.03, 0.95, _residual_words(str(quantity), values), transform=ax.transAxes, va="top", fontsize=fontsize)
+        ax.xaxis.set_major_locator(MaxNLocator(5 if fontsize == "small" else 3))
+        ax.text(0.03, 0.97, _residual_words(str(quantity), values), transform=ax.transAxes, va="top", fontsize=fontsize)
         write_outside(ax, values, edges)
         drawn.append(ResidualArtists(histogram, line, band))
     return drawn
 
 
 def _residual_words(quantity: str, values: np.ndarray) -> str:
-    """Median, 68% half-width and 99% quantile: in percent, in mrad, or as they are."""
-    unit = RESIDUAL_UNITS[quantity]
-    factor, name = {"relative": (100, "%"), "rad": (1000, " mrad")}.get(unit, (1, ""))
+    """Median, 68% half-width and 99% quantile: in percent, in mrad, in rad where the tail is longer, or as they are."""
+    unit, tail = RESIDUAL_UNITS[quantity], np.quantile(np.abs(values), 0.99)
+    factor, name = {"relative": (100, "%"), "rad": (1000, " mrad") if tail < 1 else (1, " rad")}.get(unit, (1, ""))
     low, median, high = factor * np.array(central_68(values))
-    tail = factor * np.quantile(np.abs(values), 0.99)
+    tail *= factor
     bias, width, worst = (f"{value:.{decimals(value)}f}{name}" for value in (median, (high - low) / 2, tail))
     return f"median {bias.replace('-', chr(0x2212))}\n68% half-width {width}\n99% of |residual| below {worst}"
 

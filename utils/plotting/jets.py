@@ -57,15 +57,16 @@ def plot_distributions(axes: np.ndarray, jets: np.ndarray, normalization: str | 
 
 def plot_correlations(ax: Axes, jets: np.ndarray) -> Axes:
     """Spearman rank correlations of the four quantities, shape (jets, 4), as a heat map."""
-    frame = pd.DataFrame(jets, columns=[SYMBOLS[quantity] for quantity in FEATURES])
+    frame = pd.DataFrame(jets, columns=[SYMBOLS[quantity] for quantity in FEATURES]).corr(method="spearman")
+    texts = frame.round(2).add(0.0).map("{:.2f}".format)  # no zero below zero
     return seaborn.heatmap(
-        frame.corr(method="spearman"),
+        frame,
         ax=ax,
         vmin=-1,
         vmax=1,
         cmap="RdBu_r",
-        annot=True,
-        fmt=".2f",
+        annot=texts.map(lambda text: text.replace("-", "\u2212")).to_numpy(),
+        fmt="",
         square=True,
         cbar_kws={"label": "Spearman correlation"},
     )

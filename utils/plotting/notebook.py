@@ -7,9 +7,11 @@ import numpy as np
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 
+from utils.jets import Sample
+from utils.networks import VARIANT_LABELS
 from utils.plotting.correlations import plot_corner
 from utils.plotting.errors import plot_overlays, plot_residuals
-from utils.plotting.style import save_figure
+from utils.plotting.style import figure_title, save_figure
 from utils.plotting.training import plot_activations, plot_learning_rate, plot_losses, plot_summary
 
 if TYPE_CHECKING:
@@ -35,14 +37,16 @@ def show_training(
     reconstructed: np.ndarray,
     model: str,
     space: str,
-    title: str,
+    sample: Sample,
     suffix: str = "",
 ) -> None:
     """Show a training and what came of it in one figure (`plot_summary`), and write it and its parts to a folder.
 
-    The parts are `SINGLE_FIGURES`. `model` is a variant, `space` where its errors are squared, and `suffix` ends the
-    names of the files.
+    The parts are `SINGLE_FIGURES`. `model` is a variant, `space` the normalization in which its errors are squared, and
+    `suffix` ends the names of the files.
     """
+    words = f"{VARIANT_LABELS[model]}, {space}"
+    title = figure_title(sample, words)
     figure = Figure(figsize=(14, 8.5), layout="constrained")
     plot_summary(figure, result.losses, result.best_epoch, true, reconstructed, model, space)
     show_figure(figure, folder / f"summary{suffix}.png", title)
@@ -55,7 +59,8 @@ def show_training(
     plot_residuals(figures["residuals"].subplots(2, 2), true, reconstructed, model)
     plot_corner(figures["corner"], true, reconstructed)
     for name, single in figures.items():
-        save_figure(single, folder / f"{name}{suffix}.png", title)
+        shown = title if name in ("overlay", "residuals", "corner") else figure_title(sample, words, part="")
+        save_figure(single, folder / f"{name}{suffix}.png", shown)
 
 
 SINGLE_FIGURES = {

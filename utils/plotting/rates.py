@@ -79,7 +79,7 @@ def _mark_named(ax: Axes, points: pd.DataFrame) -> None:
         x, y = point["bytes_per_jet"], point["mse"]
         if left < x < right and bottom < y < top:
             ax.plot(x, y, "*", color=CODEC_COLORS.get(point["method"], "black"), markersize=11, markeredgecolor="white")
-            words = "\n".join(textwrap.wrap(point["setting"], 26))
+            words = "\n".join(textwrap.wrap(point["setting"], 18))
             line = LEADER | {"color": "0.5", "relpos": (1, 0.7)}
             name = ax.annotate(words, (x, y), (-30, -12), textcoords="offset points", arrowprops=line)
             name.set(ha="right", va="top", fontsize="x-small")

@@ -158,7 +158,7 @@ def counts_label(edges: np.ndarray, unit: str, quantity: str = "", what: str = "
         return f"{what} / {100 * (edges[1] / edges[0] - 1):.2g}% of {SYMBOLS[quantity]}"
     width, _, exponent = f"{widths[-1]:.2g}".partition("e")
     power = rf"$\times 10^{{{int(exponent)}}}$" if exponent else ""
-    return f"{what} / {width}{power}" + (f" {unit}" if unit and unit != "relative" else "")
+    return f"{what} / {width}{power}" + ("%" if unit == "%" else f" {unit}" if unit and unit != "relative" else "")
 
 
 def counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from utils.plotting.errors import OverlayArtists, ResidualArtists, plot_overlays, plot_residuals
 from utils.plotting.style import model_color, plain_log_ticks
+from utils.text import spread_sci
 
 if TYPE_CHECKING:
     from utils.training import LearningRateScan
@@ -59,8 +60,8 @@ class LearningRateArtists(NamedTuple):
 def plot_learning_rate(ax: Axes, scan: "LearningRateScan", used: float) -> LearningRateArtists:
     """Loss against learning rate from the finder, with fastai's `valley` suggestion and the rate that is used."""
     (losses,) = ax.plot(scan.learning_rates, scan.losses, color="black")
-    valley = ax.axvline(scan.valley, color="0.5", linestyle="--", label=f"suggestion (valley): {scan.valley:.1e}")
-    line = ax.axvline(used, color="#D55E00", label=f"peak rate used: {used:.2g}")
+    valley = ax.axvline(scan.valley, color="0.5", linestyle="--", label=f"suggestion (valley): {scan.valley:.2g}")
+    line = ax.axvline(used, color="0.25", linestyle=":", label=f"peak rate used: {used:.2g}")
     ax.set(xlabel="learning rate", ylabel="training loss (smoothed)", xscale="log", yscale="log")
     ax.legend(frameon=False, loc="lower left", fontsize="small")
     return LearningRateArtists(losses, valley, line)
@@ -133,7 +134,7 @@ def plot_transfer(ax: Axes, mse: pd.Series) -> Axes:
         ax=ax,
         vmin=low,
         vmax=max(high, low + 1),
-        annot=matrix.map(lambda value: f"{value:.2e}").to_numpy(),
+        annot=matrix.map(lambda value: spread_sci((value, None))).to_numpy(),
         fmt="",
         cmap="viridis_r",
         square=True,

@@ -15,6 +15,7 @@ from utils.plotting.style import (
     INPUT_COLOR,
     OTHER_COLOR,
     Rows,
+    counts,
     counts_label,
     draw_histogram,
     plain_log_ticks,
@@ -100,11 +101,16 @@ def plot_dijet_masses(axes: Sequence[Axes], masses: pd.DataFrame) -> tuple[list[
         spectra.append(draw_histogram(axes[0], values[events], edges, color, fill=not spectra, label=way))
         if len(spectra) > 1:
             shifts.append(draw_histogram(axes[1], changes[way], bins, color, label=way))
+    before = counts(stored[events], edges)
+    spread = np.sqrt(before)
+    band = axes[0].stairs(before + spread, edges, baseline=before - spread, fill=True, label="stat. uncertainty")
+    band.set(facecolor="none", edgecolor="0.25", hatch="//////", linewidth=0)
     axes[0].set(xscale="log", yscale="log", xlabel="mass of the two hardest jets [GeV]")
     axes[0].set_ylabel(f"events / {100 * (edges[1] / edges[0] - 1):.2g}% of the mass")
     plain_log_ticks(axes[0])
     write_outside(axes[0], stored[events], edges)
-    axes[0].legend(fontsize="small", loc="lower center")
+    axes[0].set_ylim(0.5 * max(before[before > 0].min(initial=before.max()), 1), 8 * max(before.max(), 1))
+    axes[0].legend(frameon=False, fontsize="small", loc="upper center", ncols=2)
     axes[1].set(xlabel="change of the mass [%]", ylabel=counts_label(bins, "%", what="events"))
     axes[1].legend(frameon=False, fontsize="small")
     return spectra, shifts

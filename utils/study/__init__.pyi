@@ -117,10 +117,10 @@ from .sweeps import (
     SEEDS as SEEDS,
     SIZES as SIZES,
     SweepError as SweepError,
-    reference_runs as reference_runs,
+    other_samples as other_samples,
     refuse_other_sweep as refuse_other_sweep,
     sweep as sweep,
-    train_runs as train_runs,
+    train_study as train_study,
 )
 from .timing import (
     COLD_STAGES as COLD_STAGES,

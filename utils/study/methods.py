@@ -50,8 +50,8 @@ DEFAULT_SETTING = "pt 1%, m 1% or 10 MeV, phi and eta 0.005"
 
 TIGHT_SETTING = "pt 0.1%, m 0.1% or 1 MeV, phi and eta 0.001"
 
-OPTIONAL = {"zfp": ("zfpy", 'extra "codecs"'), "SZ3": ("pysz", 'extra "codecs"')}
-"""Methods that need a package which may be missing: its name, and what brings it."""
+OPTIONAL = {"zfp": "zfpy", "SZ3": "pysz"}
+"""Methods that need a package of the extra `codecs`, and its name."""
 
 Streams = list[bytes]
 
@@ -101,8 +101,8 @@ def all_methods(
 def missing_methods() -> dict[str, str]:
     """Methods that cannot be measured here, and what to install."""
     return {
-        name: f"needs the package {package} ({extra})"
-        for name, (package, extra) in OPTIONAL.items()
+        name: f'needs the package {package}: pip install -e ".[codecs]" in a clone'
+        for name, package in OPTIONAL.items()
         if find_spec(package) is None
     }
 

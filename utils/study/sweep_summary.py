@@ -13,7 +13,7 @@ from utils import plotting
 from utils.files import Json, manage_folder, recorded_path, write_json
 from utils.jets import FEATURES
 from utils.machine import machine_info
-from utils.metrics import RESIDUAL_UNITS, read_resolutions
+from utils.metrics import read_resolutions
 from utils.networks import VARIANT_LABELS, schedule_label
 from utils.text import Table, spread_sci, spread_text
 
@@ -160,16 +160,16 @@ def _widths(entry: SeedSummary) -> dict[str, str]:
 
 
 def seeds_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
-    """68% half-widths and 99% quantiles of |residual|, relative or in rad, of the entries of `summarize_seeds`."""
+    """68% half-widths and 99% quantiles of |residual| of the entries of `summarize_seeds`, in the unit beside the
+    quantity: percent, mrad, or 0.001."""
     table = [
         {
-            "quantity": quantity,
+            "quantity": ERROR_COLUMNS[quantity][0],
             "variant": entry["label"],
             "loss": entry["loss"],
             "latents": latents,
-            "68% half-width": spread_text(resolution[quantity]["half_width_68"]),
-            "99% quantile": spread_text(resolution[quantity]["q99"]),
-            "unit": RESIDUAL_UNITS[quantity],
+            "68% half-width": spread_text(resolution[quantity]["half_width_68"], ERROR_COLUMNS[quantity][1]),
+            "99% quantile": spread_text(resolution[quantity]["q99"], ERROR_COLUMNS[quantity][1]),
         }
         for quantity in FEATURES
         for entry in summary

@@ -2,8 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from utils.cluster import available_cores, connect, run_tasks
@@ -16,12 +18,22 @@ from utils.files import (
     remove_leftovers,
     source_sha256,
 )
-from utils.jets import Dataset, Paths, is_remote, load_sample, sample_files, split_dataset
+from utils.jets import (
+    EMBEDDED_FILES,
+    Dataset,
+    Paths,
+    Sample,
+    is_remote,
+    load_contrasting_samples,
+    load_sample,
+    sample_files,
+    split_dataset,
+)
 from utils.limits import read_json
 from utils.machine import pick_device, progress_stream
-from utils.networks import NORMALIZATION_KINDS, NORMALIZATIONS, VARIANTS
+from utils.networks import NORMALIZATION_KINDS, NORMALIZATIONS, VARIANTS, CustomNormalization
 from utils.study.runs import Run, finished_row, train_run
-from utils.training import training_config
+from utils.training import make_dataloaders, train, training_config
 
 COMPARED = ("tanh", "leaky_relu_bn", "elu_bn", "residual_gelu")
 """The variants of the comparison; "linear" is left out, since PCA is its best case."""
@@ -120,10 +132,10 @@ def _not_in_names(path: Paths, reading: Json, profile: str, steps: int | None) -
     return {"dataset": ", ".join([*files, *options]), "profile": profile, "number of steps": number}
 
 
-def reference_runs(profile: str = "reference", dataset: Dataset = "embedded", device: str | None = None) -> list[Run]:
-    """Every training that the notebooks of the study ask for, those that take longest first."""
+def reference_runs(profile: str = "reference") -> list[Run]:
+    """Every training on the embedded sample that the notebooks ask for, those that take longest first."""
     seeds, residual = SEEDS[profile], COMPARED[-1]
-    own = Run(residual, seeds[0], dataset=dataset, profile=profile, refine=REFINE_STEPS, device=device)
+    own = Run(residual, seeds[0], profile=profile, refine=REFINE_STEPS)
     runs = [
         replace(own, variant=variant, schedule=schedule, seed=seed)
         for variant in reversed(COMPARED)
@@ -137,6 +149,30 @@ def reference_runs(profile: str = "reference", dataset: Dataset = "embedded", de
     return [*runs, replace(own, loss="resolution"), *(replace(own, max_jets=size) for size in SIZES[profile])]
 
 
+def train_study(folder: str | Path, profile: str = "reference") -> None:
+    """Every training of the notebooks side by side, for them to find in `folder`: `reference_runs`, and a tanh network
+    on each of `other_samples`."""
+    seed = SEEDS[profile][0]
+    others = {name: partial(_keep_other, name, profile, seed, Path(folder)) for name in other_samples(seed)}
+    train_runs(folder, reference_runs(profile), others=others)
+
+
+def other_samples(seed: int = 0) -> dict[str, Sample]:
+    """What notebooks 1a and 4 train on beside the embedded sample: those that 1a contrasts it with, by their names
+    there, and all of its jets as those of somebody's own file."""
+    _, *contrasting = load_contrasting_samples(seed=seed).items()
+    return dict(contrasting) | {"your own jets": load_sample([str(file) for file in EMBEDDED_FILES], seed=seed)}
+
+
+def _keep_other(name: str, profile: str, seed: int, folder: Path) -> Json:
+    schedule = training_config(profile)
+    batches = make_dataloaders(other_samples(seed)[name], CustomNormalization(), schedule)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        train(VARIANTS["tanh"], batches, schedule, seed, progress=False, keep=folder)
+    return {}
+
+
 def train_runs(
     folder: str | Path,
     runs: Sequence[Run],
@@ -145,8 +181,12 @@ def train_runs(
     *,
     dashboard: bool = False,
     progress: bool = True,
+    others: Mapping[str, Callable[[], Json]] | None = None,
 ) -> list[Json]:
-    """The row of each of the `runs`, of one dataset; what is not done yet in `folder` is, as `sweep` says."""
+    """The row of each of the `runs`, of one dataset; what is not done yet in `folder` is, as `sweep` says.
+
+    `others` are called beside them, each in a process of its own; what they return is let go.
+    """
     folder = Path(folder).resolve()
     _check(runs, workers, scheduler)
     source = _source_of(runs[0].dataset)
@@ -154,41 +194,47 @@ def train_runs(
     for name in ("sweep.json", "sweep.md", "sweep.png"):
         refuse_unrecorded(folder / name)
     rows = {run.name: finished_row(folder, run, source) for run in runs}
-    missing = {run.name: (run, source, folder) for run in runs if rows[run.name] is None}
+    missing = {run.name: partial(train_run, run, source, folder) for run in runs if rows[run.name] is None}
     for name in missing:
         refuse_unrecorded(folder / f"{name}.json")
         refuse_unrecorded(folder / f"{name}.safetensors")
-    results = _train_missing(missing, workers, scheduler, dashboard, progress) if missing else {}
+    tasks: dict[str, Callable[[], Json]] = {**missing, **(others or {})}
+    results = _side_by_side(tasks, workers, scheduler, dashboard, progress) if tasks else {}
     remove_leftovers(folder)  # of workers that died
     failed = {name: result for name, result in results.items() if isinstance(result, BaseException)}
     trained = {name: result for name, result in results.items() if not isinstance(result, BaseException)}
-    done = [row for row in (rows | trained).values() if row is not None]
+    done = [row for name in rows if (row := trained.get(name, rows[name])) is not None]
     if failed:
         message = "; ".join(f"{name}: {type(error).__name__}: {error}" for name, error in failed.items())
         raise SweepError(message, done)
     return done
 
 
-def _train_missing(
-    missing: Mapping[str, tuple[Run, Json, Path]],
+def _side_by_side(
+    tasks: Mapping[str, Callable[[], Json]],
     workers: int | None,
     scheduler: str | None,
     dashboard: bool,
     progress: bool,
 ) -> dict[str, Json | BaseException]:
-    """The row of each training, or why it failed, by its name; no more workers are started than there is work, and
+    """What each training returns, or why it failed, by its name; no more workers are started than there is work, and
     none for one at a time, which is done here."""
     if scheduler is None:
-        workers = min(workers or available_cores(), len(missing))
+        workers = min(workers or available_cores(), len(tasks))
         if workers == 1 and not dashboard:
-            return {name: _here(*task) for name, task in missing.items()}
+            return {name: _here(task) for name, task in tasks.items()}
     with connect(workers, scheduler, dashboard) as client:
-        return dict(run_tasks(client, train_run, missing, "training", progress, progress_stream()))
+        calls = {name: (task,) for name, task in tasks.items()}
+        return dict(run_tasks(client, _call, calls, "training", progress, progress_stream()))
 
 
-def _here(run: Run, source: Json, folder: Path) -> Json | BaseException:
+def _call(task: Callable[[], Json]) -> Json:
+    return task()
+
+
+def _here(task: Callable[[], Json]) -> Json | BaseException:
     try:
-        return train_run(run, source, folder)
+        return task()
     except Exception as error:
         return error
 

@@ -39,7 +39,7 @@ def time_training(
     """Training by the project's loop beside the original's recipe, on the same jets with the custom normalization.
 
     The original's: `epochs` of Adam at the rate 1e-3, batches of 8192 that a PyTorch DataLoader gathers jet by jet. The
-    project's: its own schedule, in a third of the epochs. `epoch_s` holds the seconds of an epoch in both ways and
+    project's: its own schedule, in half of the epochs. `epoch_s` holds the seconds of an epoch in both ways and
     their `ratio`; `reached_s` the seconds until the validation error was at most that of the original's last epoch
     (`target_mse`), None where it never was.
     """
@@ -51,7 +51,7 @@ def time_training(
     rows = _train_as_original(VARIANTS[variant], x, valid, epochs, seed)
     config = training_config()
     dls = make_dataloaders(sample, normalization, config, device)
-    own_epochs = max(1, epochs // 3)
+    own_epochs = max(1, epochs // 2)
     result = train(VARIANTS[variant], dls, replace(config, steps=own_epochs * len(dls.train)), seed, progress=False)
     losses = result.losses["valid"].tolist()
     rows += [

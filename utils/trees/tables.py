@@ -59,7 +59,7 @@ def _observable_table(observables: Json) -> Table:
     cells = []
     for name, value in observables.items():
         if "mean_before" in value:
-            means = (f"{value[mean]:.4f}" for mean in ("mean_before", "mean_after"))
+            means = (f"{value[mean]:.2f}" for mean in ("mean_before", "mean_after"))
             numbers = [*means, f"by {value['largest_change']:.3g} GeV at most"]
         else:
             changed = f"{value['events_changed']:,} of {value['events']:,} events"
