@@ -8,7 +8,15 @@ from matplotlib.figure import Figure
 
 from utils import plotting
 from utils.cli import main
-from utils.jets import EMBEDDED_FILES, feature_array, iter_jets, load_sample, make_table, write_jets
+from utils.jets import (
+    EMBEDDED_FILES,
+    feature_array,
+    iter_jets,
+    load_contrasting_samples,
+    load_sample,
+    make_table,
+    write_jets,
+)
 from utils.networks import VARIANT_LABELS, load_checkpoint
 from utils.study import sweep_summary, sweeps
 from utils.study.runs import Run
@@ -176,9 +184,15 @@ def test_a_sweep_is_taken_up_where_it_ended(scheduler, tmp_path, capsys):
 
 def test_a_notebook_with_its_own_file_finds_the_training_that_was_made_before(tmp_path):
     write_jets(iter_jets(EMBEDDED_FILES), tmp_path / "my_jets.root")  # as notebook 4 does
-    own, before = load_sample(tmp_path / "my_jets.root"), sweeps.other_samples()["your own jets"]
+    own, before = load_sample(tmp_path / "my_jets.root"), sweeps.other_sample(sweeps.OWN_JETS)
     for part in ("train", "valid", "test"):
         np.testing.assert_array_equal(feature_array(getattr(own, part)), feature_array(getattr(before, part)))
+
+
+def test_the_samples_that_notebook_1a_contrasts_are_trained_on_before():
+    _, *contrasting = load_contrasting_samples()
+    assert {*contrasting, sweeps.OWN_JETS} == {n for n in sweeps.OTHER_SAMPLES if sweeps.other_sample(n) is not None}
+    assert "central, high pt" in contrasting
 
 
 def test_what_runs_beside_a_sweep_is_no_row_of_it_and_is_named_where_it_fails(tmp_path):

@@ -117,7 +117,6 @@ from .sweeps import (
     SEEDS as SEEDS,
     SIZES as SIZES,
     SweepError as SweepError,
-    other_samples as other_samples,
     refuse_other_sweep as refuse_other_sweep,
     sweep as sweep,
     train_study as train_study,

@@ -48,6 +48,13 @@ SIZES = {"quick": (3000,), "reference": (3000, 10_000, 30_000)}
 """Sizes of sample that notebook 2d compares beside all jets, by profile."""
 
 
+OWN_JETS = "your own jets"
+
+OTHER_SAMPLES = ("published", "central, high pt", OWN_JETS)
+"""What notebooks 1a and 4 train on beside the embedded sample: those that `load_contrasting_samples` sets beside it,
+and all of its jets as those of somebody's own file."""
+
+
 class SweepError(RuntimeError):
     """Trainings that failed; `rows` are those of the others, which are kept."""
 
@@ -151,22 +158,25 @@ def reference_runs(profile: str = "reference") -> list[Run]:
 
 def train_study(folder: str | Path, profile: str = "reference") -> None:
     """Every training of the notebooks side by side, for them to find in `folder`: `reference_runs`, and a tanh network
-    on each of `other_samples`."""
+    on each of `OTHER_SAMPLES`."""
     seed = SEEDS[profile][0]
-    others = {name: partial(_keep_other, name, profile, seed, Path(folder)) for name in other_samples(seed)}
+    others = {name: partial(_keep_other, name, profile, seed, Path(folder)) for name in OTHER_SAMPLES}
     train_runs(folder, reference_runs(profile), others=others)
 
 
-def other_samples(seed: int = 0) -> dict[str, Sample]:
-    """What notebooks 1a and 4 train on beside the embedded sample: those that 1a contrasts it with, by their names
-    there, and all of its jets as those of somebody's own file."""
-    _, *contrasting = load_contrasting_samples(seed=seed).items()
-    return dict(contrasting) | {"your own jets": load_sample([str(file) for file in EMBEDDED_FILES], seed=seed)}
+def other_sample(name: str, seed: int = 0) -> Sample | None:
+    """One of `OTHER_SAMPLES`; None where it is not at hand."""
+    if name == OWN_JETS:
+        return load_sample([str(file) for file in EMBEDDED_FILES], seed=seed)
+    return load_contrasting_samples(seed=seed).get(name)
 
 
 def _keep_other(name: str, profile: str, seed: int, folder: Path) -> Json:
+    sample = other_sample(name, seed)
+    if sample is None:
+        return {}
     schedule = training_config(profile)
-    batches = make_dataloaders(other_samples(seed)[name], CustomNormalization(), schedule)
+    batches = make_dataloaders(sample, CustomNormalization(), schedule)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         train(VARIANTS["tanh"], batches, schedule, seed, progress=False, keep=folder)
