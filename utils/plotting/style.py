@@ -32,7 +32,7 @@ OTHER_COLOR = "#56B4E9"
 """Of models that are no variant of the study."""
 
 INPUT_COLOR = "0.72"
-"""What is true is grey; what comes out has the colour of its model."""
+"""Jets as they came are grey; what comes out has the colour of its model."""
 
 FALLING = ("m", "pt")
 """Quantities whose spectrum falls over orders of magnitude: logarithmic counts."""

@@ -29,7 +29,7 @@ def _transfer(metrics: Json) -> str:
     ratios = {pair: value / mse[pair[0], pair[0]] for pair, value in mse.items() if pair[0] != pair[1]}
     (tested, trained), ratio = max(ratios.items(), key=lambda item: item[1])
     return (
-        f"They come out wrong, and nothing says so: on the sample {tested}, the model trained on {trained} has "
+        f"They can come out wrong, and nothing says so: on the sample {tested}, the model trained on {trained} has "
         f"{significant(ratio, 2)} times the error of the one trained there."
     )
 
@@ -47,7 +47,8 @@ def _training(metrics: Json) -> str:
             widths = {name: entry["resolution"][name]["half_width_68"][0] for name in widths}
             ratio = spread_text(entry["mse_over_pca"])
         words = " and ".join(f"{significant(100 * width, 2)}% in {name}" for name, width in widths.items())
-        parts.append(f"{model['label']}: {ratio} times the error of rank-3 PCA, {words} (68%)")
+        space = "" if model["normalization"] == "custom" else " in that space"
+        parts.append(f"{model['label']}: {ratio} times the error of rank-3 PCA{space}, {words} (68%)")
     return "; ".join(parts) + "."
 
 
@@ -74,13 +75,15 @@ def _rates(metrics: Json) -> str:
     equal = metrics["bytes_at_equal_error"]
     labels = tuple(VARIANT_LABELS.values())
     learned = {name: row for name, row in equal.items() if name.startswith(labels)}
-    mse = next(iter(equal["bounded"]))
+    coarse, mse, *_ = equal["bounded"]
     best = next(name for name, row in learned.items() if row[mse] is not None)
     sizes = (equal[name][mse] for name in ("bounded", best, "Shannon lower bound"))
     plain, latents, bound = (f"{size:.2f}" for size in sizes)
+    smallest = min(row[coarse] for row in learned.values() if row[coarse] is not None)
     return (
-        f"Rounding and an entropy coder: at the error of the best network here ({best}, {mse}) they take {plain} bytes "
-        f"a jet, the network's own latents {latents}; no code of single jets can do with less than {bound}."
+        f"Rounding and an entropy coder: within 1% of the error of {best} ({mse}) they take {plain} bytes a jet, its "
+        f"own latents {latents}, and no code of single jets less than {bound}; at a larger error ({coarse}) "
+        f"{equal['bounded'][coarse]:.2f}, and the best latents {smallest:.2f}."
     )
 
 
@@ -111,8 +114,8 @@ def _networks(metrics: Json) -> str:
     return (
         f"Four numbers take {ladder[0]:.2f} bytes a jet by the codec and {ladder[-1]:.2f} by the largest network, "
         f"which looks at the event. Of the bytes of {len(columns['alone'])} columns, latents with corrections leave "
-        f"{latents:.0%} at the same guarantee, small networks {coded:.0%}; a file of {file['jets']:,} jets has "
-        f"{file['ratio']:.0%} of its bytes, weights inside."
+        f"{latents:.0%} at the same guarantee, small networks {coded:.0%}; weights not counted; a file of "
+        f"{file['jets']:,} jets has {file['ratio']:.0%} of its bytes, weights inside."
     )
 
 
@@ -126,7 +129,8 @@ def _times(metrics: Json) -> str:
 
 def _memory(metrics: Json) -> str:
     peak = max(max(row["encoding"], row["decoding"]) for row in metrics["bounded"])
-    return f"At most {bytes_text(peak)} above input and output, for {metrics['bounded'][0]['jets']:,} jets."
+    jets = metrics["bounded"][0]["jets"]
+    return f"Once a model is ready, at most {bytes_text(peak)} above input and output, for {jets:,} jets."
 
 
 ANSWERS: Mapping[str, Callable[[Json], str]] = {

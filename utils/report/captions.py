@@ -16,14 +16,14 @@ CAPTIONS = {
     "losses": "Training and validation loss against the epoch.",
     "activations": "Mean and standard deviation of each layer's activations during the training.",
     "latents_untrained": "The three latents of an untrained network against each quantity.",
-    "latents": "The three latents against each quantity: which of them carries what.",
+    "latents": "The three latents against each quantity: which of them carries what; darker where there are more jets.",
     "overlay": "Input and output spectra, with their ratio.",
     "residuals": "Residuals jet by jet, with median, central 68% and tails.",
     "corner": "Correlations of the four residuals.",
     "folds": "The plane of m and pt, as the network and as a zigzag draw it.",
     "comparison": "Error over that of rank-3 PCA, every seed of every variant.",
     "training_time": "Validation error against the CPU time of the training.",
-    "sample_size": "Error against the number of training jets.",
+    "sample_size": "Error against the number of training jets, one seed.",
     "rate_distortion": "Error against bytes per jet of every method: down and to the left is better.",
     "rate_resolution": "The same in the units of an analysis: the typical jet on the left, the worst one on the right.",
     "branches": "The costliest branches, as stored and within their bounds, both under LZMA.",
@@ -41,8 +41,8 @@ CAPTIONS = {
 """By the name of the file without its suffix, in the order in which a gallery shows them."""
 
 BEGINNINGS = {
-    "stages_": "Time of each stage, from the first import to decoding, on the device {}.",
-    "memory_": "Peak memory of each stage above what must exist, on the device {}.",
+    "stages_": "Time of each stage, from the first import to decoding, median and central 68%, on the device {}.",
+    "memory_": "Peak memory of each stage in a fresh process, and what of it must exist, on the device {}.",
 }
 """For names that end in a device."""
 

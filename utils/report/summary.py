@@ -95,7 +95,10 @@ def _index_page(
     facts = [
         ("jets", "; ".join(dict.fromkeys(_dataset_text(source) for source in sources))),
         ("machine", machine_line(machine)),
-        ("time", f"{sum(outcome.seconds for outcome in outcomes):.0f} s in all"),
+        (
+            "time",
+            f"{sum(outcome.seconds for outcome in outcomes):.0f} s in the notebooks, without trainings before them",
+        ),
     ]
     entries = [_index_entry(folder, outcome, metrics.get(outcome.name)) for outcome in outcomes]
     failed = sum(outcome.error is not None for outcome in outcomes)
