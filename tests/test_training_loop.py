@@ -15,7 +15,6 @@ from utils.files import OutputError
 from utils.jets import JetError, Sample, make_table
 from utils.machine import pick_device
 from utils.networks import VARIANTS, Autoencoder, AutoencoderConfig, CustomNormalization, Zigzag
-from utils.networks.autoencoder import Residual
 from utils.training import (
     INITIAL_WEIGHTS,
     Activations,
@@ -155,12 +154,10 @@ def test_the_projects_schedule_ends_at_zero(batches) -> None:
 def test_first_weights_have_the_spread_that_the_schedule_asks_for(batches, variant: str, weights: str) -> None:
     config = VARIANTS[variant]
     model = make_learner(config, batches, replace(TRAINING, initial_weights=weights)).model
-    blocks = {layer for block in model.modules() if isinstance(block, Residual) for layer in block}
-    gain = {"tanh": 5 / 3, "residual_gelu": 1.0}.get(variant, 1 / 3**0.5) if weights == "scaled" else 1 / 3**0.5
+    wanted = 5 / 3 if (variant, weights) == ("tanh", "scaled") else 1 / 3**0.5
     layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear) and layer.weight.numel() > 150]
     assert len(layers) >= 4
     for layer in layers:
-        wanted = 1 / 3**0.5 if layer in blocks else gain
         tolerance = 4 / layer.weight.numel() ** 0.5
         assert layer.weight.std().item() * layer.in_features**0.5 == pytest.approx(wanted, rel=tolerance)
 

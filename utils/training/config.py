@@ -9,7 +9,7 @@ OPTIMIZERS = ("adam", "soap")
 """Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
 
 INITIAL_WEIGHTS = ("pytorch", "scaled")
-"""PyTorch's own random weights of a Linear layer, or larger ones for tanh and for GELU, by `training.loop.GAINS`."""
+"""PyTorch's own random weights of a Linear layer, or the same where tanh follows scaled to what it needs: larger."""
 
 PROFILES = ("quick", "reference")
 """How much to spend: small and fast, or the full study."""

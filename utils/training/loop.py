@@ -37,11 +37,10 @@ OPTIMIZER_FUNCTIONS: dict[str, Any] = {
 }
 """What makes each of `OPTIMIZERS`. Adam is PyTorch's with fastai's epsilon: fastai's own takes twice the time."""
 
-GAINS = {"tanh": 5 / 3, "gelu": 1.0}
+GAINS = {"tanh": 5 / 3}
 """Standard deviation of the "scaled" initial weights times the root of a layer's inputs, by activation; others have
 PyTorch's, 1/sqrt(3). With 1 a linear layer hands on the variance that it gets (LeCun et al., Efficient BackProp, 1998);
-tanh makes it smaller, and 5/3 makes up for that (`torch.nn.init.calculate_gain`). Inside a residual block they stay
-PyTorch's: x itself is handed on there, and many blocks, one after the other, would make it ever larger."""
+tanh makes it smaller, and 5/3 makes up for that (`torch.nn.init.calculate_gain`)."""
 
 RECORDED_STEPS = 100
 """At so many steps of a training, activations are recorded."""
@@ -69,7 +68,7 @@ def _initial_model(config: AutoencoderConfig, weights: str) -> Autoencoder:
     model = Autoencoder(config)
     if weights == "scaled" and config.activation in GAINS:
         with torch.no_grad():
-            for layer in (*model.encoder, *model.decoder):
+            for layer in model.modules():
                 if isinstance(layer, nn.Linear):
                     layer.weight.mul_(GAINS[config.activation] * 3**0.5)
     return model
