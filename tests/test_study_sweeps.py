@@ -197,10 +197,10 @@ def test_the_samples_that_notebook_1a_contrasts_are_trained_on_before():
 
 def test_what_runs_beside_a_sweep_is_no_row_of_it_and_is_named_where_it_fails(tmp_path):
     run = Run("linear", 0, sample_jets=500, profile="quick", steps=2)
-    done: list[str] = []
-    rows = sweeps.train_runs(tmp_path, [run], workers=1, others={"beside": lambda: done.append("beside") or {}})
+    done: dict[str, bool] = {}
+    rows = sweeps.train_runs(tmp_path, [run], workers=1, others={"beside": lambda: {"done": done.update(beside=True)}})
     assert [row["variant"] for row in rows] == ["linear"]
-    assert done == ["beside"]
+    assert done == {"beside": True}
     with pytest.raises(sweeps.SweepError, match="beside: ZeroDivisionError") as failed:
         sweeps.train_runs(tmp_path, [run], workers=1, others={"beside": lambda: {"a": 1 / 0}})
     assert failed.value.rows == rows
