@@ -324,3 +324,12 @@ def test_results_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path.write_text('{"seeds": [{"label": 3}], "models": [], "dataset": 1}')
     with pytest.raises(ValueError, match=r"metrics\.json of .*: not all are as this version writes them"):
         result_tables(read_metrics(tmp_path))
+
+
+def test_networks_that_never_reach_the_large_error_are_not_compared_at_it() -> None:
+    columns = ("MSE 0.001", "MSE 0.0051", "MSE 1e-05", "MSE 1e-07")
+    rows = {"bounded": (1.5, 1.1, 3, 5), "tanh": (None, 2.0, None, None), "Shannon lower bound": (1.2, 0.8, 3, 4)}
+    equal = {name: dict(zip(columns, row, strict=True)) for name, row in rows.items()}
+    text = answer("3. Rate_distortion", {"bytes_at_equal_error": equal})
+    assert text is not None
+    assert text.endswith("its own latents 2.00, and no code of single jets less than 0.80.")

@@ -79,11 +79,15 @@ def _rates(metrics: Json) -> str:
     best = next(name for name, row in learned.items() if row[mse] is not None)
     sizes = (equal[name][mse] for name in ("bounded", best, "Shannon lower bound"))
     plain, latents, bound = (f"{size:.2f}" for size in sizes)
-    smallest = min(row[coarse] for row in learned.values() if row[coarse] is not None)
-    return (
+    text = (
         f"Rounding and an entropy coder: within 1% of the error of {best} ({mse}) they take {plain} bytes a jet, its "
-        f"own latents {latents}, and no code of single jets less than {bound}; at a larger error ({coarse}) "
-        f"{equal['bounded'][coarse]:.2f}, and the best latents {smallest:.2f}."
+        f"own latents {latents}, and no code of single jets less than {bound}"
+    )
+    reached = [row[coarse] for row in learned.values() if row[coarse] is not None]
+    if not reached:
+        return f"{text}."
+    return (
+        f"{text}; at a larger error ({coarse}) {equal['bounded'][coarse]:.2f}, and the best latents {min(reached):.2f}."
     )
 
 
@@ -114,7 +118,7 @@ def _networks(metrics: Json) -> str:
     return (
         f"Four numbers take {ladder[0]:.2f} bytes a jet by the codec and {ladder[-1]:.2f} by the largest network, "
         f"which looks at the event. Of the bytes of {len(columns['alone'])} columns, latents with corrections leave "
-        f"{latents:.0%} at the same guarantee, small networks {coded:.0%}; weights not counted; a file of "
+        f"{latents:.0%} at the same guarantee, small networks {coded:.0%}, weights not counted; a file of "
         f"{file['jets']:,} jets has {file['ratio']:.0%} of its bytes, weights inside."
     )
 

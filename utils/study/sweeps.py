@@ -195,7 +195,7 @@ def train_runs(
 ) -> list[Json]:
     """The row of each of the `runs`, of one dataset; what is not done yet in `folder` is, as `sweep` says.
 
-    `others` are called beside them, each in a process of its own; what they return is let go.
+    `others` are called beside them in the same way; what they return is let go.
     """
     folder = Path(folder).resolve()
     _check(runs, workers, scheduler)
