@@ -327,7 +327,7 @@ def test_commands_of_a_dataset_read_it_without_its_bad_jets_on_demand(
         found.append(dataset)
         raise ZeroDivisionError("seen enough")
 
-    def run(chosen: dict[Path, Any], *rest: Any) -> list[Any]:
+    def run(chosen: dict[Path, Any], *rest: Any, **options: Any) -> list[Any]:
         found.append(chosen[notebook]["dataset"])
         return []
 
@@ -394,7 +394,7 @@ def test_run_refuses_what_it_does_not_know_before_it_runs(
 def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict = {}
     other = str(REPOSITORY / "datasets" / "qcd_jets_test.parquet")
-    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *folders: asked.update(chosen) or [])
+    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *rest, **options: asked.update(chosen) or [])
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
     recorded: list[Path] = []
     monkeypatch.setattr(report, "record_commit", lambda plots, models: recorded.append(plots))
@@ -424,7 +424,7 @@ def test_the_repositorys_results_are_those_of_the_reference_run_alone(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(report, "run_notebooks", lambda *given: 1 / 0)
+    monkeypatch.setattr(report, "run_notebooks", lambda *given, **options: 1 / 0)
     words = [str(notebook) if word == "notes" else word for word in arguments]
     assert main(["run", *words, "--profile", "reference"]) == 2
     assert f"{other}: plots/ and models/ of the repository hold the reference run" in capsys.readouterr().err
@@ -433,7 +433,7 @@ def test_the_repositorys_results_are_those_of_the_reference_run_alone(
 def test_the_embedded_sample_by_name_is_that_of_the_reference_run(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
     monkeypatch.setattr(report, "is_fresh", lambda *given: False)
-    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *rest: asked.update(chosen) or [])
+    monkeypatch.setattr(report, "run_notebooks", lambda chosen, *rest, **options: asked.update(chosen) or [])
     monkeypatch.setattr(report, "record_made", lambda *given: None)
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
     assert main(["run", "1d", "--profile", "reference", "--dataset", "embedded"]) == 0
@@ -446,7 +446,7 @@ def test_force_forgets_the_trainings_where_all_notebooks_are_run_alone(
     forgotten: list[Path] = []
     monkeypatch.setattr(study, "forget_trainings", forgotten.append)
     monkeypatch.setattr(study, "train_study", lambda *given: None)
-    monkeypatch.setattr(report, "run_notebooks", lambda *given: [])
+    monkeypatch.setattr(report, "run_notebooks", lambda *given, **options: [])
     monkeypatch.setattr(report, "record_made", lambda *given: None)
     monkeypatch.setattr(report, "record_commit", lambda *given: None)
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")

@@ -14,11 +14,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from utils import plotting
+from utils.cluster import available_cores
 from utils.files import REPOSITORY, OutputError
 from utils.jets import feature_array, load_sample, missing_published
 from utils.metrics import evaluate
 from utils.networks import load_checkpoint
-from utils.report import NOTEBOOKS, declared_parameters, find_notebooks, run_notebooks, share_parameters
+from utils.report import NOTEBOOKS, TIMED, declared_parameters, find_notebooks, run_notebooks, share_parameters
 from utils.study import (
     ALONE,
     BOUNDED_STEP,
@@ -426,6 +427,38 @@ def test_any_kernelspec_and_folder_run_in_this_python_and_the_notebooks_folder(
         assert os.path.samefile(python, sys.executable)
         assert Path(folder) == notebook.parent
     assert Path.cwd() == elsewhere
+
+
+def test_notebooks_side_by_side_meet_but_for_those_that_measure_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet = """
+import os, time
+from pathlib import Path
+Path({own!r}).touch()
+until = time.monotonic() + {seconds}
+while not Path({other!r}).exists() and time.monotonic() < until:
+    time.sleep(0.05)
+print(Path({other!r}).exists(), os.environ.get("OMP_NUM_THREADS"), os.getcwd())
+"""
+    names = [TIMED[0], "one", "two"]
+    others = {"one": "two", "two": "one", TIMED[0]: "three"}
+    for name in names:
+        own, other = (str(tmp_path / word) for word in (name, others[name]))
+        source = meet.format(own=own, other=other, seconds=0 if name in TIMED else 100)
+        write_notebook(tmp_path / f"folder of {name}" / f"{name}.ipynb", source)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    notebooks: dict[Path, dict[str, object]] = {tmp_path / f"folder of {name}" / f"{name}.ipynb": {} for name in names}
+    outcomes = run_notebooks(notebooks, tmp_path / "out", side_by_side=True)
+    assert [outcome.name for outcome in outcomes] == names
+    threads = max(1, available_cores() // 2)
+    told = [texts(outcome.executed).split(maxsplit=2) for outcome in outcomes]
+    assert [words[:2] for words in told] == [["False", "7"], ["True", str(threads)], ["True", str(threads)]]
+    assert [Path(words[2].strip()).name for words in told] == [f"folder of {name}" for name in names]
+
+
+def test_the_notebooks_that_measure_the_machine_are_there() -> None:
+    assert set(TIMED) <= {path.stem for path in find_notebooks()}
 
 
 def test_pages_need_no_network(tmp_path: Path) -> None:

@@ -1,16 +1,18 @@
 """The kernels that notebooks run in: of the running interpreter, and for nobody else to talk to."""
 
-import asyncio
 import os
 import shutil
-import signal
 import tempfile
-import threading
 import weakref
-from typing import Any
+from typing import Any, ClassVar
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+
+from utils.cluster import available_cores
+
+SIDE_BY_SIDE = 2
+"""Notebooks that run at a time; more would gain nothing, since one of them takes half of their time together."""
 
 KERNEL_ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -22,7 +24,13 @@ free of what libraries tell programmers."""
 
 class OwnKernelManager(AsyncKernelManager):
     """Starts kernels in the running interpreter, whatever kernels are registered on the machine, and in
-    `KERNEL_ENVIRONMENT`; talks to them by sockets in a folder of its own, not by ports."""
+    `KERNEL_ENVIRONMENT`; talks to them by sockets in a folder of its own, not by ports.
+
+    For a thread beside the main one, so that signals do what they did before: in the main one nbclient would have them
+    end this kernel alone, and the next notebook begin.
+    """
+
+    environment: ClassVar = KERNEL_ENVIRONMENT
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -30,22 +38,22 @@ class OwnKernelManager(AsyncKernelManager):
         self._remove_sockets = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self.transport, self.ip = "ipc", os.path.join(folder, "socket")
         self.connection_file = os.path.join(folder, "connection.json")
-        self._signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return KernelSpecManager(kernel_dirs=[])
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
-        """Start the kernel, and have signals do what they did before: nbclient would have them end this kernel alone,
-        and the next notebook begin."""
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in self._signals.items():
-                asyncio.get_running_loop().remove_signal_handler(number)
-                signal.signal(number, handler)
-        await super().start_kernel(**options | {"env": dict(os.environ) | KERNEL_ENVIRONMENT})
+        """Start the kernel, in the environment."""
+        await super().start_kernel(**options | {"env": dict(os.environ) | self.environment})
 
     async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:  # type: ignore[override]
         """End the kernel, and remove the sockets."""
         await super().shutdown_kernel(now, restart)
         if not restart:
             self._remove_sockets()
+
+
+class SharingKernelManager(OwnKernelManager):
+    """One whose kernels share the cores with as many others as run at a time."""
+
+    environment: ClassVar = KERNEL_ENVIRONMENT | {"OMP_NUM_THREADS": str(max(1, available_cores() // SIDE_BY_SIDE))}

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,10 +30,13 @@ from utils.files import (
     require_clone,
     same_file,
 )
-from utils.report.kernels import OwnKernelManager
+from utils.report.kernels import SIDE_BY_SIDE, OwnKernelManager, SharingKernelManager
 from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
+
+TIMED = ("Execution_time_calculation", "Memory_allocation_trace")
+"""Notebooks that measure this machine: nothing runs beside them."""
 
 Parameters = Mapping[str, object]
 """Values for a notebook's parameters, by name."""
@@ -176,12 +180,17 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def run_notebooks(
-    notebooks: Mapping[Path, Parameters], folder: str | Path, plots: str | Path | None = None
+    notebooks: Mapping[Path, Parameters],
+    folder: str | Path,
+    plots: str | Path | None = None,
+    side_by_side: bool = False,
 ) -> list[Outcome]:
-    """Execute notebooks with papermill, one after the other, each in its own folder and in the running interpreter.
+    """Execute notebooks with papermill, each in its own folder and in the running interpreter.
 
     `notebooks` maps each notebook to its parameters. Executed copies and HTML pages go to `folder`/notebooks, also
     those of notebooks that failed. `plots` is where the notebooks write (`folder`/plots by default), a folder for each.
+    They run one after the other; or `SIDE_BY_SIDE` at a time and the last first, which take longest, but for those that
+    are `TIMED`: for notebooks that find all their trainings done, since two would do the same one twice.
     Progress goes to standard error: a bar over all cells on a terminal, a line per notebook elsewhere.
     """
     folder = Path(folder).resolve()
@@ -191,15 +200,24 @@ def run_notebooks(
     bases = {folder, plots.resolve().parent}
     for base in bases:
         remove_leftovers(base)
-    outcomes = []
-    with _Progress([len(_read(path).cells) for path in notebooks]) as progress:
-        for path, parameters in notebooks.items():
-            progress.start(path.stem)
-            outcomes.append(_run_notebook(path, dict(parameters), folder / "notebooks", plots / path.stem, progress))
-            progress.finish(outcomes[-1])
+    shared = [path for path in reversed(list(notebooks)) if path.stem not in TIMED] if side_by_side else []
+    alone = [path for path in notebooks if path not in shared]
+    outcomes: dict[Path, Outcome] = {}
+    with _Progress({path: len(_read(path).cells) for path in notebooks}) as progress:
+
+        def run(path: Path) -> Outcome:
+            place = progress.start(path)
+            manager = SharingKernelManager if path in shared else OwnKernelManager
+            outcome = _run_notebook(path, notebooks[path], folder / "notebooks", plots / path.stem, place, manager)
+            place.finish(outcome)
+            return outcome
+
+        for paths, workers in ((shared, SIDE_BY_SIDE), (alone, 1)):
+            with ThreadPoolExecutor(workers) as pool:
+                outcomes |= zip(paths, pool.map(run, paths), strict=True)
     for base in bases:
         remove_leftovers(base)  # of kernels that died
-    return outcomes
+    return [outcomes[path] for path in notebooks]
 
 
 def _refuse_outputs(notebooks: Iterable[Path], folder: Path) -> None:
@@ -215,7 +233,12 @@ def _refuse_outputs(notebooks: Iterable[Path], folder: Path) -> None:
 
 
 def _run_notebook(
-    path: Path, parameters: dict[str, object], copies: Path, plots: Path, progress: "_Progress"
+    path: Path,
+    parameters: Parameters,
+    copies: Path,
+    plots: Path,
+    place: "_Place",
+    manager: type[OwnKernelManager],
 ) -> Outcome:
     executed, page = copies / path.name, copies / f"{path.stem}.html"
     before = _modification_times(plots)
@@ -227,19 +250,19 @@ def _run_notebook(
             execute_notebook(
                 _literal(path),
                 _literal(partial),
-                parameters,
+                dict(parameters),
                 kernel_name="python3",
                 language="python",
-                cwd=path.parent,
+                resources={"metadata": {"path": str(path.resolve().parent)}},  # cwd= is one for all threads
                 progress_bar=False,
-                kernel_manager_class=OwnKernelManager,
+                kernel_manager_class=manager,
                 extra_arguments=["--log-level=CRITICAL"],
-                on_cell_start=progress.cell,
+                on_cell_start=place.cell,
             )
         except PapermillExecutionError as failure:
-            error = f"cell {progress.number} (In [{failure.exec_count}]): {failure.ename}: {failure.evalue}"
+            error = f"cell {place.number} (In [{failure.exec_count}]): {failure.ename}: {failure.evalue}"
         except Exception as failure:
-            error = f"cell {progress.number}: {type(failure).__name__}: {failure}"
+            error = f"cell {place.number}: {type(failure).__name__}: {failure}"
     seconds = time.perf_counter() - start
     files = tuple(file for file, modified in _modification_times(plots).items() if before.get(file) != modified)
     write_page(executed, page)
@@ -258,13 +281,10 @@ def _modification_times(folder: Path) -> dict[Path, int]:
 class _Progress:
     """One bar over the cells of all notebooks on a terminal, plain lines for each notebook elsewhere."""
 
-    def __init__(self, cells: list[int]) -> None:
-        self.notebooks = len(cells)
+    def __init__(self, cells: Mapping[Path, int]) -> None:
         self.cells = cells
         self.started = 0
-        self.number = 0
-        self.name = ""
-        self.bar = tqdm(total=sum(cells), unit="cell", disable=None, dynamic_ncols=True)
+        self.bar = tqdm(total=sum(cells.values()), unit="cell", disable=None, dynamic_ncols=True)
 
     def __enter__(self) -> "_Progress":
         return self
@@ -272,9 +292,20 @@ class _Progress:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.bar.close()
 
-    def start(self, name: str) -> None:
-        self.started, self.number, self.name = self.started + 1, 0, name
-        if self.bar.disable:
+    def start(self, path: Path) -> "_Place":
+        """The progress of one notebook, which begins."""
+        with tqdm.get_lock():
+            self.started += 1
+            return _Place(f"[{self.started}/{len(self.cells)}]", path.stem, self.cells[path], self.bar)
+
+
+class _Place:
+    """How far one notebook is: `number` is that of its cell."""
+
+    def __init__(self, label: str, name: str, cells: int, bar: tqdm) -> None:
+        self.label, self.name, self.cells, self.bar = label, name, cells, bar
+        self.number = 0
+        if bar.disable:
             self._say("started")
 
     def cell(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -282,18 +313,22 @@ class _Progress:
         if "injected-parameters" in cell.metadata.get("tags", []):
             return
         self.number += 1
-        self.bar.set_description(f"[{self.started}/{self.notebooks}] {self.name[:30]}", refresh=False)
-        self.bar.n = sum(self.cells[: self.started - 1]) + self.number - 1
-        self.bar.refresh()
+        self.bar.set_description(f"{self.label} {self.name[:30]}", refresh=False)
+        self._advance(min(1, self.number - 1))
 
     def finish(self, outcome: Outcome) -> None:
-        self.bar.n = sum(self.cells[: self.started])
-        self.bar.refresh()
+        """Say what became of it."""
+        self._advance(self.cells - max(0, self.number - 1))
         if outcome.error is None:
             self._say(f"done in {outcome.seconds:.0f} s")
         else:
             self._say(f"FAILED after {outcome.seconds:.0f} s in {outcome.error}\n  kept: {outcome.executed}")
 
+    def _advance(self, cells: int) -> None:
+        with tqdm.get_lock():
+            self.bar.n += cells
+        self.bar.refresh()
+
     def _say(self, text: str) -> None:
-        tqdm.write(f"[{self.started}/{self.notebooks}] {self.name}: {text}", file=sys.stderr)
+        tqdm.write(f"{self.label} {self.name}: {text}", file=sys.stderr)
         sys.stderr.flush()
