@@ -103,8 +103,8 @@ def is_fresh(notebook: Path, parameters: Mapping[str, object], plots: Path) -> b
 
 
 def record_made(outcomes: Iterable[Outcome], notebooks: Mapping[Path, Mapping[str, object]], plots: Path) -> None:
-    """Write into the metrics of notebooks that ran to their end what they depended on, which files they made, and in how
-    many seconds."""
+    """Write into the metrics of notebooks that ran to their end what they depended on, which files they made, and how
+    many seconds that took."""
     digests = {path.stem: result_digest(path, parameters) for path, parameters in notebooks.items()}
     for outcome in outcomes:
         path = plots / outcome.name / "metrics.json"
