@@ -55,7 +55,7 @@ def plot_above_bound(ax: Axes, points: pd.DataFrame) -> list[Line2D]:
     """
     sizes = points.pivot(index="target", columns="code", values="at_target")[list(points["code"].unique())]
     bound, lines = str(sizes.columns[-1]), []
-    colors = iter((INPUT_COLOR, OTHER_COLOR, "#8C510A", "#CC6677", "#117733"))
+    colors = iter(("black", OTHER_COLOR, "#882255", "#CC6677", "#117733"))
     for code in sizes.columns[:-1]:
         dashes = "-" if "event" in code else "--"
         above = sizes[code] - sizes[bound]

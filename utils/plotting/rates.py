@@ -20,7 +20,7 @@ from utils.plotting.style import MODEL_COLORS, OTHER_COLOR, SYMBOLS, legend_abov
 LARGEST, CLOSE = 9.0, (1.0, 4.0)
 """Bytes per jet up to which methods are shown, and the range of the second panel; float32 takes 16."""
 
-CODEC_COLORS = {"bounded": "black", "SZ3": "#56B4E9", "mantissa rounding + zstd": "#8C510A", "zfp": "#7A5195"}
+CODEC_COLORS = {"bounded": "black", "SZ3": "#999933", "mantissa rounding + zstd": "#8C510A", "zfp": "#7A5195"}
 
 
 LEADER = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0}
