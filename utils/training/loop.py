@@ -24,7 +24,7 @@ from torch import nn
 
 from utils.jets import Sample
 from utils.machine import machine_info, machine_line, torch_threads
-from utils.networks import Autoencoder, AutoencoderConfig, Checkpoint, Normalization, Zigzag
+from utils.networks import Autoencoder, AutoencoderConfig, Checkpoint, Normalization, Residual, Zigzag
 from utils.training.callbacks import Activations, FollowZigzag, History
 from utils.training.config import TrainingConfig
 from utils.training.kept import load_training, save_training, training_digest
@@ -40,7 +40,8 @@ OPTIMIZER_FUNCTIONS: dict[str, Any] = {
 GAINS = {"tanh": 5 / 3}
 """Standard deviation of the "scaled" initial weights times the root of a layer's inputs, by activation; others have
 PyTorch's, 1/sqrt(3). With 1 a linear layer hands on the variance that it gets (LeCun et al., Efficient BackProp, 1998);
-tanh makes it smaller, and 5/3 makes up for that (`torch.nn.init.calculate_gain`)."""
+tanh makes it smaller, and 5/3 makes up for that (`torch.nn.init.calculate_gain`). In the blocks of a residual network
+they are zero, so that each block begins by handing on what it gets (Zhang et al., arXiv:1901.09321)."""
 
 RECORDED_STEPS = 100
 """At so many steps of a training, activations are recorded."""
@@ -66,11 +67,13 @@ def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: Training
 def _initial_model(config: AutoencoderConfig, weights: str) -> Autoencoder:
     """An autoencoder with random weights of a kind, one of `config.INITIAL_WEIGHTS`; the biases are PyTorch's."""
     model = Autoencoder(config)
-    if weights == "scaled" and config.activation in GAINS:
+    if weights == "scaled":
         with torch.no_grad():
             for layer in model.modules():
-                if isinstance(layer, nn.Linear):
+                if isinstance(layer, nn.Linear) and config.activation in GAINS:
                     layer.weight.mul_(GAINS[config.activation] * 3**0.5)
+                if isinstance(layer, Residual):
+                    nn.init.zeros_(layer[0].weight)
     return model
 
 
