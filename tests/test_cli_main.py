@@ -446,14 +446,19 @@ def test_force_forgets_the_trainings_where_all_notebooks_are_run_alone(
     forgotten: list[Path] = []
     monkeypatch.setattr(study, "forget_trainings", forgotten.append)
     monkeypatch.setattr(study, "train_study", lambda *given: None)
-    monkeypatch.setattr(report, "run_notebooks", lambda *given, **options: [])
+    asked: list[Any] = []
+    monkeypatch.setattr(report, "run_notebooks", lambda *given, **options: asked.append(options) or [])
     monkeypatch.setattr(report, "record_made", lambda *given: None)
     monkeypatch.setattr(report, "record_commit", lambda *given: None)
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
     assert main(["run", "1d", "--profile", "reference", "--force"]) == 0
     assert not forgotten
+    assert asked == [{"side_by_side": False}]
     assert main(["run", "--profile", "reference", "--force"]) == 0
     assert forgotten == [REPOSITORY / "runs" / "trainings"]
+    assert asked[1:] == [{"side_by_side": True}]  # all trainings are done
+    assert main(["run", "-p", "seed", "3", "--output", str(tmp_path / "seed")]) == 0
+    assert asked[2:] == [{"side_by_side": False}]
     other = str(REPOSITORY / "datasets" / "qcd_jets_test.parquet")
     for options in ([], ["--profile", "reference", "--output", str(tmp_path)], ["--dataset", other]):
         assert main(["run", str(notebook), "--force", *options]) == 2

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -11,15 +12,25 @@ from typing import Any
 
 import nbformat
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from utils import plotting
-from utils.cluster import available_cores
 from utils.files import REPOSITORY, OutputError
 from utils.jets import feature_array, load_sample, missing_published
 from utils.metrics import evaluate
 from utils.networks import load_checkpoint
-from utils.report import NOTEBOOKS, TIMED, declared_parameters, find_notebooks, run_notebooks, share_parameters
+from utils.report import (
+    NOTEBOOKS,
+    READERS,
+    TIMED,
+    Outcome,
+    declared_parameters,
+    find_notebooks,
+    notebooks as runner,
+    run_notebooks,
+    share_parameters,
+)
 from utils.study import (
     ALONE,
     BOUNDED_STEP,
@@ -440,25 +451,59 @@ until = time.monotonic() + {seconds}
 while not Path({other!r}).exists() and time.monotonic() < until:
     time.sleep(0.05)
 print(Path({other!r}).exists(), os.environ.get("OMP_NUM_THREADS"), os.getcwd())
+time.sleep({rest})
+Path({own!r} + " ended").touch()
 """
     names = [TIMED[0], "one", "two"]
-    others = {"one": "two", "two": "one", TIMED[0]: "three"}
+    others = {"one": "two", "two": "one", TIMED[0]: "one ended"}
     for name in names:
         own, other = (str(tmp_path / word) for word in (name, others[name]))
-        source = meet.format(own=own, other=other, seconds=0 if name in TIMED else 100)
+        source = meet.format(own=own, other=other, seconds=0 if name in TIMED else 100, rest=5 if name == "one" else 0)
         write_notebook(tmp_path / f"folder of {name}" / f"{name}.ipynb", source)
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("OMP_NUM_THREADS", "777")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
+    monkeypatch.setattr(runner, "available_cores", lambda: 2)
     notebooks: dict[Path, dict[str, object]] = {tmp_path / f"folder of {name}" / f"{name}.ipynb": {} for name in names}
     outcomes = run_notebooks(notebooks, tmp_path / "out", side_by_side=True)
     assert [outcome.name for outcome in outcomes] == names
-    threads = max(1, available_cores() // 2)
     told = [texts(outcome.executed).split(maxsplit=2) for outcome in outcomes]
-    assert [words[:2] for words in told] == [["False", "7"], ["True", str(threads)], ["True", str(threads)]]
+    assert [words[:2] for words in told] == [["True", "777"], ["True", "3"], ["True", "3"]]
     assert [Path(words[2].strip()).name for words in told] == [f"folder of {name}" for name in names]
 
 
-def test_the_notebooks_that_measure_the_machine_are_there() -> None:
-    assert set(TIMED) <= {path.stem for path in find_notebooks()}
+def test_side_by_side_a_reader_of_models_waits_for_their_makers_and_a_failure_ends_the_run() -> None:
+    paths = [Path(f"{name}.ipynb") for name in ("0", "1", READERS[0], "4")]
+    events: list[tuple[str, str]] = []
+    made = threading.Event()
+
+    def run(path: Path) -> Outcome:
+        events.append((path.stem, "starts"))
+        if path.stem == "0":
+            made.wait(1)
+        events.append((path.stem, "ends"))
+        return Outcome(path.stem, 0.0, path, None, ())
+
+    outcomes = runner._run_side_by_side(paths, run)
+    assert {path: outcome.name for path, outcome in outcomes.items()} == {path: path.stem for path in paths}
+    begun = [name for name, what in events if what == "starts"]
+    assert set(begun[:2]) == {"4", "1"}
+    assert events.index(("0", "ends")) < events.index((READERS[0], "starts"))
+
+    def fail(path: Path) -> Outcome:
+        started.append(path.stem)
+        if path.stem == "4":
+            raise OutputError("no space")
+        made.wait(1)
+        return Outcome(path.stem, 0.0, path, None, ())
+
+    started: list[str] = []
+    with pytest.raises(OutputError, match="no space"):
+        runner._run_side_by_side([Path(f"{number}.ipynb") for number in range(5)], fail)
+    assert set(started) <= {"4", "3", "2"}
+
+
+def test_the_notebooks_with_a_place_of_their_own_in_a_run_are_there() -> None:
+    assert {*TIMED, *READERS} <= {path.stem for path in find_notebooks()}
 
 
 def test_pages_need_no_network(tmp_path: Path) -> None:

@@ -155,12 +155,12 @@ def test_first_weights_have_the_spread_that_the_schedule_asks_for(batches, varia
     config = VARIANTS[variant]
     model = make_learner(config, batches, replace(TRAINING, initial_weights=weights)).model
     wanted = 5 / 3 if (variant, weights) == ("tanh", "scaled") else 1 / 3**0.5
-    blocks = [block[0].weight for block in model.modules() if isinstance(block, Residual)]
+    blocks = [block[0] for block in model.modules() if isinstance(block, Residual)]
     assert len(blocks) == (12 if variant == "residual_gelu" else 0)
-    if blocks and weights == "scaled":
-        assert not any(weight.any() for weight in blocks)
-        return
     layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear) and layer.weight.numel() > 150]
+    if weights == "scaled":
+        assert not any(block.weight.any() for block in blocks)
+        layers = [layer for layer in layers if layer not in blocks]
     assert len(layers) >= 4
     for layer in layers:
         tolerance = 4 / layer.weight.numel() ** 0.5

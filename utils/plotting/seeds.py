@@ -25,8 +25,8 @@ class ComparisonArtists(NamedTuple):
 def plot_comparison(ax: Axes, rows: Rows, others: Mapping[str, float] | None = None) -> ComparisonArtists:
     """Test MSE over that of rank-3 PCA of each variant and schedule: every seed as a dot, mean and deviation beside it.
 
-    Rows of one size of sample; with `refined`, a second column of hollow markers. `others` are further models by name,
-    with their ratio.
+    Rows of one size of sample; with `refined`, a second column of hollow markers. `others` are models of the
+    published study by name, with their ratio.
     """
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:

@@ -8,6 +8,7 @@ from .fresh import (
 )
 from .notebooks import (
     NOTEBOOKS as NOTEBOOKS,
+    READERS as READERS,
     TIMED as TIMED,
     Outcome as Outcome,
     declared_parameters as declared_parameters,

@@ -4,12 +4,11 @@ import os
 import shutil
 import tempfile
 import weakref
-from typing import Any, ClassVar
+from typing import Any
 
+import torch
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
-
-from utils.cluster import available_cores
 
 SIDE_BY_SIDE = 2
 """Notebooks that run at a time; more would gain nothing, since one of them takes half of their time together."""
@@ -24,13 +23,7 @@ free of what libraries tell programmers."""
 
 class OwnKernelManager(AsyncKernelManager):
     """Starts kernels in the running interpreter, whatever kernels are registered on the machine, and in
-    `KERNEL_ENVIRONMENT`; talks to them by sockets in a folder of its own, not by ports.
-
-    For a thread beside the main one, so that signals do what they did before: in the main one nbclient would have them
-    end this kernel alone, and the next notebook begin.
-    """
-
-    environment: ClassVar = KERNEL_ENVIRONMENT
+    `KERNEL_ENVIRONMENT`; talks to them by sockets in a folder of its own, not by ports."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -44,7 +37,7 @@ class OwnKernelManager(AsyncKernelManager):
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         """Start the kernel, in the environment."""
-        await super().start_kernel(**options | {"env": dict(os.environ) | self.environment})
+        await super().start_kernel(**options | {"env": dict(os.environ) | self._environment()})
 
     async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:  # type: ignore[override]
         """End the kernel, and remove the sockets."""
@@ -52,8 +45,13 @@ class OwnKernelManager(AsyncKernelManager):
         if not restart:
             self._remove_sockets()
 
+    def _environment(self) -> dict[str, str]:
+        return KERNEL_ENVIRONMENT
+
 
 class SharingKernelManager(OwnKernelManager):
-    """One whose kernels share the cores with as many others as run at a time."""
+    """One whose kernels share the threads of torch and OpenMP with as many others as run at a time."""
 
-    environment: ClassVar = KERNEL_ENVIRONMENT | {"OMP_NUM_THREADS": str(max(1, available_cores() // SIDE_BY_SIDE))}
+    def _environment(self) -> dict[str, str]:
+        threads = max(1, torch.get_num_threads() // SIDE_BY_SIDE)
+        return KERNEL_ENVIRONMENT | {"OMP_NUM_THREADS": str(threads)}

@@ -5,8 +5,8 @@ import difflib
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from papermill.models import Parameter
 from papermill.translators import PythonTranslator
 from tqdm import tqdm
 
+from utils.cluster import available_cores
 from utils.files import (
     REPOSITORY,
     OutputError,
@@ -38,13 +39,16 @@ NOTEBOOKS = REPOSITORY / "CompressionHEP"
 TIMED = ("Execution_time_calculation", "Memory_allocation_trace")
 """Notebooks that measure this machine: nothing runs beside them."""
 
+READERS = ("3. Rate_distortion",)
+"""Those that take the models which the notebooks before them leave; the `TIMED` ones do as well."""
+
 Parameters = Mapping[str, object]
 """Values for a notebook's parameters, by name."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one notebook; `error` is None where it ran to its end.
+    """What became of one notebook; `error` is None where it ran to its end. `seconds` are those of the clock.
 
     `files` are those that the run wrote into the notebook's folder of plots. `page` is None where there is no copy to
     show.
@@ -189,9 +193,10 @@ def run_notebooks(
 
     `notebooks` maps each notebook to its parameters. Executed copies and HTML pages go to `folder`/notebooks, also
     those of notebooks that failed. `plots` is where the notebooks write (`folder`/plots by default), a folder for each.
-    They run one after the other; or `SIDE_BY_SIDE` at a time and the last first, which take longest, but for those that
-    are `TIMED`: for notebooks that find all their trainings done, since two would do the same one twice.
-    Progress goes to standard error: a bar over all cells on a terminal, a line per notebook elsewhere.
+    They run one after the other; or, on more than one core, `SIDE_BY_SIDE` at a time, as `_run_side_by_side` has it,
+    and those that are `TIMED` alone at the end: for notebooks that find all their trainings done, since two would do
+    the same one twice. Progress goes to standard error: a bar over all cells on a terminal, a line per notebook
+    elsewhere. Raises OutputError, before anything runs, where something would be replaced that is not a run's own.
     """
     folder = Path(folder).resolve()
     plots = folder / "plots" if plots is None else Path(plots)
@@ -200,9 +205,7 @@ def run_notebooks(
     bases = {folder, plots.resolve().parent}
     for base in bases:
         remove_leftovers(base)
-    shared = [path for path in reversed(list(notebooks)) if path.stem not in TIMED] if side_by_side else []
-    alone = [path for path in notebooks if path not in shared]
-    outcomes: dict[Path, Outcome] = {}
+    shared = [path for path in notebooks if path.stem not in TIMED] if side_by_side and available_cores() > 1 else []
     with _Progress({path: len(_read(path).cells) for path in notebooks}) as progress:
 
         def run(path: Path) -> Outcome:
@@ -212,12 +215,33 @@ def run_notebooks(
             place.finish(outcome)
             return outcome
 
-        for paths, workers in ((shared, SIDE_BY_SIDE), (alone, 1)):
-            with ThreadPoolExecutor(workers) as pool:
-                outcomes |= zip(paths, pool.map(run, paths), strict=True)
+        outcomes = _run_side_by_side(shared, run)
+        outcomes |= {path: run(path) for path in notebooks if path not in outcomes}
     for base in bases:
         remove_leftovers(base)  # of kernels that died
     return [outcomes[path] for path in notebooks]
+
+
+def _run_side_by_side(notebooks: Sequence[Path], run: Callable[[Path], Outcome]) -> dict[Path, Outcome]:
+    """The outcome of each notebook, `SIDE_BY_SIDE` at a time: the last first, since those of the study take longest,
+    and `READERS` after all that stand before them. Where `run` raises, no other notebook begins."""
+    futures: dict[Path, Future[Outcome]] = {}
+
+    def run_in_turn(path: Path) -> Outcome:
+        if path.stem in READERS:
+            wait([futures[other] for other in notebooks[: notebooks.index(path)]])
+        return run(path)
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        readers = [path for path in notebooks if path.stem in READERS]
+        for path in [*(path for path in reversed(notebooks) if path not in readers), *readers]:
+            futures[path] = pool.submit(run_in_turn, path)
+        try:
+            for future in as_completed(futures.values()):
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return {path: future.result() for path, future in futures.items()}
 
 
 def _refuse_outputs(notebooks: Iterable[Path], folder: Path) -> None:
@@ -253,7 +277,7 @@ def _run_notebook(
                 dict(parameters),
                 kernel_name="python3",
                 language="python",
-                resources={"metadata": {"path": str(path.resolve().parent)}},  # cwd= is one for all threads
+                resources={"metadata": {"path": str(path.absolute().parent)}},  # cwd= is one for all threads
                 progress_bar=False,
                 kernel_manager_class=manager,
                 extra_arguments=["--log-level=CRITICAL"],

@@ -92,13 +92,11 @@ def _index_page(
     folder: Path, profile: str, outcomes: Sequence[Outcome], machine: MachineInfo, sources: Sequence[Json]
 ) -> str:
     metrics = read_outcome_metrics(outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
     facts = [
         ("jets", "; ".join(dict.fromkeys(_dataset_text(source) for source in sources))),
         ("machine", machine_line(machine)),
-        (
-            "time",
-            f"{sum(outcome.seconds for outcome in outcomes):.0f} s in the notebooks, without trainings before them",
-        ),
+        ("time", f"{seconds:.0f} s in the notebooks, added up, without trainings before them"),
     ]
     entries = [_index_entry(folder, outcome, metrics.get(outcome.name)) for outcome in outcomes]
     failed = sum(outcome.error is not None for outcome in outcomes)

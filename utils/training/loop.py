@@ -40,8 +40,7 @@ OPTIMIZER_FUNCTIONS: dict[str, Any] = {
 GAINS = {"tanh": 5 / 3}
 """Standard deviation of the "scaled" initial weights times the root of a layer's inputs, by activation; others have
 PyTorch's, 1/sqrt(3). With 1 a linear layer hands on the variance that it gets (LeCun et al., Efficient BackProp, 1998);
-tanh makes it smaller, and 5/3 makes up for that (`torch.nn.init.calculate_gain`). In the blocks of a residual network
-they are zero, so that each block begins by handing on what it gets (Zhang et al., arXiv:1901.09321)."""
+tanh makes it smaller, and 5/3 makes up for that (`torch.nn.init.calculate_gain`)."""
 
 RECORDED_STEPS = 100
 """At so many steps of a training, activations are recorded."""
@@ -65,7 +64,11 @@ def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: Training
 
 
 def _initial_model(config: AutoencoderConfig, weights: str) -> Autoencoder:
-    """An autoencoder with random weights of a kind, one of `config.INITIAL_WEIGHTS`; the biases are PyTorch's."""
+    """An autoencoder with random weights of a kind, one of `config.INITIAL_WEIGHTS`; the biases are PyTorch's.
+
+    With zeros in its blocks, a residual network begins by handing on what it gets, but for a constant (Zhang et al.,
+    arXiv:1901.09321, who have the constants zero as well).
+    """
     model = Autoencoder(config)
     if weights == "scaled":
         with torch.no_grad():
