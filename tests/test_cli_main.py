@@ -446,8 +446,13 @@ def test_force_forgets_the_trainings_where_all_notebooks_are_run_alone(
     forgotten: list[Path] = []
     monkeypatch.setattr(study, "forget_trainings", forgotten.append)
     monkeypatch.setattr(study, "train_study", lambda *given: None)
-    asked: list[Any] = []
-    monkeypatch.setattr(report, "run_notebooks", lambda *given, **options: asked.append(options) or [])
+    asked: list[dict[str, Any]] = []
+
+    def run(*given: Any, **options: Any) -> list[Any]:
+        asked.append(options)
+        return []
+
+    monkeypatch.setattr(report, "run_notebooks", run)
     monkeypatch.setattr(report, "record_made", lambda *given: None)
     monkeypatch.setattr(report, "record_commit", lambda *given: None)
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")

@@ -155,7 +155,8 @@ def test_first_weights_have_the_spread_that_the_schedule_asks_for(batches, varia
     config = VARIANTS[variant]
     model = make_learner(config, batches, replace(TRAINING, initial_weights=weights)).model
     wanted = 5 / 3 if (variant, weights) == ("tanh", "scaled") else 1 / 3**0.5
-    blocks = [block[0] for block in model.modules() if isinstance(block, Residual)]
+    residual = [block for block in model.modules() if isinstance(block, Residual)]
+    blocks = [layer for block in residual for layer in block if isinstance(layer, torch.nn.Linear)]
     assert len(blocks) == (12 if variant == "residual_gelu" else 0)
     layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear) and layer.weight.numel() > 150]
     if weights == "scaled":

@@ -76,7 +76,7 @@ def _initial_model(config: AutoencoderConfig, weights: str) -> Autoencoder:
                 if isinstance(layer, nn.Linear) and config.activation in GAINS:
                     layer.weight.mul_(GAINS[config.activation] * 3**0.5)
                 if isinstance(layer, Residual):
-                    nn.init.zeros_(layer[0].weight)
+                    nn.init.zeros_(layer[0].weight)  # type: ignore[arg-type]
     return model
 
 
