@@ -3,7 +3,6 @@ from .autoencoder import (
     PYTORCH_LAYERS as PYTORCH_LAYERS,
     Autoencoder as Autoencoder,
     PCABaseline as PCABaseline,
-    Residual as Residual,
     parameter_count as parameter_count,
 )
 from .baseline import pca_checkpoint as pca_checkpoint

@@ -9,8 +9,7 @@ OPTIMIZERS = ("adam", "soap")
 """Adam as in the published notebooks, and SOAP (Vyas et al., arXiv:2409.11321)."""
 
 INITIAL_WEIGHTS = ("pytorch", "scaled")
-"""PyTorch's own random weights of a Linear layer, or the same scaled to what follows: larger for tanh, and zero in the
-blocks of a residual network."""
+"""PyTorch's own random weights of a Linear layer, or the same where tanh follows scaled to what it needs: larger."""
 
 PROFILES = ("quick", "reference")
 """How much to spend: small and fast, or the full study."""

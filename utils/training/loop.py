@@ -24,7 +24,7 @@ from torch import nn
 
 from utils.jets import Sample
 from utils.machine import machine_info, machine_line, torch_threads
-from utils.networks import Autoencoder, AutoencoderConfig, Checkpoint, Normalization, Residual, Zigzag
+from utils.networks import Autoencoder, AutoencoderConfig, Checkpoint, Normalization, Zigzag
 from utils.training.callbacks import Activations, FollowZigzag, History
 from utils.training.config import TrainingConfig
 from utils.training.kept import load_training, save_training, training_digest
@@ -64,19 +64,13 @@ def make_learner(config: AutoencoderConfig, dls: DataLoaders, training: Training
 
 
 def _initial_model(config: AutoencoderConfig, weights: str) -> Autoencoder:
-    """An autoencoder with random weights of a kind, one of `config.INITIAL_WEIGHTS`; the biases are PyTorch's.
-
-    With zeros in its blocks, a residual network begins by handing on what it gets, but for a constant (Zhang et al.,
-    arXiv:1901.09321, who have the constants zero as well).
-    """
+    """An autoencoder with random weights of a kind, one of `config.INITIAL_WEIGHTS`; the biases are PyTorch's."""
     model = Autoencoder(config)
-    if weights == "scaled":
+    if weights == "scaled" and config.activation in GAINS:
         with torch.no_grad():
             for layer in model.modules():
-                if isinstance(layer, nn.Linear) and config.activation in GAINS:
+                if isinstance(layer, nn.Linear):
                     layer.weight.mul_(GAINS[config.activation] * 3**0.5)
-                if isinstance(layer, Residual):
-                    nn.init.zeros_(layer[0].weight)  # type: ignore[arg-type]
     return model
 
 
