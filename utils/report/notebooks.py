@@ -209,10 +209,10 @@ def run_notebooks(
     with _Progress({path: len(_read(path).cells) for path in notebooks}) as progress:
 
         def run(path: Path) -> Outcome:
-            place = progress.start(path)
+            own = progress.start(path)
             manager = SharingKernelManager if path in shared else OwnKernelManager
-            outcome = _run_notebook(path, notebooks[path], folder / "notebooks", plots / path.stem, place, manager)
-            place.finish(outcome)
+            outcome = _run_notebook(path, notebooks[path], folder / "notebooks", plots / path.stem, own, manager)
+            own.finish(outcome)
             return outcome
 
         outcomes = _run_side_by_side(shared, run)
@@ -261,7 +261,7 @@ def _run_notebook(
     parameters: Parameters,
     copies: Path,
     plots: Path,
-    place: "_Place",
+    progress: "_NotebookProgress",
     manager: type[OwnKernelManager],
 ) -> Outcome:
     executed, page = copies / path.name, copies / f"{path.stem}.html"
@@ -281,12 +281,12 @@ def _run_notebook(
                 progress_bar=False,
                 kernel_manager_class=manager,
                 extra_arguments=["--log-level=CRITICAL"],
-                on_cell_start=place.cell,
+                on_cell_start=progress.cell,
             )
         except PapermillExecutionError as failure:
-            error = f"cell {place.number} (In [{failure.exec_count}]): {failure.ename}: {failure.evalue}"
+            error = f"cell {progress.number} (In [{failure.exec_count}]): {failure.ename}: {failure.evalue}"
         except Exception as failure:
-            error = f"cell {place.number}: {type(failure).__name__}: {failure}"
+            error = f"cell {progress.number}: {type(failure).__name__}: {failure}"
     seconds = time.perf_counter() - start
     files = tuple(file for file, modified in _modification_times(plots).items() if before.get(file) != modified)
     write_page(executed, page)
@@ -316,14 +316,14 @@ class _Progress:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.bar.close()
 
-    def start(self, path: Path) -> "_Place":
+    def start(self, path: Path) -> "_NotebookProgress":
         """The progress of one notebook, which begins."""
         with tqdm.get_lock():
             self.started += 1
-            return _Place(f"[{self.started}/{len(self.cells)}]", path.stem, self.cells[path], self.bar)
+            return _NotebookProgress(f"[{self.started}/{len(self.cells)}]", path.stem, self.cells[path], self.bar)
 
 
-class _Place:
+class _NotebookProgress:
     """How far one notebook is: `number` is that of its cell."""
 
     def __init__(self, label: str, name: str, cells: int, bar: tqdm) -> None:
@@ -338,11 +338,11 @@ class _Place:
             return
         self.number += 1
         self.bar.set_description(f"{self.label} {self.name[:30]}", refresh=False)
-        self._advance(min(1, self.number - 1))
+        self._advance(1)
 
     def finish(self, outcome: Outcome) -> None:
         """Say what became of it."""
-        self._advance(self.cells - max(0, self.number - 1))
+        self._advance(self.cells - self.number)
         if outcome.error is None:
             self._say(f"done in {outcome.seconds:.0f} s")
         else:
