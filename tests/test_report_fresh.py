@@ -82,7 +82,7 @@ def test_a_result_is_up_to_date_as_long_as_it_is_whole_and_nothing_it_depends_on
     (folder / "losses.png").touch()
     (folder / "metrics.json").write_text('{"seed": 0, "commit": "an older one"}')
     failed = Outcome(notebook.stem, 1.0, notebook, None, (), "an error")
-    outcome = Outcome(notebook.stem, 1.0, notebook, None, (folder / "losses.png", folder / "metrics.json"))
+    outcome = Outcome(notebook.stem, 12.3, notebook, None, (folder / "losses.png", folder / "metrics.json"))
     with pytest.raises(ValueError, match="not as this project wrote it"):
         record_made([outcome], {notebook: {}}, plots)
     content = json.loads((folder / "metrics.json").read_text())
@@ -93,6 +93,7 @@ def test_a_result_is_up_to_date_as_long_as_it_is_whole_and_nothing_it_depends_on
     record_made([outcome], {notebook: {}}, plots)
     assert is_fresh(notebook, {}, plots)
     assert not is_fresh(notebook, {"seed": 1}, plots)
+    assert json.loads((folder / "metrics.json").read_text())["made"]["seconds"] == 12
     checkpoint = Checkpoint(Autoencoder(AutoencoderConfig((4, 3, 4))), CustomNormalization(), {"commit": "older"})
     save_model(models / "a.safetensors", checkpoint, {})
     record_commit(plots, models)

@@ -124,6 +124,7 @@ def plot_memory(ax: Axes, rows: Rows) -> MemoryArtists:
     stages, models = (list(dict.fromkeys(frame[key])) for key in ("stage", "model"))
     points: list[Line2D] = []
     floor: list[Line2D] = []
+    ax.plot([], [], "_", color="black", markersize=9, label="must exist (input and output, or weights)")
     for model in models:
         for way in WAYS:
             part = frame[(frame["model"] == model) & (frame["way"] == way)]
@@ -131,6 +132,5 @@ def plot_memory(ax: Axes, rows: Rows) -> MemoryArtists:
             style = _marker(model, way)
             points += ax.plot(places, part["resident"] / 1e6, "o", markersize=6, **style)
             floor += ax.plot(places, part["floor"] / 1e6, "_", color="black", markersize=9)
-    floor[-1].set_label("must exist (input and output, or weights)")
     _label_stages(ax, stages, "peak resident memory above the start [MB]")
     return MemoryArtists(points, floor)

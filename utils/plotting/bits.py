@@ -15,8 +15,8 @@ from utils.plotting.style import INPUT_COLOR, OTHER_COLOR, SYMBOLS
 QUANTITY_COLORS = {"pt": "#332288", "eta": "#88CCEE", "phi": "#DDCC77", "m": "#AA4499"}
 """Of the parts of a jet's bytes: those of P. Tol, which the colour-blind tell apart."""
 
-RUNG_STYLES = (("#8C510A", ":"), ("#117733", "--"), ("black", "-"))
-"""Of the networks of the ladder, in their order."""
+RUNG_STYLES = (("#8C510A", ":"), ("#117733", "--"), ("#332288", "-"))
+"""Of the networks of the ladder, in their order; black is rounding."""
 
 
 def plot_ladder(ax: Axes, ladder: pd.DataFrame) -> list[BarContainer]:

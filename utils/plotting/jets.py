@@ -72,7 +72,8 @@ def plot_correlations(ax: Axes, jets: np.ndarray) -> Axes:
     )
 
 
-SAMPLE_COLORS = (INPUT_COLOR, "#0072B2", "#D55E00", "#009E73")
+SAMPLE_COLORS = (INPUT_COLOR, "#882255", "#332288", "#44AA99")
+"""None is that of a model."""
 
 
 def plot_samples(axes: np.ndarray, samples: Mapping[str, np.ndarray]) -> list[list[StepPatch]]:

@@ -25,8 +25,8 @@ class ComparisonArtists(NamedTuple):
 def plot_comparison(ax: Axes, rows: Rows, others: Mapping[str, float] | None = None) -> ComparisonArtists:
     """Test MSE over that of rank-3 PCA of each variant and schedule: every seed as a dot, mean and deviation beside it.
 
-    Rows of one size of sample; with `refined`, a second column of hollow markers. `others` are further models by name,
-    with their ratio.
+    Rows of one size of sample; with `refined`, a second column of hollow markers. `others` are models of the
+    published study by name, with their ratio.
     """
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
@@ -55,9 +55,11 @@ def plot_comparison(ax: Axes, rows: Rows, others: Mapping[str, float] | None = N
     if refined:
         ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="latents refined")
     ax.plot([], [], "o", color="0.3", markersize=3, alpha=0.6, label="one seed")
+    if others:
+        ax.plot([], [], "k*", markersize=9, label="weights of the published study")
     ax.set(ylabel="test MSE / MSE of rank-3 PCA", ylim=(0, None), xlim=(-0.5, len(labels) - 0.5))
     ax.set_xticks(range(len(labels)), labels, fontsize="small")
-    legend_above(ax, 4)
+    legend_above(ax, 5)
     return ComparisonArtists(plain, refined, baseline)
 
 

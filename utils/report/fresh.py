@@ -103,14 +103,15 @@ def is_fresh(notebook: Path, parameters: Mapping[str, object], plots: Path) -> b
 
 
 def record_made(outcomes: Iterable[Outcome], notebooks: Mapping[Path, Mapping[str, object]], plots: Path) -> None:
-    """Write into the metrics of notebooks that ran to their end what they depended on, and which files they made."""
+    """Write into the metrics of notebooks that ran to their end what they depended on, which files they made, and how
+    many seconds that took."""
     digests = {path.stem: result_digest(path, parameters) for path, parameters in notebooks.items()}
     for outcome in outcomes:
         path = plots / outcome.name / "metrics.json"
         if outcome.error is None and path.is_file():
             content = read_json(path, dict)
             files = sorted(file.name for file in outcome.files)
-            made = {"digest": digests[outcome.name], "files": files}
+            made = {"digest": digests[outcome.name], "files": files, "seconds": round(outcome.seconds)}
             write_json(path, content | {"made": made}, recorded=True)
 
 

@@ -31,6 +31,7 @@ class Entry(TypedDict):
     title: str
     question: str | None
     answer: str | None
+    seconds: int | None
     link: str
     key: str | None
     metrics: str | None
@@ -50,6 +51,7 @@ def gallery_entries(metrics: Metrics, plots: Path = PLOTS) -> list[Entry]:
                 "title": notebook_title(notebook),
                 "question": notebook_question(notebook),
                 "answer": answer(name, known),
+                "seconds": None if known is None else known.get("made", {}).get("seconds"),
                 "link": f"../{NOTEBOOKS.name}/{quote(notebook.name)}",
                 "key": None if key is None else _from_beside(key),
                 "metrics": None if known is None else f"{quote(name)}/metrics.json",

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import call
 from pathlib import Path
 
 from utils.cluster import available_cores, connect, run_tasks
@@ -235,11 +236,7 @@ def _side_by_side(
             return {name: _here(task) for name, task in tasks.items()}
     with connect(workers, scheduler, dashboard) as client:
         calls = {name: (task,) for name, task in tasks.items()}
-        return dict(run_tasks(client, _call, calls, "training", progress, progress_stream()))
-
-
-def _call(task: Callable[[], Json]) -> Json:
-    return task()
+        return dict(run_tasks(client, call, calls, "training", progress, progress_stream()))
 
 
 def _here(task: Callable[[], Json]) -> Json | BaseException:
