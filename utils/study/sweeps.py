@@ -150,11 +150,12 @@ def reference_runs(profile: str = "reference") -> list[Run]:
         for schedule in ("plain", "zigzag")
         for seed in seeds
     ]
+    runs.append(replace(own, loss="resolution"))
     raw = (("tanh", "standard"), ("tanh", "none"), ("linear", "none"))
     runs += [
         replace(own, variant=name, normalization=kind, seed=seed, refine=0) for name, kind in raw for seed in seeds
     ]
-    return [*runs, replace(own, loss="resolution"), *(replace(own, max_jets=size) for size in SIZES[profile])]
+    return runs + [replace(own, max_jets=size) for size in sorted(SIZES[profile], reverse=True)]
 
 
 def train_study(folder: str | Path, profile: str = "reference") -> None:
@@ -196,7 +197,7 @@ def train_runs(
 ) -> list[Json]:
     """The row of each of the `runs`, of one dataset; what is not done yet in `folder` is, as `sweep` says.
 
-    `others` are called beside them in the same way; what they return is let go.
+    `others` are called before them in the same way; what they return is let go.
     """
     folder = Path(folder).resolve()
     _check(runs, workers, scheduler)
@@ -209,7 +210,7 @@ def train_runs(
     for name in missing:
         refuse_unrecorded(folder / f"{name}.json")
         refuse_unrecorded(folder / f"{name}.safetensors")
-    tasks: dict[str, Callable[[], Json]] = {**missing, **(others or {})}
+    tasks: dict[str, Callable[[], Json]] = {**(others or {}), **missing}
     results = _side_by_side(tasks, workers, scheduler, dashboard, progress) if tasks else {}
     remove_leftovers(folder)  # of workers that died
     failed = {name: result for name, result in results.items() if isinstance(result, BaseException)}
