@@ -133,6 +133,23 @@ def test_a_failing_file_is_named_and_the_others_finish(data, expected, scheduler
     assert not (out / "bad.zarr.zip").exists()
 
 
+def test_a_folder_of_records_that_is_gone_while_they_are_looked_through_is_none(tmp_path, monkeypatch):
+    write_jets(make_jets(1), tmp_path / "jets.csv")
+    gone = tmp_path / "out" / RECORDS / "unfinished, of another process"
+    gone.mkdir(parents=True)
+    scandir = os.scandir
+
+    def find_nothing_there(path: Any) -> Any:
+        if str(path) == str(gone):
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", find_nothing_there)
+    options: dict[str, Any] = {"suffix": ".zarr.zip", "workers": 1, "progress": False}
+    campaign = run_campaign("compress", str(tmp_path / "jets.csv"), tmp_path / "out", {}, **options)
+    assert [row["state"] for row in campaign.rows] == ["done"]
+
+
 def test_what_changed_or_is_missing_is_done_again_and_what_was_damaged_is_kept(scheduler, tmp_path):
     source, out = tmp_path / "jets.csv", tmp_path / "out"
     write_jets(make_jets(1), source)

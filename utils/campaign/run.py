@@ -88,7 +88,8 @@ def _remove_outdated(tasks: list[Task], failures: Mapping[str, str], folder: Pat
         for task in tasks
         if task.source not in failed
     }
-    for record in (folder / RECORDS).rglob("*.json"):
+    files = (Path(here, name) for here, _, names in os.walk(folder / RECORDS) for name in names)
+    for record in [path for path in files if path.suffix == ".json"]:
         output = folder / record.relative_to(folder / RECORDS).with_suffix("")
         source = wholes.get(PART.sub("", str(output)))
         if output in planned or source is None or (output.exists() and not is_as_recorded(output, record)):
