@@ -63,13 +63,20 @@ class Table:
         return tabulate.tabulate(self.rows, self.header, style, colalign=sides, disable_numparse=True)
 
 
-def text_table(rows: Sequence[Mapping[str, object]], *columns: str, **factors: float) -> str:
-    """Some columns of some rows as text to four digits; `factors` multiply those that they name, for another unit.
+def text_table(rows: Sequence[Mapping[str, object]], *columns: str | tuple[str, str, float]) -> str:
+    """Some columns of some rows as text to four digits; a column is a name, or a name, what stands above it instead,
+    and a factor for another unit.
 
     A dash stands where a row has no such column, or None in it.
+
+    >>> print(text_table([{"stage": "load", "median_s": 0.00121}, {"stage": "none"}], "stage", ("median_s", "ms", 1e3)))
+      stage    ms
+       load  1.21
+       none     -
     """
-    cells = [[_cell(row.get(column), factors.get(column)) for column in columns] for row in rows]
-    return Table("", columns, cells, labels=0).grid("plain")
+    wanted = [(column, column, None) if isinstance(column, str) else column for column in columns]
+    cells = [[_cell(row.get(name), factor) for name, _, factor in wanted] for row in rows]
+    return Table("", [heading for _, heading, _ in wanted], cells, labels=0).grid("plain")
 
 
 def _cell(value: object, factor: float | None) -> str:
@@ -78,7 +85,7 @@ def _cell(value: object, factor: float | None) -> str:
     if not isinstance(value, int | float):
         return str(value)
     if factor is not None:
-        return f"{value * factor:.4g}"
+        return significant(value * factor, 4)
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
 
 

@@ -1,6 +1,7 @@
 """What networks make of bits: a ladder of codes, bits by rank, what moves a curve, and which column tells which."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,13 @@ from utils.plotting.style import INPUT_COLOR, OTHER_COLOR, SYMBOLS
 QUANTITY_COLORS = {"pt": "#332288", "eta": "#88CCEE", "phi": "#DDCC77", "m": "#AA4499"}
 """Of the parts of a jet's bytes: those of P. Tol, which the colour-blind tell apart."""
 
-RUNG_STYLES = (("#8C510A", ":"), ("#117733", "--"), ("#332288", "-"))
-"""Of the networks of the ladder, in their order; black is rounding."""
+RUNG_STYLES: tuple[dict[str, Any], ...] = (
+    {"color": "#882255", "linestyle": "--"},
+    {"color": "#117733", "linewidth": 4},
+    {"color": "#8C510A", "linestyle": ":"},
+)
+"""Of the networks of the ladder, in their order: jet alone and event as in `plot_above_bound`, and the limit, which
+lies on the event's."""
 
 
 def plot_ladder(ax: Axes, ladder: pd.DataFrame) -> list[BarContainer]:
@@ -40,8 +46,8 @@ def plot_rank_bits(axes: Sequence[Axes], by_rank: Mapping[str, pd.DataFrame]) ->
     """Bits of phi and of pt against the place of a jet in its event, a line for each network."""
     lines = []
     for ax, quantity in zip(axes, ("phi", "pt"), strict=True):
-        for (name, bits), (color, dashes) in zip(by_rank.items(), RUNG_STYLES, strict=True):
-            lines += ax.plot(bits.index + 1, bits[quantity], dashes, color=color, marker=".", label=name)
+        for (name, bits), style in zip(by_rank.items(), RUNG_STYLES, strict=True):
+            lines += ax.plot(bits.index + 1, bits[quantity], marker=".", label=name, **style)
         ax.set(xlabel=f"place of the jet by falling {SYMBOLS['pt']}", ylabel=f"bits of {SYMBOLS[quantity]}")
         ax.set_ylim(bottom=0)
     axes[0].legend(frameon=False, fontsize="small", loc="lower right")

@@ -1,6 +1,9 @@
 from .benchmark import (
+    BOUNDED_COLUMNS as BOUNDED_COLUMNS,
     EFFORTS as EFFORTS,
+    MEMORY_COLUMNS as MEMORY_COLUMNS,
     THROUGHPUT_COLUMNS as THROUGHPUT_COLUMNS,
+    TIME_COLUMNS as TIME_COLUMNS,
     benchmark_text as benchmark_text,
     describe_weights as describe_weights,
     find_models as find_models,

@@ -87,7 +87,7 @@ EFFORTS: dict[str, Effort] = {
     "reference": Effort(
         repeats=REPEATS,
         cold_repeats=3,
-        limit_s=2.0,
+        limit_s=1.0,
         turns=5,
         jets=1_000_000,
         batch_sizes=tuple(4**i for i in range(10)),
@@ -98,7 +98,25 @@ EFFORTS: dict[str, Effort] = {
 }
 """What the notebooks measure in each profile; the quick one on one thread, so that runs beside it disturb it little."""
 
-THROUGHPUT_COLUMNS = ("model", "device", "jets", "jets_per_s", "original_jets_per_s", "ratio", "efficiency")
+THROUGHPUT_COLUMNS = (
+    "model",
+    "device",
+    "jets",
+    ("jets_per_s", "million jets/s", 1e-6),
+    ("original_jets_per_s", "the original's", 1e-6),
+    "ratio",
+    ("efficiency", "efficiency [%]", 100.0),
+)
+TIME_COLUMNS = (("median_s", "median [ms]", 1e3), ("low_s", "16% [ms]", 1e3), ("high_s", "84% [ms]", 1e3))
+MEMORY_COLUMNS = (
+    ("parameters", "parameters [MB]", 1e-6),
+    ("tensors", "tensors [MB]", 1e-6),
+    ("resident", "resident [MB]", 1e-6),
+    ("python_heap", "Python heap [MB]", 1e-6),
+    ("floor", "floor [MB]", 1e-6),
+)
+BOUNDED_COLUMNS = ("model", "jets", ("encoding", "encoding [MB]", 1e-6), ("decoding", "decoding [MB]", 1e-6))
+"""What `text_table` shows of the rows of each measurement."""
 
 BENCHMARKED = ("tanh", "leaky_relu_bn", "elu_bn")
 """The variants of the original table."""
@@ -209,7 +227,7 @@ def _empty_benchmark(models: Mapping[str, Path], sample: Sample) -> Benchmark:
 
 def benchmark_text(result: Benchmark) -> str:
     """The main numbers of `run_benchmark` for a terminal."""
-    times = ("model", "device", "stage", "way", "median_s", "low_s", "high_s", "repeats", "ratio")
+    times = ("model", "device", "stage", "way", *TIME_COLUMNS, "repeats", "ratio")
     return "\n\n".join(
         [
             machine_line(result["machine"]),
@@ -217,7 +235,6 @@ def benchmark_text(result: Benchmark) -> str:
             "Encoding and decoding; ratio to the original's way, efficiency against a matrix product\n"
             + text_table(result["throughput"], *THROUGHPUT_COLUMNS),
             "Stages\n" + text_table([*result["cold_start"], *result["stages"]], *times),
-            "Peak memory above input and output, MB\n"
-            + text_table(result["bounded"], "model", "jets", "encoding", "decoding", encoding=1e-6, decoding=1e-6),
+            "Peak memory above input and output\n" + text_table(result["bounded"], *BOUNDED_COLUMNS),
         ]
     )

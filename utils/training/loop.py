@@ -33,7 +33,7 @@ from utils.training.progress import Progress
 
 OPTIMIZER_FUNCTIONS: dict[str, Any] = {
     "adam": partial(OptimWrapper, opt=torch.optim.AdamW, eps=1e-5),
-    "soap": partial(OptimWrapper, opt=SOAP, precondition_frequency=10),
+    "soap": partial(OptimWrapper, opt=SOAP, precondition_frequency=5),
 }
 """What makes each of `OPTIMIZERS`. Adam is PyTorch's with fastai's epsilon: fastai's own takes twice the time."""
 
