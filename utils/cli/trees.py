@@ -73,7 +73,7 @@ def _policy_options(function: Function) -> Function:
     "codec_name",
     type=click.Choice(codec.TREE_CODECS),
     default="plain",
-    help="of OUT.zarr.zip: plain, or neural: networks fitted to the file predict columns from others (minutes)",
+    help="of OUT.zarr.zip: plain, or neural: networks fitted to the file predict columns from others (up to a minute)",
 )
 @click.option("--model", type=FILE, metavar="FILE", help="of neural: networks of `train --codec neural --policy ...`")
 @click.option("--embed-model", is_flag=True, help="store what a file uses of the model inside (default: its checksum)")

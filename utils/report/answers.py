@@ -1,11 +1,12 @@
 """What each notebook found, in a sentence whose numbers come from its metrics."""
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 from utils.files import Json
 from utils.metrics import read_resolutions
 from utils.networks import VARIANT_LABELS
-from utils.study import BOUNDED, LOSSLESS, LZMA, SMALLEST, largest_sample, summarize_seeds
+from utils.study import BOUNDED, LOSSLESS, LZMA, SMALLEST, distinguished, largest_sample, summarize_seeds
 from utils.text import bytes_text, significant, spread_text
 
 
@@ -59,16 +60,22 @@ def _ratio(model: Json, baseline: Json) -> str:
 
 def _residual(metrics: Json) -> str:
     stripes, error = max(metrics["zigzag"].items(), key=lambda item: int(item[0]))
-    return f"{_training(metrics)[:-1]}; a formula, a zigzag of {stripes} stripes, has an error of {error:.1e}."
+    ratio = error / metrics["models"][-1]["mse"]
+    return f"{_training(metrics)[:-1]}; a formula, a zigzag of {stripes} stripes: {significant(ratio, 2)} times it."
 
 
 def _comparison(metrics: Json) -> str:
-    """Of the study's own schedule, where it is among them."""
+    """Of the study's own schedule, where it is among them; which neighbours their seeds tell apart."""
     entries = largest_sample(metrics["summary"])
     entries = [entry for entry in entries if entry["schedule"] == "plain"] or entries
     ranked = sorted(entries, key=lambda entry: entry["mse_over_pca"][0])
     names = ", ".join(f"{entry['label']} {spread_text(entry['mse_over_pca'])}" for entry in ranked)
-    return f"Error over that of rank-3 PCA, best first: {names}."
+    pairs = list(pairwise((entry["label"], entry["mse_over_pca"]) for entry in ranked))
+    told = [f"{better} from {worse}" for (better, low), (worse, high) in pairs if distinguished(low, high)]
+    verdict = "Their seeds tell no neighbours apart" if not told else f"Their seeds tell {' and '.join(told)}"
+    if any(distinguished(low, high) is None for (_, low), (_, high) in pairs) or not pairs:
+        return f"Error over that of rank-3 PCA, best first: {names}."
+    return f"Error over that of rank-3 PCA, best first: {names}. {verdict}."
 
 
 def _rates(metrics: Json) -> str:
@@ -96,7 +103,7 @@ def _own_jets(metrics: Json) -> str:
     size = metrics["compressed"]["bytes_per_jet"]
     return (
         f"The network trained on them has {_ratio(model, baseline)} times the error of rank-3 PCA; the codec bounded "
-        f"takes {size:.2f} bytes a jet."
+        f"takes {size:.2f} bytes a jet, the whole file counted."
     )
 
 
@@ -116,10 +123,10 @@ def _networks(metrics: Json) -> str:
     coded = min(row["bytes a jet"] for row in columns["networks"].values()) / alone
     latents = min(row["bytes"] for row in metrics["latents"]) / alone
     return (
-        f"Four numbers take {ladder[0]:.2f} bytes a jet by the codec and {ladder[-1]:.2f} by the largest network, "
-        f"which looks at the event. Of the bytes of {len(columns['alone'])} columns, latents with corrections leave "
-        f"{latents:.0%} at the same guarantee, small networks {coded:.0%}, weights not counted; a file of "
-        f"{file['jets']:,} jets has {file['ratio']:.0%} of its bytes, weights inside."
+        f"Four numbers take {ladder[0]:.2f} bytes a jet, columns alone, by the codec and {ladder[-1]:.2f} by the "
+        f"largest network, which looks at the event. Of the bytes of {len(columns['alone'])} columns, latents with "
+        f"corrections leave {latents:.0%} at the same guarantee, small networks {coded:.0%}, weights not counted; a "
+        f"file of {file['jets']:,} jets has {file['ratio']:.0%} of its bytes, weights inside."
     )
 
 
@@ -127,7 +134,8 @@ def _times(metrics: Json) -> str:
     best = max(metrics["throughput"], key=lambda row: row["jets_per_s"])
     return (
         f"{best['jets_per_s'] / 1e6:.2g} million jets a second, there and back ({best['label']} on the device "
-        f"{best['device']}), {significant(best['ratio'], 2)} times as many as in the original's way."
+        f"{best['device']}), {significant(best['ratio'], 2)} times as many as in the original's way, "
+        f"one batch of {best['original_jets']:,} jets."
     )
 
 

@@ -150,13 +150,14 @@ def execution(metrics: Metrics) -> Table | None:
         name for name, source in times["weights"].items() if source.startswith("untrained")
     }
     machine = times["machine"]
+    first = times["throughput"][0]
+    imports = min(row["median_s"] for (_, _, stage), row in stages.items() if stage == "import")
     caption = (
-        f"Medians; init, load and prepare in fresh processes, whose imports take "
-        f"{min(r['median_s'] for (_, _, stage), r in stages.items() if stage == 'import'):.1f} s; encode and decode of "
+        f"Medians; init, load and prepare in fresh processes, whose imports take {imports:.1f} s; encode and decode of "
         f"the {times['dataset']['jets']['test']:,} test jets. Jets per second through encoder and decoder, in calls of "
-        f"{times['throughput'][0]['jets']:,} jets, and the ratio to the original's way (eager, gradients recorded, one "
-        "batch) in the same run; the arithmetic as a share of the float32 matrix-product rate; peak memory above input "
-        f"and output, for {memory['bounded'][0]['jets']:,} jets. {machine_line(machine)}."
+        f"{first['jets']:,} jets, and the ratio to the original's way (eager, gradients recorded, one batch of "
+        f"{first['original_jets']:,} jets) in the same run; the arithmetic as a share of the float32 matrix-product "
+        f"rate; peak memory above input and output, for {memory['bounded'][0]['jets']:,} jets. {machine_line(machine)}."
         + ("" if trained else " Weights are random, which takes the same time.")
         + f" {provenance([times, memory])}"
     )

@@ -107,6 +107,7 @@ from .sweep_summary import (
     ERROR_COLUMNS as ERROR_COLUMNS,
     describe_seeds as describe_seeds,
     describe_starts as describe_starts,
+    distinguished as distinguished,
     largest_sample as largest_sample,
     seeds_frame as seeds_frame,
     seeds_table as seeds_table,

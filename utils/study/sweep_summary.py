@@ -214,12 +214,18 @@ def describe_starts(summary: Sequence[SeedSummary]) -> str:
     return "\n".join(lines)
 
 
-def _verdict(low: Spread, high: Spread) -> str:
-    """Whether two means lie further apart than the sum of their deviations, in words."""
-    gap = high[0] - low[0]
+def distinguished(low: Spread, high: Spread) -> bool | None:
+    """Whether two means lie further apart than the sum of their deviations; None where one has no deviation."""
     if low[1] is None or high[1] is None:
+        return None
+    return high[0] - low[0] > low[1] + high[1]
+
+
+def _verdict(low: Spread, high: Spread) -> str:
+    gap, apart = high[0] - low[0], distinguished(low, high)
+    if apart is None:
         return "one seed each, so nothing can be said of the difference"
-    if gap > low[1] + high[1]:
+    if apart:
         return f"apart by {gap:.2g}, more than the two spreads together"
     return f"apart by {gap:.2g}, no more than the two spreads together: not distinguished"
 
