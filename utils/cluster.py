@@ -39,7 +39,7 @@ _SETTINGS = {
 }
 """Dask has its workers give back memory at once, so that a training asks for the same pages again at every step: that
 took two fifths of its time. Here they keep 256 MiB, arrays below 32 MiB included, which is the most that glibc takes;
-by its own defaults they gave back enough to cost ELU + BN a tenth. And Dask looks at every process fifty times a
+by its own defaults they gave back enough to cost ELU + BN 3 to 10%. And Dask looks at every process fifty times a
 second: that took 3% of a core for each."""
 
 
