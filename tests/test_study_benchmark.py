@@ -259,7 +259,7 @@ def test_third_table_takes_its_numbers_from_both_notebooks():
         "machine": machine_info(),
         "weights": {"tanh": "untrained, seed 0"},
         "stages": [row | {"stage": s, "way": PROJECT, "median_s": (i + 1) / 1e3} for i, s in enumerate(stages)],
-        "throughput": [row | {"jets_per_s": 1.234e6, "ratio": 5.04, "efficiency": 0.62}],
+        "throughput": [row | {"original_jets": 4321, "jets_per_s": 1.234e6, "ratio": 5.04, "efficiency": 0.62}],
     }
     memory = {"bounded": [{"model": "tanh", "jets": 10_000_000, "encoding": 8_000_000, "decoding": 9_400_000}]}
     assert execution({EXECUTION_TIME: times | source}) is None
@@ -269,6 +269,7 @@ def test_third_table_takes_its_numbers_from_both_notebooks():
     assert len(table.header) == len(table.rows[0])
     assert "Weights are random" in table.caption
     assert "10,000,000 jets" in table.caption
+    assert "one batch of 4,321 jets" in table.caption
 
 
 def test_models_of_one_name_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
