@@ -333,3 +333,24 @@ def test_networks_that_never_reach_the_large_error_are_not_compared_at_it() -> N
     text = answer("3. Rate_distortion", {"bytes_at_equal_error": equal})
     assert text is not None
     assert text.endswith("its own latents 2.00, and no code of single jets less than 0.80.")
+
+
+def test_the_answer_of_the_comparison_says_which_neighbours_the_seeds_tell_apart():
+    def said(*spreads: tuple[float, float | None]) -> str:
+        entries = [
+            {
+                "label": name,
+                "variant": name,
+                "schedule": "plain",
+                "max_jets": None,
+                "loss": "mse",
+                "mse_over_pca": spread,
+            }
+            for name, spread in zip("abc", spreads, strict=False)
+        ]
+        return str(answer("2d. Comparing_the_models", {"summary": entries}))
+
+    assert said((0.3, 0.01), (0.4, 0.01), (0.41, 0.01)).endswith(". Their seeds tell a from b.")
+    assert said((0.3, 0.1), (0.4, 0.1)).endswith(". Their seeds tell no neighbours apart.")
+    assert "seeds" not in said((0.3, None), (0.4, None))
+    assert "seeds" not in said((0.3, 0.1))

@@ -70,12 +70,15 @@ def _comparison(metrics: Json) -> str:
     entries = [entry for entry in entries if entry["schedule"] == "plain"] or entries
     ranked = sorted(entries, key=lambda entry: entry["mse_over_pca"][0])
     names = ", ".join(f"{entry['label']} {spread_text(entry['mse_over_pca'])}" for entry in ranked)
-    pairs = list(pairwise((entry["label"], entry["mse_over_pca"]) for entry in ranked))
-    told = [f"{better} from {worse}" for (better, low), (worse, high) in pairs if distinguished(low, high)]
-    verdict = "Their seeds tell no neighbours apart" if not told else f"Their seeds tell {' and '.join(told)}"
-    if any(distinguished(low, high) is None for (_, low), (_, high) in pairs) or not pairs:
-        return f"Error over that of rank-3 PCA, best first: {names}."
-    return f"Error over that of rank-3 PCA, best first: {names}. {verdict}."
+    text = f"Error over that of rank-3 PCA, best first: {names}."
+    apart = {
+        f"{better['label']} from {worse['label']}": distinguished(better["mse_over_pca"], worse["mse_over_pca"])
+        for better, worse in pairwise(ranked)
+    }
+    if not apart or None in apart.values():  # one variant, or one seed
+        return text
+    told = " and ".join(pair for pair, is_told in apart.items() if is_told) or "no neighbours apart"
+    return f"{text} Their seeds tell {told}."
 
 
 def _rates(metrics: Json) -> str:
