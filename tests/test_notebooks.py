@@ -21,6 +21,7 @@ from utils.jets import feature_array, load_sample, missing_published
 from utils.metrics import evaluate
 from utils.networks import load_checkpoint
 from utils.report import (
+    ALL_THREADS,
     NOTEBOOKS,
     READERS,
     TIMED,
@@ -440,7 +441,7 @@ def test_any_kernelspec_and_folder_run_in_this_python_and_the_notebooks_folder(
     assert Path.cwd() == elsewhere
 
 
-def test_notebooks_side_by_side_meet_but_for_those_that_measure_the_machine(
+def test_notebooks_side_by_side_meet_and_share_threads_but_for_those_that_measure_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meet = """
@@ -454,11 +455,13 @@ print(Path({other!r}).exists(), os.environ.get("OMP_NUM_THREADS"), os.getcwd())
 time.sleep({rest})
 Path({own!r} + " ended").touch()
 """
-    names = [TIMED[0], "one", "two"]
-    others = {"one": "two", "two": "one", TIMED[0]: "one ended"}
+    measuring = (TIMED[0], ALL_THREADS[0])
+    names = [TIMED[0], "one", "two", ALL_THREADS[0]]
+    others = {"one": "two", "two": "one", TIMED[0]: "one ended", ALL_THREADS[0]: "one ended"}
     for name in names:
         own, other = (str(tmp_path / word) for word in (name, others[name]))
-        source = meet.format(own=own, other=other, seconds=0 if name in TIMED else 100, rest=5 if name == "one" else 0)
+        seconds, rest = 0 if name in measuring else 100, 5 if name == "one" else 0
+        source = meet.format(own=own, other=other, seconds=seconds, rest=rest)
         write_notebook(tmp_path / f"folder of {name}" / f"{name}.ipynb", source)
     monkeypatch.setenv("OMP_NUM_THREADS", "777")
     monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
@@ -467,12 +470,12 @@ Path({own!r} + " ended").touch()
     outcomes = run_notebooks(notebooks, tmp_path / "out", side_by_side=True)
     assert [outcome.name for outcome in outcomes] == names
     told = [texts(outcome.executed).split(maxsplit=2) for outcome in outcomes]
-    assert [words[:2] for words in told] == [["True", "777"], ["True", "3"], ["True", "3"]]
+    assert [words[:2] for words in told] == [["True", "777"], ["True", "3"], ["True", "3"], ["True", "777"]]
     assert [Path(words[2].strip()).name for words in told] == [f"folder of {name}" for name in names]
 
 
 def test_side_by_side_a_reader_of_models_waits_for_their_makers_and_a_failure_ends_the_run() -> None:
-    paths = [Path(f"{name}.ipynb") for name in ("0", "1", READERS[0], "4")]
+    paths = [Path(f"{name}.ipynb") for name in ("0", "1", READERS[0], "4", READERS[1])]
     events: list[tuple[str, str]] = []
     made = threading.Event()
 
@@ -487,7 +490,8 @@ def test_side_by_side_a_reader_of_models_waits_for_their_makers_and_a_failure_en
     assert {path: outcome.name for path, outcome in outcomes.items()} == {path: path.stem for path in paths}
     begun = [name for name, what in events if what == "starts"]
     assert set(begun[:2]) == {"4", "1"}
-    assert events.index(("0", "ends")) < events.index((READERS[0], "starts"))
+    for reader in READERS:
+        assert events.index(("0", "ends")) < events.index((reader, "starts"))
 
     def fail(path: Path) -> Outcome:
         started.append(path.stem)
@@ -503,7 +507,7 @@ def test_side_by_side_a_reader_of_models_waits_for_their_makers_and_a_failure_en
 
 
 def test_the_notebooks_with_a_place_of_their_own_in_a_run_are_there() -> None:
-    assert {*TIMED, *READERS} <= {path.stem for path in find_notebooks()}
+    assert {*TIMED, *ALL_THREADS, *READERS} <= {path.stem for path in find_notebooks()}
 
 
 def test_pages_need_no_network(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from .fresh import (
     used_files as used_files,
 )
 from .notebooks import (
+    ALL_THREADS as ALL_THREADS,
     NOTEBOOKS as NOTEBOOKS,
     READERS as READERS,
     TIMED as TIMED,

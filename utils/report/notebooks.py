@@ -36,11 +36,14 @@ from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
 
-TIMED = ("Execution_time_calculation", "Memory_allocation_trace")
-"""Notebooks that measure this machine: nothing runs beside them."""
+TIMED = ("Execution_time_calculation",)
+"""Notebooks that time this machine: nothing runs beside them."""
 
-READERS = ("3. Rate_distortion",)
-"""Those that take the models which the notebooks before them leave; the `TIMED` ones do as well."""
+ALL_THREADS = ("Memory_allocation_trace",)
+"""Those that measure what all threads take, whatever runs beside them: they do not share the threads out."""
+
+READERS = ("3. Rate_distortion", "Memory_allocation_trace")
+"""Those that take the models which the notebooks before the first of them leave; the `TIMED` ones do as well."""
 
 Parameters = Mapping[str, object]
 """Values for a notebook's parameters, by name."""
@@ -210,7 +213,8 @@ def run_notebooks(
 
         def run(path: Path) -> Outcome:
             own = progress.start(path)
-            manager = SharingKernelManager if path in shared else OwnKernelManager
+            shares = path in shared and path.stem not in ALL_THREADS
+            manager = SharingKernelManager if shares else OwnKernelManager
             outcome = _run_notebook(path, notebooks[path], folder / "notebooks", plots / path.stem, own, manager)
             own.finish(outcome)
             return outcome
@@ -224,16 +228,16 @@ def run_notebooks(
 
 def _run_side_by_side(notebooks: Sequence[Path], run: Callable[[Path], Outcome]) -> dict[Path, Outcome]:
     """The outcome of each notebook, `SIDE_BY_SIDE` at a time: the last first, since those of the study take longest,
-    and `READERS` after all that stand before them. Where `run` raises, no other notebook begins."""
+    and `READERS` after all that stand before the first of them. Where `run` raises, no other notebook begins."""
     futures: dict[Path, Future[Outcome]] = {}
+    readers = [path for path in notebooks if path.stem in READERS]
 
     def run_in_turn(path: Path) -> Outcome:
-        if path.stem in READERS:
-            wait([futures[other] for other in notebooks[: notebooks.index(path)]])
+        if path in readers:
+            wait([futures[other] for other in notebooks[: notebooks.index(readers[0])]])
         return run(path)
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        readers = [path for path in notebooks if path.stem in READERS]
         for path in [*(path for path in reversed(notebooks) if path not in readers), *readers]:
             futures[path] = pool.submit(run_in_turn, path)
         try:
