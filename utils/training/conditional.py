@@ -109,8 +109,8 @@ def fit_networks(
     """
     training = training or ConditionalTraining()
     inputs = torch.from_numpy(features.T / np.float32(INPUT_UNIT)).contiguous()
-    targets = torch.from_numpy(np.stack(symbols).astype(np.int64))
-    targets[targets >= torch.tensor(numbers)[:, None]] = -100
+    targets = torch.from_numpy(np.stack(symbols, 1).astype(np.int64))  # a jet's lie together, as its inputs do
+    targets[targets >= torch.tensor(numbers)] = -100
     counts = [np.bincount(column, minlength=number)[:number] for column, number in zip(symbols, numbers, strict=True)]
     random = torch.Generator().manual_seed(training.seed)
     with torch_threads(1), torch.random.fork_rng(devices=[]):
@@ -124,7 +124,7 @@ def fit_networks(
             batch = torch.randint(len(inputs), (training.batch_size,), generator=random)
             logits = model(inputs[batch])
             loss = nn.functional.cross_entropy(
-                logits.reshape(-1, logits.shape[2]), targets[:, batch].reshape(-1), reduction="sum"
+                logits.reshape(-1, logits.shape[2]), targets[batch].T.reshape(-1), reduction="sum"
             )
             optimizer.zero_grad(set_to_none=True)
             (loss / training.batch_size).backward()
