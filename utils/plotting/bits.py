@@ -19,10 +19,10 @@ QUANTITY_COLORS = {"pt": "#332288", "eta": "#88CCEE", "phi": "#DDCC77", "m": "#A
 RUNG_STYLES: tuple[dict[str, Any], ...] = (
     {"color": "#882255", "linestyle": "--"},
     {"color": "#117733", "linewidth": 4},
-    {"color": "#8C510A", "linestyle": ":"},
+    {"color": "black", "linestyle": ":", "marker": "o", "markerfacecolor": "white"},
 )
 """Of the networks of the ladder, in their order: jet alone and event as in `plot_above_bound`, and the limit, which
-lies on the event's."""
+lies on the event's: its markers are white, to be seen there."""
 
 
 def plot_ladder(ax: Axes, ladder: pd.DataFrame) -> list[BarContainer]:
@@ -47,7 +47,7 @@ def plot_rank_bits(axes: Sequence[Axes], by_rank: Mapping[str, pd.DataFrame]) ->
     lines = []
     for ax, quantity in zip(axes, ("phi", "pt"), strict=True):
         for (name, bits), style in zip(by_rank.items(), RUNG_STYLES, strict=True):
-            lines += ax.plot(bits.index + 1, bits[quantity], marker=".", label=name, **style)
+            lines += ax.plot(bits.index + 1, bits[quantity], label=name, **{"marker": "."} | style)
         ax.set(xlabel=f"place of the jet by falling {SYMBOLS['pt']}", ylabel=f"bits of {SYMBOLS[quantity]}")
         ax.set_ylim(bottom=0)
     axes[0].legend(frameon=False, fontsize="small", loc="lower right")
