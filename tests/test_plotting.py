@@ -191,6 +191,22 @@ def test_losses_mark_the_epoch_whose_weights_are_kept() -> None:
     assert ax.get_yscale() == "log"
 
 
+@pytest.mark.parametrize("kept", [0, 70, 102, 139])
+def test_the_legend_of_losses_stands_off_the_line_of_the_kept_epoch(kept: int) -> None:
+    epochs = np.arange(140)
+    losses = pd.DataFrame({"epoch": epochs, "train": 1 / (epochs + 1), "valid": 1.1 / (epochs + 1)})
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    ax = figure.subplots()
+    plotting.plot_losses(ax, losses, best_epoch=kept)
+    figure.draw_without_rendering()
+    legend = ax.get_legend()
+    assert legend is not None
+    text = max(label.get_window_extent().x1 for label in legend.get_texts())
+    key = min(handle.get_window_extent().x0 for handle in legend.get_lines())
+    line = ax.transData.transform((kept + 1, 1))[0]
+    assert not key <= line <= text
+
+
 def test_activations_are_images_with_a_row_for_each_layer() -> None:
     table = pd.DataFrame({"step": [0, 0, 9, 9], "layer": [0, 1, 0, 1], "mean": 0.1, "std": [1.0, 2.0, 3.0, 4.0]})
     axes = Figure().subplots(1, 2)

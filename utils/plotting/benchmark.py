@@ -132,5 +132,5 @@ def plot_memory(ax: Axes, rows: Rows) -> MemoryArtists:
             style = _marker(model, way)
             points += ax.plot(places, part["resident"] / 1e6, "o", markersize=6, **style)
             floor += ax.plot(places, part["floor"] / 1e6, "_", color="black", markersize=9)
-    _label_stages(ax, stages, "peak resident memory above the start [MB]")
+    _label_stages(ax, stages, "peak resident memory above that before the call [MB]")
     return MemoryArtists(points, floor)

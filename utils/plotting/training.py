@@ -45,7 +45,9 @@ def plot_losses(ax: Axes, losses: pd.DataFrame, best_epoch: int, space: str = "t
     highest = max(losses["train"].max(), losses["valid"].max())
     ax.set_ylim(top=3 * highest)
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(0.94, 1.0), fontsize="small")
+    low, at, high = np.log([0.95, best_epoch + 1, ax.get_xlim()[1]])
+    place = (at - low) / (high - low)  # of the dotted line
+    ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(place if place > 0.6 else 1.0, 1.0), fontsize="small")
     return LossArtists(train, valid, best)
 
 
