@@ -24,6 +24,7 @@ TRAINING_CODE = (
     "training/callbacks.py",
     "training/loop.py",
     "training/processes.py",
+    "training/soap.py",
 )
 """The code that a training runs. The jets come into its digest as they are: whatever read and normalized them."""
 

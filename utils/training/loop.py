@@ -19,7 +19,6 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.optimizer import OptimWrapper
 from fastai.torch_core import num_distrib, set_seed
-from pytorch_optimizer import SOAP
 from torch import nn
 
 from utils.jets import Sample
@@ -30,10 +29,11 @@ from utils.training.config import TrainingConfig
 from utils.training.kept import load_training, save_training, training_digest
 from utils.training.processes import all_processes
 from utils.training.progress import Progress
+from utils.training.soap import MatrixSOAP
 
 OPTIMIZER_FUNCTIONS: dict[str, Any] = {
     "adam": partial(OptimWrapper, opt=torch.optim.AdamW, eps=1e-5),
-    "soap": partial(OptimWrapper, opt=SOAP, precondition_frequency=5),
+    "soap": partial(OptimWrapper, opt=MatrixSOAP, precondition_frequency=5),
 }
 """What makes each of `OPTIMIZERS`. Adam is PyTorch's with fastai's epsilon: fastai's own takes twice the time."""
 
