@@ -37,7 +37,7 @@ COMMANDS: dict[str, list[str | tuple[str, str]]] = {
     "slim": ["slim", "trees.root", ("out/trees.zarr.zip", "out/trees.root"), "--force", "--drop", ("run", "event")],
     "slim many": ["slim", "many/*.root", "out/", "--workers", "2", "--format", "zarr", "--drop", ("run", "event")],
     "run": ["run", "notes.ipynb", "--output", "out", "-p", "number", ("1", "2")],
-    "sweep": ["sweep", *SWEEP, "--output", "out", "--steps", ("10", "12")],
+    "sweep": ["sweep", *SWEEP, "--output", "out", "--steps", "10", "--refine", ("1", "2")],
 }
 """What is run in a folder of `prepare`; of two words, the first and the second by turns."""
 
