@@ -87,9 +87,9 @@ SCHEDULES: dict[str, dict[str, TrainingConfig]] = {
     "zigzag": {"quick": replace(_ZIGZAG, steps=600), "reference": _ZIGZAG},
     "published": {"quick": replace(_PUBLISHED, steps=300), "reference": _PUBLISHED},
 }
-"""Ways to spend the time of a profile, on a CPU some 15 s and 3 minutes a model: the study's own, the same for all
-variants and normalizations (notebook `2d` says how it was chosen); the same from a zigzag to begin with; and the fixed
-rates in phases of the original notebooks."""
+"""Ways to spend the time of a profile, on a core of a CPU some 15 to 25 s and 3 to 5 minutes a model: the study's own,
+the same for all variants and normalizations (notebook `2d` says how it was chosen); the same from a zigzag to begin
+with; and the fixed rates in phases of the original notebooks."""
 
 
 def training_config(
