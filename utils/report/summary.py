@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
 from PIL import Image
 
+from utils.cluster import available_cores
 from utils.files import Json, recorded_path, write_json
 from utils.limits import read_json
 from utils.machine import MachineInfo, machine_line
@@ -138,10 +140,10 @@ def _index_entry(folder: Path, outcome: Outcome, metrics: Json | None) -> dict[s
     linked += [(path, path.name) for path in outcome.files if path.suffix != ".png"]
     linked += [(path, path.name) for path in _checkpoints(outcome, metrics)]
     links = [{"href": _href(path, folder), "text": text} for path, text in linked if path is not None and path.exists()]
-    plots = [
-        _figure(folder, path, folder / "thumbnails" / outcome.name / path.name, THUMBNAIL_PIXELS)
-        for path in in_order([path for path in outcome.files if path.suffix == ".png"])
-    ]
+    small = folder / "thumbnails" / outcome.name
+    images = in_order([path for path in outcome.files if path.suffix == ".png"])
+    with ThreadPoolExecutor(available_cores()) as pool:
+        plots = list(pool.map(lambda path: _figure(folder, path, small / path.name, THUMBNAIL_PIXELS), images))
     return {
         "name": outcome.name,
         "title": notebook_title(outcome.executed),
