@@ -79,7 +79,7 @@ _PLAIN = TrainingConfig(
 _ZIGZAG = replace(_PLAIN, folds=14)
 
 _QUICK: dict[str, Any] = {"steps": 600, "batch_size": 1024}
-"""Fewer steps fail tanh: 400 of 2,048 jets each leave it at 5.8 times the error of PCA."""
+"""Fewer steps fail tanh: 400 of 2,048 jets each left it at 5.8 times the error of PCA, with one seed."""
 
 _PUBLISHED = TrainingConfig(
     "adam", 8192, learning_rates=(1e-3, 1e-4, 1e-5, 1e-6), steps=3000, betas=(0.9, 0.99), min_batches=1
@@ -90,9 +90,9 @@ SCHEDULES: dict[str, dict[str, TrainingConfig]] = {
     "zigzag": {"quick": replace(_ZIGZAG, **_QUICK), "reference": _ZIGZAG},
     "published": {"quick": replace(_PUBLISHED, steps=300), "reference": _PUBLISHED},
 }
-"""Ways to spend the time of a profile, on a core of a CPU some 10 to 20 s and 3 to 5 minutes a model: the study's own,
-the same for all variants and normalizations (notebook `2d` says how it was chosen); the same from a zigzag to begin
-with; and the fixed rates in phases of the original notebooks."""
+"""Ways to spend the time of a profile, on a core of a CPU at most some 20 s and 6 minutes a model: the study's own, the
+same for all variants and normalizations (notebook `2d` says how it was chosen); the same from a zigzag to begin with;
+and the fixed rates in phases of the original notebooks."""
 
 
 def training_config(
