@@ -474,22 +474,25 @@ Path({own!r} + " ended").touch()
     assert [Path(words[2].strip()).name for words in told] == [f"folder of {name}" for name in names]
 
 
-def test_side_by_side_a_reader_of_models_waits_for_their_makers_and_a_failure_ends_the_run() -> None:
-    paths = [Path(f"{name}.ipynb") for name in ("0", "1", READERS[0], "4", READERS[1])]
+def test_side_by_side_a_reader_of_models_waits_for_their_makers_while_others_run_and_a_failure_ends_the_run() -> None:
+    paths = [Path(f"{name}.ipynb") for name in ("0", "1", READERS[0], "4", "5", READERS[1])]
     events: list[tuple[str, str]] = []
-    made = threading.Event()
+    made, filled = threading.Event(), threading.Event()
 
     def run(path: Path) -> Outcome:
         events.append((path.stem, "starts"))
         if path.stem == "0":
-            made.wait(1)
+            filled.wait(20)
+        if path.stem == "4":
+            filled.set()
         events.append((path.stem, "ends"))
         return Outcome(path.stem, 0.0, path, None, ())
 
     outcomes = runner._run_side_by_side(paths, run)
     assert {path: outcome.name for path, outcome in outcomes.items()} == {path: path.stem for path in paths}
     begun = [name for name, what in events if what == "starts"]
-    assert set(begun[:2]) == {"4", "1"}
+    assert set(begun[:2]) == {"5", "1"}
+    assert events.index(("4", "starts")) < events.index(("0", "ends"))
     for reader in READERS:
         assert events.index(("0", "ends")) < events.index((reader, "starts"))
 

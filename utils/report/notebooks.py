@@ -227,18 +227,21 @@ def run_notebooks(
 
 
 def _run_side_by_side(notebooks: Sequence[Path], run: Callable[[Path], Outcome]) -> dict[Path, Outcome]:
-    """The outcome of each notebook, `SIDE_BY_SIDE` at a time: the last first, since those of the study take longest,
-    and `READERS` after all that stand before the first of them. Where `run` raises, no other notebook begins."""
+    """The outcome of each notebook, `SIDE_BY_SIDE` at a time: the last first, since it takes longest, and `READERS`
+    after all that stand before the first of them; the others fill the time until those are done. Where `run` raises, no
+    other notebook begins."""
     futures: dict[Path, Future[Outcome]] = {}
     readers = [path for path in notebooks if path.stem in READERS]
+    makers = notebooks[: notebooks.index(readers[0])] if readers else []
+    others = [path for path in reversed(notebooks) if path not in makers and path not in readers]
 
     def run_in_turn(path: Path) -> Outcome:
         if path in readers:
-            wait([futures[other] for other in notebooks[: notebooks.index(readers[0])]])
+            wait([futures[other] for other in makers])
         return run(path)
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for path in [*(path for path in reversed(notebooks) if path not in readers), *readers]:
+        for path in [*others[:1], *reversed(makers), *others[1:], *readers]:
             futures[path] = pool.submit(run_in_turn, path)
         try:
             for future in as_completed(futures.values()):

@@ -100,7 +100,8 @@ def _index_page(
         ("machine", machine_line(machine)),
         ("time", f"{seconds:.0f} s in the notebooks, added up, without trainings before them"),
     ]
-    entries = [_index_entry(folder, outcome, metrics.get(outcome.name)) for outcome in outcomes]
+    with ThreadPoolExecutor(available_cores()) as pool:
+        entries = list(pool.map(lambda outcome: _index_entry(folder, outcome, metrics.get(outcome.name)), outcomes))
     failed = sum(outcome.error is not None for outcome in outcomes)
     return TEMPLATES.get_template("index.html.j2").render(
         profile=profile,
@@ -142,8 +143,6 @@ def _index_entry(folder: Path, outcome: Outcome, metrics: Json | None) -> dict[s
     links = [{"href": _href(path, folder), "text": text} for path, text in linked if path is not None and path.exists()]
     small = folder / "thumbnails" / outcome.name
     images = in_order([path for path in outcome.files if path.suffix == ".png"])
-    with ThreadPoolExecutor(available_cores()) as pool:
-        plots = list(pool.map(lambda path: _figure(folder, path, small / path.name, THUMBNAIL_PIXELS), images))
     return {
         "name": outcome.name,
         "title": notebook_title(outcome.executed),
@@ -154,7 +153,7 @@ def _index_entry(folder: Path, outcome: Outcome, metrics: Json | None) -> dict[s
         "seconds": outcome.seconds,
         "error": outcome.error,
         "links": links,
-        "plots": plots,
+        "plots": [_figure(folder, path, small / path.name, THUMBNAIL_PIXELS) for path in images],
     }
 
 
@@ -180,5 +179,5 @@ def _write_thumbnail(image: Path, target: Path, pixels: tuple[int, int]) -> tupl
     with Image.open(image) as opened, recorded_path(target) as partial:
         small = opened.convert("RGB")
         small.thumbnail(pixels)
-        small.quantize(64).save(partial, format="PNG", optimize=True)
+        small.quantize(64).save(partial, format="PNG")
     return small.size
