@@ -25,8 +25,8 @@ CAPTIONS = {
     "comparison": "Error over that of rank-3 PCA, every seed of every variant.",
     "training_time": "Validation error against the CPU time of the training: a line for each seed, a dot at its end.",
     "sample_size": "Error against the number of training jets, one seed.",
-    "rate_distortion": "Error against bytes per jet of every method: down and to the left is better. Hollow: latents as "
-    "float16; dotted lines lead to float32, at 12 bytes. Stars: the settings that are named.",
+    "rate_distortion": "Error against bytes per jet of every method: down and to the left is better. Hollow: latents "
+    "as float16; dotted lines lead to float32, at 12 bytes. Stars: the settings that are named.",
     "rate_resolution": "The same in the units of an analysis: the typical jet on the left, the worst one on the right.",
     "branches": "The costliest branches, as stored and within their bounds, both under LZMA.",
     "within_bounds": "Errors of the costliest bounded branches of the ROOT file, in units of their bounds.",
