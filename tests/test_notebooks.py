@@ -138,7 +138,11 @@ def check_rates(metrics: dict[str, Any], plots: Path) -> None:
     assert metrics["file"]["errors"]["pt"]["max"] <= 0.01
     assert len(metrics["dijet_mass"]) >= 4
     assert 0.1 < metrics["event_saving"] < 0.6
-    assert {path.name for path in plots.glob("*.png")} == {"rate_distortion.png", "rate_resolution.png"}
+    assert {path.name for path in plots.glob("*.png")} == {
+        "rates_at_a_glance.png",
+        "rate_distortion.png",
+        "rate_resolution.png",
+    }
 
 
 def check_own_jets(metrics: dict[str, Any], plots: Path) -> None:

@@ -233,7 +233,7 @@ def test_training_is_timed_in_both_ways():
 
 def test_benchmark_command_prints_and_writes_the_numbers_beside_the_machine(files, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(
-        benchmark.EFFORTS, "quick", benchmark.Effort(3, 1, 0.0, 3, 1000, (1, 100), (100, 500), bounded=1000, epochs=1)
+        benchmark.EFFORTS, "quick", benchmark.Effort(3, 1, 0.0, 3, 1000, (1, 100), (100, 500), 1000, 1, 1, 1)
     )
     arguments = ["--jets", "1000", "--threads", "1", "--json", str(tmp_path / "numbers.json")]
     assert main(["benchmark", "--model", str(files["elu_bn"]), *arguments]) == 0

@@ -70,9 +70,9 @@ def text_table(rows: Sequence[Mapping[str, object]], *columns: str | tuple[str, 
     A dash stands where a row has no such column, or None in it.
 
     >>> print(text_table([{"stage": "load", "median_s": 0.00121}, {"stage": "none"}], "stage", ("median_s", "ms", 1e3)))
-      stage    ms
-       load  1.21
-       none     -
+      stage     ms
+       load  1.210
+       none      -
     """
     wanted = [(column, column, None) if isinstance(column, str) else column for column in columns]
     cells = [[_cell(row.get(name), factor) for name, _, factor in wanted] for row in rows]
@@ -84,19 +84,21 @@ def _cell(value: object, factor: float | None) -> str:
         return "-"
     if not isinstance(value, int | float):
         return str(value)
-    if factor is not None:
-        return significant(value * factor, 4)
-    return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"
+    if isinstance(value, int) and factor is None:
+        return f"{value:,}"
+    return significant(value * (factor or 1), 4)
 
 
 def significant(value: float, digits: int) -> str:
-    """So many significant digits, and no power of ten for a large number.
+    """So many significant digits, zeros among them, and no power of ten for a large number.
 
     >>> significant(2168.4, 3), significant(122.4, 2), significant(0.0347, 2), significant(1.2e-7, 2)
     ('2,170', '120', '0.035', '1.2e-07')
+    >>> significant(0.54976, 3), significant(0.9996, 3), significant(120.0, 3)
+    ('0.550', '1.00', '120')
     """
-    text = f"{value:.{digits}g}"
-    return f"{float(text):,.0f}" if "e+" in text else text
+    text = f"{value:#.{digits}g}" if value else "0"
+    return f"{float(text):,.0f}" if "e+" in text else text.removesuffix(".")
 
 
 def spread_text(value: Sequence[float | None], factor: float = 1) -> str:

@@ -101,9 +101,10 @@ def describe(rows: list[Json]) -> str:
     lines = []
     for row in models:
         ratio = row["mse"] / baseline["mse"]
+        times = f"{ratio:.2f}" if ratio < 10 else significant(ratio, 3)
         entries, others = widths[row["label"]], widths[baseline["label"]]
         lines.append(
-            f"- **{row['label']}**: test MSE {row['mse']:.4g} in its training space, {ratio:.2f} times that of "
+            f"- **{row['label']}**: test MSE {row['mse']:.4g} in its training space, {times} times that of "
             f"{baseline['label']} ({baseline['mse']:.4g}). 68% half-widths, in brackets those of {baseline['label']}: "
             + ", ".join(
                 f"{quantity} {_readable(entries[quantity])} ({_readable(others[quantity])})" for quantity in FEATURES

@@ -31,6 +31,7 @@ from .notebook import (
     show_training as show_training,
 )
 from .rates import (
+    plot_few_rates as plot_few_rates,
     plot_rate_distortion as plot_rate_distortion,
     plot_rate_resolution as plot_rate_resolution,
     plot_rate_resolutions as plot_rate_resolutions,

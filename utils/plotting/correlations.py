@@ -1,11 +1,12 @@
 """Corner plots: how the errors of the four quantities go together."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import corner
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap, Normalize
@@ -74,14 +75,28 @@ def plot_corner(figure: Figure, true: np.ndarray, reconstructed: np.ndarray) -> 
 
 
 def _color_cells(axes: np.ndarray, correlations: np.ndarray, colors: ScalarMappable) -> None:
-    """Below the diagonal the background in the colour of each correlation, and its value in a box in the corner."""
+    """Below the diagonal the background in the colour of each correlation, and its value in a box in a corner."""
     shades = colors.to_rgba(correlations)
     box = {"facecolor": "white", "edgecolor": "0.6", "linewidth": 0.5, "boxstyle": "round,pad=0.2"}
     for row in range(len(axes)):
         for ax, correlation, shade in zip(axes[row, :row], correlations[row, :row], shades[row, :row], strict=True):
             ax.set_facecolor(shade)
-            text = f"{correlation:+.2f}".replace("-", "\u2212")
-            ax.text(0.05, 0.94, text, transform=ax.transAxes, ha="left", va="top", fontsize="small", bbox=box)
+            text = f"{round(correlation, 2) + 0.0:+.2f}".replace("-", "\u2212")  # no zero below zero
+            x, y = _emptiest_corner(ax)
+            sides: dict[str, Any] = {"ha": "left" if x < 0.5 else "right", "va": "bottom" if y < 0.5 else "top"}
+            ax.text(x, y, text, transform=ax.transAxes, fontsize="small", bbox=box, **sides)
+
+
+def _emptiest_corner(ax: Axes) -> tuple[float, float]:
+    """Where in the axes a box hides the least of the contours: the corner that is furthest from all of them."""
+    lines = [np.asarray(line.vertices) for drawn in ax.collections for line in drawn.get_paths()]
+    points = np.concatenate([np.empty((0, 2)), *lines])
+    if not len(points):
+        return 0.05, 0.94
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    places = (points - (left, bottom)) / (right - left, top - bottom)
+    corners = [(x, y) for x in (0.05, 0.95) for y in (0.94, 0.06)]
+    return max(corners, key=lambda corner: float(np.min(np.hypot(*(places - corner).T))))
 
 
 def _plain_ticks(axes: np.ndarray) -> None:

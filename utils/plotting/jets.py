@@ -21,7 +21,6 @@ from utils.plotting.style import (
     counts_label,
     draw_histogram,
     fill_style,
-    legend_above,
     plain_log_ticks,
     spectrum_edges,
     value_range,
@@ -79,7 +78,8 @@ SAMPLE_COLORS = (INPUT_COLOR, "#882255", "#332288", "#44AA99")
 def plot_samples(axes: np.ndarray, samples: Mapping[str, np.ndarray]) -> list[list[StepPatch]]:
     """The four quantities of several samples, name -> jets of shape (jets, 4), as shares of each, into four axes.
 
-    The first sample is filled, the others are lines; the share of all that lies beyond the axis is written at its ends.
+    The first sample is filled, the others are lines, each with a band of its statistical uncertainty, the square root
+    of its counts; the share of each that lies beyond the axis is written at its ends.
     """
     drawn = []
     for i, (ax, quantity) in enumerate(zip(axes.flat, FEATURES, strict=True)):
@@ -87,25 +87,38 @@ def plot_samples(axes: np.ndarray, samples: Mapping[str, np.ndarray]) -> list[li
         edges = spectrum_edges(together, quantity, 64)
         patches: list[StepPatch] = []
         for (name, jets), color in zip(samples.items(), SAMPLE_COLORS, strict=False):
-            share = 100 * counts(jets[:, i], edges) / len(jets)
-            patches.append(ax.stairs(share, edges, color=color, label=name, **fill_style(not patches)))
+            found, whole = counts(jets[:, i], edges), 100 / len(jets)
+            low, high = whole * (found - np.sqrt(found)), whole * (found + np.sqrt(found))
+            ax.stairs(
+                high,
+                edges,
+                baseline=low,
+                fill=True,
+                linewidth=0,
+                color=color if patches else "0.3",
+                alpha=0.35,
+                zorder=2,
+            )
+            patches.append(ax.stairs(whole * found, edges, color=color, label=name, **fill_style(not patches)))
         ax.set(xlabel=axis_label(quantity), ylabel=counts_label(edges, UNITS[quantity], what="% of the jets"))
         ax.set_xlim(edges[0], edges[-1])
         if quantity in FALLING:
             ax.set_yscale("log")
-        write_outside(ax, together, edges)
+        write_outside(ax, [jets[:, i] for jets in samples.values()], edges)
         drawn.append(patches)
-    legend_above(axes.flat[0], len(samples))
+    axes.flat[FEATURES.index("pt")].legend(frameon=False, loc="upper right")
     return drawn
 
 
 def plot_latents(axes: np.ndarray, jets: np.ndarray, latents: np.ndarray) -> list[QuadMesh]:
     """Each latent against each quantity of the jets, shapes (jets, latents) and (jets, 4), into axes of that shape.
 
-    A row of axes for each latent, a column for each quantity; darker cells hold more jets, the central 99.8% of each
-    latent is shown. A latent that is a quantity under another name makes a line; one that has nothing of it, a cloud.
+    A row of axes for each latent, a column for each quantity; darker cells, a hundredth of the axes wide and high, hold
+    more jets. The central 99.8% of each latent is shown; above a column stands the share of the jets beyond its ends. A
+    latent that is a quantity under another name makes a line; one that has nothing of it, a cloud.
     """
-    drawn = []
+    drawn: list[QuadMesh] = []
+    colors = LogNorm(0.5)
     for i, row in enumerate(axes):
         low, high = np.quantile(latents[:, i], [0.001, 0.999])
         latent_edges = np.linspace(low, max(high, low + 1e-6), 101)
@@ -115,11 +128,15 @@ def plot_latents(axes: np.ndarray, jets: np.ndarray, latents: np.ndarray) -> lis
             start = max(start, 1.0) if logarithmic else start
             edges = np.geomspace(start, end, 101) if logarithmic else np.linspace(start, end, 101)
             density = np.histogram2d(jets[:, column], latents[:, i], [edges, latent_edges])[0].T
-            drawn.append(ax.pcolormesh(edges, latent_edges, density, norm=LogNorm(0.5), cmap="Blues", rasterized=True))
+            colors.vmax = max(colors.vmax or 1.0, float(density.max()))
+            drawn.append(ax.pcolormesh(edges, latent_edges, density, norm=colors, cmap="Blues", rasterized=True))
             if logarithmic:
                 ax.set_xscale("log")
                 plain_log_ticks(ax)
+            if i == 0:
+                write_outside(ax, jets[:, column], edges)
             if i == len(axes) - 1:
                 ax.set_xlabel(axis_label(quantity))
         row[0].set_ylabel(f"latent $z_{i + 1}$")
+    axes.flat[0].figure.colorbar(drawn[0], ax=axes, label="jets / cell of a hundredth by a hundredth of the axes")
     return drawn

@@ -42,10 +42,10 @@ def show_training(
 ) -> None:
     """Show a training and what came of it in one figure (`plot_summary`), and write it and its parts to a folder.
 
-    The parts are `SINGLE_FIGURES`. `model` is a variant, `space` the normalization in which its errors are squared, and
-    `suffix` ends the names of the files.
+    The parts are `SINGLE_FIGURES`. `model` is a variant, `space` the normalization in which its errors are squared,
+    perhaps with their unit in brackets, which titles leave out, and `suffix` ends the names of the files.
     """
-    words = f"{VARIANT_LABELS[model]}, {space}"
+    words = f"{VARIANT_LABELS[model]}, {space.partition(' (')[0]}"
     title = figure_title(sample, words)
     figure = Figure(figsize=(14, 8.5), layout="constrained")
     plot_summary(figure, result.losses, result.best_epoch, true, reconstructed, model, space)

@@ -72,6 +72,27 @@ def plot_rate_distortion(
     return drawn
 
 
+def plot_few_rates(ax: Axes, points: pd.DataFrame, bound: pd.DataFrame) -> RateArtists:
+    """`plot_rate_distortion` at a glance: the codec `bounded`, SZ3, the network with the smallest error and rank-3 PCA.
+
+    What is not among the `points` is left out. Each curve is named in words at its end.
+    """
+    networks = points[(points["weight_bytes"] > 0) & (points["mse"] > 0) & (points["method"] != "rank-3 PCA")]
+    best = list(networks.loc[[networks["mse"].idxmin()], "method"]) if len(networks) else []
+    words = {"bounded": "rounding + entropy coder", "SZ3": "SZ3", "rank-3 PCA": "three numbers of PCA"}
+    words |= {str(name): f"three latents of\n{name}" for name in best}
+    few = points[points["method"].isin(words) & (points["mse"] > 0) & (points["bytes_per_jet"] < LARGEST)]
+    top, low = 2 * few["mse"].max(), 0.3 * few["mse"].min()
+    ax.set(xlabel="bytes per jet", xlim=(0, LARGEST), ylim=(low, top), yscale="log")
+    ax.set_ylabel("mean squared error, custom normalization")
+    curves, ends = _rate_curves(ax, points[points["method"].isin(words)], "mse")
+    (limit,) = ax.plot(bound["bytes_per_jet"], bound["mse"], "--", color="0.5", label="Shannon lower bound")
+    labels = _label_ends(ax, [*ends, limit], 0.075)
+    for label in labels:
+        label.set_text(words.get(label.get_text(), label.get_text()))
+    return RateArtists(curves, labels, limit)
+
+
 def _mark_named(ax: Axes, points: pd.DataFrame) -> None:
     """Stars for settings with a name, which stands below on the left, where no method is."""
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
@@ -166,9 +187,9 @@ def _style(method: str) -> tuple[str, str]:
     return color, {"no norm.": "--", "standard norm.": "-."}.get(normalization, "-")
 
 
-def _label_ends(ax: Axes, lines: list[Line2D]) -> list[Annotation]:
+def _label_ends(ax: Axes, lines: list[Line2D], gap: float = 0.042) -> list[Annotation]:
     """Each curve's name right of the axes, at the height where it ends or leaves them, moved apart where they are
-    close; a thin line leads there."""
+    closer than a `gap` in units of that height; a thin line leads there."""
     (left, right), (bottom, top) = ax.get_xlim(), np.log(ax.get_ylim())
     ends = []
     for line in lines:
@@ -182,7 +203,7 @@ def _label_ends(ax: Axes, lines: list[Line2D]) -> list[Annotation]:
         at, height = fine[inside][-1], curve[inside][-1]
         ends.append((at, np.exp(height), (height - bottom) / (top - bottom), line))
     ends.sort(key=lambda end: (round(end[2], 2), -end[0]))
-    heights = spread_apart([height for *_, height, _ in ends], 0.042)
+    heights = spread_apart([height for *_, height, _ in ends], gap)
     heights += max(0.0, 0.01 - heights.min(initial=1.0))
     return [
         ax.annotate(

@@ -179,13 +179,22 @@ def fill_style(fill: bool) -> FillStyle:
     return {"fill": True, "linewidth": 0} if fill else {"linewidth": 1.5}
 
 
-def write_outside(ax: Axes, values: np.ndarray, edges: np.ndarray, what: str = "") -> None:
-    """Above the axes, the share of `values` below the first and above the last edge, where there are any."""
-    below, above = np.mean(values < edges[0]), np.mean(values > edges[-1])
-    if below > 0:
-        ax.set_title(f"\u2190 {what}{100 * below:.2g}% below", loc="left", fontsize="small")
-    if above > 0:
-        ax.set_title(f"{what}{100 * above:.2g}% above \u2192", loc="right", fontsize="small")
+def write_outside(ax: Axes, values: np.ndarray | Sequence[np.ndarray], edges: np.ndarray, what: str = "") -> None:
+    """Above the axes, the share of `values` below the first and above the last edge, where there are any.
+
+    Of several histograms in one axes, in the order of the legend, each has a share of its own: "0.1 / 0 / 2.3% above".
+    """
+    several = [values] if isinstance(values, np.ndarray) else values
+    below = [100 * float(np.mean(one < edges[0])) for one in several]
+    above = [100 * float(np.mean(one > edges[-1])) for one in several]
+    if any(below):
+        ax.set_title(f"\u2190 {what}{_shares(below)}% below", loc="left", fontsize="small")
+    if any(above):
+        ax.set_title(f"{what}{_shares(above)}% above \u2192", loc="right", fontsize="small")
+
+
+def _shares(shares: Sequence[float]) -> str:
+    return " / ".join(f"{share:.2g}" for share in shares)
 
 
 def plain_log_ticks(ax: Axes, which: str = "x") -> None:

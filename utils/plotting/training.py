@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from utils.plotting.errors import OverlayArtists, ResidualArtists, plot_overlays, plot_residuals
-from utils.plotting.style import model_color, plain_log_ticks
+from utils.plotting.style import plain_log_ticks
 from utils.text import spread_sci
 
 if TYPE_CHECKING:
@@ -117,7 +117,6 @@ def plot_summary(
     upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=[1, 0.8])).flat
     left, right = np.asarray(upper.subfigures(1, 2, width_ratios=[1, 2])).flat
     drawn = plot_losses(left.subplots(), losses, best_epoch, space)
-    drawn.valid.set_color(model_color(model))
     left.axes[0].legend(frameon=False, loc="upper right", bbox_to_anchor=(0.94, 1.0), fontsize="small")
     overlays = plot_overlays(right, true, reconstructed, model, ("m", "pt"))
     return SummaryArtists(drawn, overlays, plot_residuals(lower.subplots(1, 4), true, reconstructed, model, "x-small"))

@@ -50,7 +50,8 @@ def _kilobytes(branches: Rows, column: str) -> list[float]:
 
 
 def plot_bound_residuals(ax: Axes, branches: Rows, limit: int = 25) -> QuadMesh:
-    """The errors of the costliest bounded branches in units of their bounds, a row each, as shares of their values."""
+    """The errors of the costliest bounded branches in units of their bounds, a row each, as shares of their values in
+    bins of equal width."""
     bounded = [branch for branch in branches if branch["residuals"] is not None and sum(branch["residuals"])]
     bounded = sorted(bounded, key=lambda branch: branch["lzma_bytes"])[-limit:]
     bins = len(bounded[0]["residuals"]) if bounded else 1
@@ -61,7 +62,7 @@ def plot_bound_residuals(ax: Axes, branches: Rows, limit: int = 25) -> QuadMesh:
     ax.set_yticks(np.arange(len(bounded)), [branch["name"] for branch in bounded], fontsize="small")
     ax.set(xlabel="error / bound", xlim=(-1, 1))
     if ax.figure is not None:
-        ax.figure.colorbar(mesh, ax=ax, label="share of the values")
+        ax.figure.colorbar(mesh, ax=ax, label=f"share of the values / {edges[1] - edges[0]:.2g} of the bound")
     return mesh
 
 
@@ -112,5 +113,6 @@ def plot_dijet_masses(axes: Sequence[Axes], masses: pd.DataFrame) -> tuple[list[
     axes[0].set_ylim(0.5 * max(before[before > 0].min(initial=before.max()), 1), 8 * max(before.max(), 1))
     axes[0].legend(frameon=False, fontsize="small", loc="upper center", ncols=2)
     axes[1].set(xlabel="change of the mass [%]", ylabel=counts_label(bins, "%", what="events"))
+    write_outside(axes[1], list(changes.values())[1:], bins)
     axes[1].legend(frameon=False, fontsize="small")
     return spectra, shifts

@@ -25,6 +25,8 @@ CAPTIONS = {
     "comparison": "Error over that of rank-3 PCA, every seed of every variant.",
     "training_time": "Validation error against the CPU time of the training: a line for each seed, a dot at its end.",
     "sample_size": "Error against the number of training jets, one seed.",
+    "rates_at_a_glance": "Error against bytes per jet, four methods and the bound: down and to the left is better. "
+    "Hollow: latents as float16; dotted lines lead to float32, at 12 bytes.",
     "rate_distortion": "Error against bytes per jet of every method: down and to the left is better. Hollow: latents "
     "as float16; dotted lines lead to float32, at 12 bytes. Stars: the settings that are named.",
     "rate_resolution": "The same in the units of an analysis: the typical jet on the left, the worst one on the right.",
@@ -51,7 +53,7 @@ BEGINNINGS = {
 KEY_FIGURES = {
     "1d": "latents",
     "2c": "folds",
-    "3": "rate_distortion",
+    "3": "rates_at_a_glance",
     "5": "collection_sizes",
     "6": "latents_and_corrections",
     "Execution_time_calculation": "batches",

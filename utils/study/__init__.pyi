@@ -134,6 +134,6 @@ from .timing import (
     time_stages as time_stages,
     time_throughput as time_throughput,
 )
-from .training_time import time_training as time_training
+from .training_time import time_loops as time_loops, time_training as time_training
 from .transforms import TRANSFORMS as TRANSFORMS, bounded_bytes as bounded_bytes
 from .ways import ORIGINAL as ORIGINAL, PROJECT as PROJECT, tile_jets as tile_jets

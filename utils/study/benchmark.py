@@ -67,7 +67,8 @@ def untrained_checkpoint(variant: str, seed: int = 0) -> Checkpoint:
 class Effort:
     """How much to measure: repeats, numbers of jets, and the seconds after which a measurement stops repeating.
 
-    `threads` is how many CPU threads to use, None for all cores.
+    `threads` is how many CPU threads to use, None for all cores. `epochs` are of the training beside the original's,
+    `loop_epochs` and `loop_turns` those of `time_loops`.
     """
 
     repeats: int
@@ -79,11 +80,26 @@ class Effort:
     numbers: tuple[int, ...]
     bounded: int
     epochs: int
+    loop_epochs: int
+    loop_turns: int
     threads: int | None = None
 
 
 EFFORTS: dict[str, Effort] = {
-    "quick": Effort(3, 1, 0.2, 2, 5000, (1, 64, 4096), (2000, 10_000, 40_000), bounded=50_000, epochs=2, threads=1),
+    "quick": Effort(
+        repeats=3,
+        cold_repeats=1,
+        limit_s=0.2,
+        turns=2,
+        jets=5000,
+        batch_sizes=(1, 64, 4096),
+        numbers=(2000, 10_000, 40_000),
+        bounded=50_000,
+        epochs=2,
+        loop_epochs=1,
+        loop_turns=1,
+        threads=1,
+    ),
     "reference": Effort(
         repeats=REPEATS,
         cold_repeats=3,
@@ -94,6 +110,8 @@ EFFORTS: dict[str, Effort] = {
         numbers=(10_000, 100_000, 1_000_000, 3_000_000),
         bounded=10_000_000,
         epochs=10,
+        loop_epochs=4,
+        loop_turns=3,
     ),
 }
 """What the notebooks measure in each profile; the quick one on one thread, so that runs beside it disturb it little."""
@@ -103,6 +121,7 @@ THROUGHPUT_COLUMNS = (
     "device",
     "jets",
     ("jets_per_s", "million jets/s", 1e-6),
+    ("spread", "± [%]", 100.0),
     ("original_jets_per_s", "the original's", 1e-6),
     "ratio",
     ("efficiency", "efficiency [%]", 100.0),

@@ -22,7 +22,10 @@ from utils.study.record import STUDY_MODELS
 
 T = TypeVar("T")
 
-RESOLUTION_SOURCE = "pt as ATLAS measured it (arXiv:2007.02645); m, phi and eta assumed (networks.resolution)"
+RESOLUTION_SOURCE = (
+    "pt as ATLAS measured it (arXiv:2007.02645); assumed: m twice as wide as pt and 1 GeV at the least, phi and eta "
+    "1 GeV / pt and 0.01 in quadrature"
+)
 """Where the bands of `resolution_bands` come from."""
 
 _NORMALIZATION_LABELS = {"none": ", no norm.", "standard": ", standard norm."}

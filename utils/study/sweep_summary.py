@@ -126,13 +126,14 @@ def summary_frame(summary: Sequence[SeedSummary]) -> pd.DataFrame:
         if entry["refined_mse"] is not None and entry["refined_over_pca"] is not None:
             row["refined MSE [1e-4]"] = spread_text(entry["refined_mse"], 1e4)
             row["refined / PCA"] = spread_text(entry["refined_over_pca"])
-        table.append(row | _widths(entry) | {"CPU [s]": f"{entry['cpu_seconds'][0]:.0f}"})
+        table.append(row | _widths(entry["resolution"]) | {"CPU [s]": f"{entry['cpu_seconds'][0]:.0f}"})
     return pd.DataFrame(table)
 
 
-def seeds_table(summary: Sequence[SeedSummary]) -> pd.DataFrame:
-    """A small table of text, a row for each model: errors of the common space as a number, or how many jets of the
-    output have no place there; the last columns are 68% half-widths."""
+def seeds_table(summary: Sequence[SeedSummary], baseline: Json) -> pd.DataFrame:
+    """A small table of text, a row for each model and one for the `baseline`, a row of `metrics.evaluate`: errors of
+    the common space as a number, or how many jets of the output have no place there; the last columns are 68%
+    half-widths."""
     table = []
     for entry in summary:
         custom, (fewest, most) = entry["mse_custom"], entry["unphysical"]
@@ -141,20 +142,25 @@ def seeds_table(summary: Sequence[SeedSummary]) -> pd.DataFrame:
             {
                 "model": entry["label"],
                 "normalization": entry["normalization"],
-                "seeds": len(entry["seeds"]),
+                "seeds": str(len(entry["seeds"])),
                 "MSE": spread_sci(entry["mse"]),
                 "MSE / PCA": spread_text(entry["mse_over_pca"]),
                 "MSE, common space": f"- ({lost} jets)" if custom is None else spread_sci(custom),
-                **_widths(entry),
+                **_widths(entry["resolution"]),
             }
         )
+    custom = baseline["mse_custom"]
+    row = {"model": baseline["label"], "normalization": baseline["normalization"], "seeds": "-"}
+    row |= {"MSE": spread_sci((baseline["mse"], None)), "MSE / PCA": "1"}
+    row["MSE, common space"] = f"- ({baseline['unphysical']:,} jets)" if custom is None else spread_sci((custom, None))
+    table.append(row | _widths(_resolution([baseline["resolution"]])))
     return pd.DataFrame(table).set_index("model")
 
 
-def _widths(entry: SeedSummary) -> dict[str, str]:
+def _widths(resolution: Resolutions) -> dict[str, str]:
     """68% half-widths as text, by the header of their column."""
     return {
-        header: spread_text(entry["resolution"][quantity]["half_width_68"], factor)
+        header: spread_text(resolution[quantity]["half_width_68"], factor)
         for quantity, (header, factor) in ERROR_COLUMNS.items()
     }
 

@@ -93,8 +93,9 @@ class ScalingTime(Timing):
 class Throughput(TypedDict):
     """Jets per second there and back, this project's and the original's, beside the rate of a matrix product.
 
-    `ratio` is of the two ways; `gflops` the arithmetic of the unfolded network in that time, in 1e9 per second;
-    `efficiency` its ratio to `matrix_gflops`, the float32 product. `half_matrix_gflops` is of a GPU alone.
+    `spread` is half of the 16-84% range of this project's times over their median; `ratio` is of the two ways;
+    `gflops` the arithmetic of the unfolded network in that time, in 1e9 per second; `efficiency` its ratio to
+    `matrix_gflops`, the float32 product. `half_matrix_gflops` is of a GPU alone.
     """
 
     model: str
@@ -102,6 +103,7 @@ class Throughput(TypedDict):
     device: str
     jets: int
     jets_per_s: float
+    spread: float
     original_jets: int
     original_jets_per_s: float
     ratio: float
@@ -208,7 +210,7 @@ def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: i
             calls["half_matrix"] = matrix_product(device, torch.float16)
         timings = time_in_turns(calls, turns, device, limit_s=math.inf)
         rate = {way: count / timings[way]["median_s"] for way, count in counts.items()}
-        gflops = flop_per_jet(checkpoint) * rate[PROJECT] / 1e9
+        own, gflops = timings[PROJECT], flop_per_jet(checkpoint) * rate[PROJECT] / 1e9
         products = {way: 2 * MATRIX**3 / timings[way]["median_s"] / 1e9 for way in calls if way not in both}
         row: Throughput = {
             "model": name,
@@ -216,6 +218,7 @@ def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: i
             "device": str(device),
             "jets": len(jets),
             "jets_per_s": rate[PROJECT],
+            "spread": (own["high_s"] - own["low_s"]) / 2 / own["median_s"],
             "original_jets": counts[ORIGINAL],
             "original_jets_per_s": rate[ORIGINAL],
             "ratio": rate[PROJECT] / rate[ORIGINAL],

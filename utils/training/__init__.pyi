@@ -9,11 +9,13 @@ from .config import (
     OPTIMIZERS as OPTIMIZERS,
     PROFILES as PROFILES,
     SCHEDULES as SCHEDULES,
+    TrainingConfig as TrainingConfig,
     training_config as training_config,
 )
 from .kept import TRAINING_CODE as TRAINING_CODE, training_digest as training_digest
 from .loop import (
     OPTIMIZER_FUNCTIONS as OPTIMIZER_FUNCTIONS,
+    RECORDED_STEPS as RECORDED_STEPS,
     LearningRateScan as LearningRateScan,
     TrainingResult as TrainingResult,
     find_learning_rate as find_learning_rate,
