@@ -4,8 +4,11 @@ import ast
 import importlib
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import click
@@ -13,14 +16,12 @@ import numpy as np
 import pytest
 import uproot
 
-from tests.column_jets import smallest_model
-from tests.jet_network_helpers import random_networks
 from tests.public_files import PUBLIC_FILES
 from utils.cli import main
 from utils.cli.main import commands
-from utils.codec import save_networks
 from utils.files import REPOSITORY
-from utils.jets import make_table, read_jets, write_jets
+from utils.jets import embedded_columns, first_events, make_table, read_jets, write_jets
+from utils.trees import write_sample_tree
 
 PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "utils/README.md")]
 PAGES += [REPOSITORY / folder / "README.md" for folder in ("CompressionHEP", "datasets", "models", "plots")]
@@ -86,46 +87,71 @@ def test_public_files_that_tests_read_are_listed() -> None:
 
 @pytest.fixture
 def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that holds nothing but the files that README's examples read, small ones."""
+    """A folder with what a clone has and the pages' examples name, and the user's own files that they read, small."""
     rng = np.random.default_rng(0)
     columns = rng.gamma(2, 4, 300), 20 + rng.exponential(60, 300), rng.uniform(-3, 3, 300), rng.uniform(-2.5, 2.5, 300)
     table = make_table(*columns, np.arange(300) // 3)
-    write_jets(table, tmp_path / "jets.root")
-    for name in ("a", "b/c"):
-        write_jets(table, tmp_path / "data" / f"{name}.root")
+    for name in ("my_jets", "data/a", "data/b/c"):
+        write_jets(table, tmp_path / f"{name}.root")
+    write_sample_tree(tmp_path / "jets.root", first_events(embedded_columns(), 2000))
     lists = {name: ak.unflatten(table[name].to_numpy(), 3) for name in ("pt", "eta", "phi")}
     lists["mass"] = ak.unflatten(table["m"].to_numpy(), 3)
     with uproot.recreate(tmp_path / "nano.root") as file:
         file["Events"] = {"Jet": ak.zip(lists), "FatJet": ak.zip(lists)}
-    save_networks(tmp_path / "model.safetensors", random_networks(0), {})
-    save_networks(tmp_path / "columns.safetensors", smallest_model(), {})
-    (tmp_path / "models").symlink_to(REPOSITORY / "models")
+    for name in ("models", "datasets", "CompressionHEP"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_the_examples_of_the_pages_work_one_after_the_other_in_an_empty_folder(
-    user_folder: Path, scheduler: str
-) -> None:
-    ran = []
-    shown = [block for page in ("README.md", "utils/README.md") for block in blocks(REPOSITORY / page, "")]
-    for line in re.findall(r"^compressionhep (.*)$", "\n".join(shown), re.MULTILINE):
-        words = shlex.split(line, comments=True)
-        if words[0] not in ("info", "convert", "compress", "decompress", "slim", "audit") or "--scheduler" in words:
+SMALL = {
+    "simulate": ["--events", "30"],
+    "train": ["--steps", "2"],
+    "sweep": ["--steps", "2"],
+    "run": ["-p", "steps", "2", "--output", "runs/own"],
+}
+"""What is added to an example so that it takes seconds; of an option that is given twice the last counts."""
+
+
+def command_lines(name: str) -> list[str]:
+    """The lines of the pages' blocks that call a program."""
+    text = "\n".join(block for page in PAGES for block in blocks(page, ""))
+    return re.findall(rf"^{name} .*$", text, re.MULTILINE)
+
+
+def test_the_commands_of_the_pages_work_one_after_the_other(user_folder: Path, scheduler: str) -> None:
+    ran, left = [], []
+    for line in command_lines("compressionhep"):
+        words = shlex.split(line, comments=True)[1:]
+        if "--embedded" in words:  # minutes, in the folder of the repository
+            left.append(words[0])
             continue
-        if any(word.endswith("/") for word in words):
+        words = [scheduler if word.startswith("tcp://") else word for word in words + SMALL.get(words[0], [])]
+        if words[0] == "sweep" or any(word.endswith("/") for word in words):
             words += ["--scheduler", scheduler]
         assert main(words) == 0, line
         ran.append(words[0])
-    assert ran.count("compress") == 6
-    assert {"info", "convert", "decompress", "slim", "audit"} <= set(ran)
+    assert left == ["simulate"] * 2
+    assert ran.count("compress") == 7
+    assert {"info", "convert", "decompress", "slim", "audit", "simulate", "train", "sweep", "run"} == set(ran) - {
+        "compress"
+    }
     assert len(read_jets("back/b/c.root")) == 300
-    assert main(["simulate", "--help"]) == 0
 
 
-def test_the_python_example_of_the_readme_works(user_folder: Path) -> None:
-    (example,) = blocks(REPOSITORY / "README.md", "python")
-    names: dict = {}
+def test_papermill_runs_as_the_page_says(user_folder: Path) -> None:
+    (line,) = command_lines("papermill")
+    small = [word for pair in (("steps", "2"), ("max_jets", "300"), ("output", "runs")) for word in ("-p", *pair)]
+    subprocess.run([sys.executable, "-m", *shlex.split(line), *small], check=True, capture_output=True)
+    assert (user_folder / "out.ipynb").is_file()
+
+
+@pytest.mark.parametrize("page", ["README.md", "utils/README.md", "models/README.md"])
+def test_the_python_examples_of_the_pages_work_as_printed(page: str, user_folder: Path) -> None:
+    (example,) = blocks(REPOSITORY / page, "python")
+    names: dict[str, Any] = {}
     exec(example, names)
-    assert names["latents"].shape == (300, 3)
-    assert names["back"].shape == (300, 4)
+    if page == "README.md":
+        assert names["latents"].shape == (len(names["table"]), 3)
+        assert names["back"].shape == (len(names["table"]), 4)
+    assert page != "utils/README.md" or (user_folder / "jets.zarr.zip").is_file()

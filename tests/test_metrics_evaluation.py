@@ -102,7 +102,7 @@ def test_the_description_compares_the_foreign_model_with_the_own_one(transfer):
     mse = transfer_frame(transfer)["MSE"]
     first, second = describe_transfer(transfer).splitlines()
     ratio = mse["soft", "hard"] / mse["soft", "soft"]
-    assert first.startswith(f"- Tested on **soft**: the model trained on hard has {ratio:.3g} times the MSE")
+    assert first.startswith(f"- Tested on **soft**: the model trained on hard has {ratio:#.3g} times the MSE")
     assert second.startswith("- Tested on **hard**: the model trained on soft has")
 
 
@@ -114,7 +114,7 @@ def test_samples_are_drawn_as_shares_with_labelled_axes():
         shares = [np.sum(patch.get_data()[0]) for patch in patches]  # in percent, without what lies beyond the axis
         assert shares == pytest.approx([100, 100], abs=0.5)
     assert axes.flat[1].get_xlabel() == r"$p_{\mathrm{T}}$ [GeV]"
-    assert [text.get_text() for text in axes.flat[0].get_legend().get_texts()] == ["soft", "hard"]
+    assert [text.get_text() for text in axes.flat[1].get_legend().get_texts()] == ["soft", "hard"]
     plt.close(figure)
 
 
@@ -122,7 +122,7 @@ def test_a_transfer_is_drawn_with_its_numbers_a_row_for_each_training_sample():
     index = pd.MultiIndex.from_product([["a", "b"], ["a", "b"]])
     figure, ax = plt.subplots()
     plot_transfer(ax, pd.Series([1e-4, 2e-4, 3e-4, 4e-4], index))
-    assert [text.get_text() for text in ax.texts] == ["1e-4", "3e-4", "2e-4", "4e-4"]
+    assert [text.get_text() for text in ax.texts] == ["1.00e-4", "3.00e-4", "2.00e-4", "4.00e-4"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("tested on", "trained on")
     low, high = ax.collections[0].get_clim()
     assert high - low == pytest.approx(1), "colours must not dramatize small differences"
@@ -133,5 +133,9 @@ def test_a_foreign_model_is_compared_on_the_jets_that_both_were_tested_on():
     mse = {("a", "a"): 1.0, ("a", "b"): 6.0, ("b", "a"): 40.0, ("b", "b"): 8.0}
     rows = [{"tested_on": tested, "trained_on": trained, "mse": value} for (tested, trained), value in mse.items()]
     on_a, on_b = describe_transfer(rows).splitlines()
-    assert "Tested on **a**: the model trained on b has 6 times the MSE of the one trained on a (6 against 1)" in on_a
-    assert "Tested on **b**: the model trained on a has 5 times the MSE of the one trained on b (40 against 8)" in on_b
+    assert (
+        "Tested on **a**: the model trained on b has 6.00 times the MSE of the one trained on a (6 against 1)" in on_a
+    )
+    assert (
+        "Tested on **b**: the model trained on a has 5.00 times the MSE of the one trained on b (40 against 8)" in on_b
+    )

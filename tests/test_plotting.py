@@ -179,6 +179,8 @@ def test_corner_cells_are_coloured_by_correlation(jets: np.ndarray) -> None:
     (number,) = drawn.axes[1, 0].texts
     assert number.get_text() == "\u22121.00"
     assert number.get_bbox_patch() is not None
+    assert number.get_position() in [(0.95, 0.94), (0.05, 0.06)], "off the contours of a falling diagonal"
+    assert not any(text.get_text() == "\u22120.00" for ax in drawn.axes.flat for text in ax.texts)
     assert any("39, 68, 86% of the jets" in text.get_text() for text in drawn.axes[0, 0].figure.texts)
 
 
@@ -225,6 +227,9 @@ def test_latents_are_shown_against_every_quantity(jets: np.ndarray) -> None:
     rows, columns = np.nonzero(density)
     assert np.abs(rows - columns).max() <= 1
     assert axes[2, 1].get_xlabel() == plotting.axis_label("pt")
+    assert len({mesh.get_clim() for mesh in drawn}) == 1
+    assert axes[0, 1].get_title(loc="right") == "0.2% above \u2192"
+    assert axes[0, 0].get_title(loc="left") == f"\u2190 {100 * np.mean(jets[:, 0] < 1):.2g}% below"
 
 
 def test_the_line_above_a_figure_names_sample_energy_and_model(tmp_path: Path) -> None:
@@ -298,6 +303,13 @@ def test_every_rate_curve_is_named_at_its_end_and_no_two_names_overlap(
     assert axes[1].get_xlim() == (1, 4)
     assert axes[0].get_title(loc="right") == "lossless: zstd 13.1 bytes \u2192"
     assert "pt 1%" in [text.get_text() for text in axes[0].texts]
+
+
+def test_the_glance_names_few_methods_in_words(rates: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    ax = Figure(figsize=(8, 4.6)).subplots()
+    drawn = plotting.plot_few_rates(ax, *rates)
+    names = ["rounding + entropy coder", "three latents of\nELU + BN", "Shannon lower bound"]
+    assert sorted(label.get_text() for label in drawn.labels) == sorted(names)
 
 
 def test_the_bound_is_drawn_again_where_the_event_saves_something(rates: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -518,3 +530,14 @@ def test_the_dijet_mass_is_shown_before_and_after_and_its_change_in_percent() ->
     assert counts.sum() == 99
     assert edges[:-1][counts > 0].min() > 0.9
     assert [ax.get_xlabel() for ax in axes] == ["mass of the two hardest jets [GeV]", "change of the mass [%]"]
+    assert axes[1].get_title(loc="right") == ""
+
+
+def test_changes_of_the_dijet_mass_beyond_the_axis_are_counted_way_by_way() -> None:
+    mass = np.geomspace(50, 1000, 2000)
+    first, second = 1.01 * mass, 0.999 * mass
+    first[7] *= 2
+    axes = Figure().subplots(1, 2)
+    plotting.plot_dijet_masses(axes, pd.DataFrame({"as stored": mass, "one": first, "other": second}))
+    assert axes[1].get_title(loc="right") == "0.05 / 0% above \u2192"
+    assert axes[1].get_title(loc="left") == ""

@@ -231,6 +231,13 @@ def test_training_is_timed_in_both_ways():
     assert [row["epoch"] for row in result["rows"] if row["way"] == ORIGINAL] == [1, 2, 3]
 
 
+def test_a_training_is_timed_in_both_loops():
+    result = training_time.time_loops(load_sample(max_jets=2000), epochs=2, turns=1)
+    assert result["steps"] == 2 * (result["steps"] // 2) > 0
+    assert result["ratio"] == pytest.approx(result["fastai_s"] / result["bare_s"])
+    assert min(result["fastai_s"], result["bare_s"]) > 0
+
+
 def test_benchmark_command_prints_and_writes_the_numbers_beside_the_machine(files, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(
         benchmark.EFFORTS, "quick", benchmark.Effort(3, 1, 0.0, 3, 1000, (1, 100), (100, 500), 1000, 1, 1, 1)
@@ -259,13 +266,15 @@ def test_third_table_takes_its_numbers_from_both_notebooks():
         "machine": machine_info(),
         "weights": {"tanh": "untrained, seed 0"},
         "stages": [row | {"stage": s, "way": PROJECT, "median_s": (i + 1) / 1e3} for i, s in enumerate(stages)],
-        "throughput": [row | {"original_jets": 4321, "jets_per_s": 1.234e6, "ratio": 5.04, "efficiency": 0.62}],
+        "throughput": [
+            row | {"original_jets": 4321, "jets_per_s": 1.234e6, "spread": 0.02, "ratio": 5.04, "efficiency": 0.62}
+        ],
     }
     memory = {"bounded": [{"model": "tanh", "jets": 10_000_000, "encoding": 8_000_000, "decoding": 9_400_000}]}
     assert execution({EXECUTION_TIME: times | source}) is None
     table = execution({EXECUTION_TIME: times | source, MEMORY: memory | source})
     assert table is not None
-    assert list(table.rows) == [("tanh", "cpu", "2.0", "3.0", "4.0", "5.0", "6.0", "1.23", "5.0", "62%", "9")]
+    assert list(table.rows) == [("tanh", "cpu", "2.0", "3.0", "4.0", "5.0", "6.0", "1.234 ± 0.025", "5.0", "62%", "9")]
     assert len(table.header) == len(table.rows[0])
     assert "Weights are random" in table.caption
     assert "10,000,000 jets" in table.caption

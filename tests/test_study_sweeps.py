@@ -68,8 +68,19 @@ def test_mean_and_standard_deviation_over_the_seeds():
     assert elu["mse_over_pca"] == (pytest.approx(0.5), None)
     assert elu["refined_mse"] is None
     frame = sweep_summary.summary_frame([tanh, elu])
-    assert frame["/ PCA"].tolist() == ["0.50 ± 0.10", "0.5"]
+    assert frame["/ PCA"].tolist() == ["0.50 ± 0.10", "0.500"]
     json.dumps([tanh, elu], allow_nan=False)
+
+
+def test_the_small_table_has_a_row_for_the_baseline():
+    tanh = make_row("tanh", 0, 0.5)
+    baseline = tanh | {"label": "rank-3 PCA", "mse": 1e-3, "mse_custom": None, "unphysical": 12}
+    table = sweep_summary.seeds_table(sweep_summary.summarize_seeds([tanh]), baseline)
+    assert list(table.index) == ["tanh", "rank-3 PCA"]
+    assert table["MSE"].tolist() == ["5.00e-4", "1.00e-3"]
+    assert table["MSE / PCA"].tolist() == ["0.500", "1"]
+    assert table["MSE, common space"].tolist() == ["5.00e-4", "- (12 jets)"]
+    assert table["seeds"].tolist() == ["1", "-"]
 
 
 def test_only_differences_beyond_the_spread_count():

@@ -162,7 +162,7 @@ def test_first_weights_have_the_spread_that_the_schedule_asks_for(batches, varia
         assert layer.weight.std().item() * layer.in_features**0.5 == pytest.approx(wanted, rel=tolerance)
 
 
-@pytest.mark.parametrize(("jets", "batch"), [(100_000, 1024), (20_480, 1024), (2000, 96), (400, 32), (20, 16), (7, 7)])
+@pytest.mark.parametrize(("jets", "batch"), [(100_000, 768), (15_360, 768), (2000, 96), (400, 32), (20, 16), (7, 7)])
 def test_small_samples_get_small_batches(jets: int, batch: int) -> None:
     assert training_config("quick").batch_size_for(jets) == batch
 

@@ -121,7 +121,7 @@ def spread_sci(value: Sequence[float | None]) -> str:
     """`spread_text` of a value of any size: with a power of ten where it is small.
 
     >>> spread_sci((0.00034891, 0.0000127)), spread_sci((3.25, None)), spread_sci((0.0072, None))
-    ('(3.49 ± 0.13)e-4', '3.25', '7.2e-3')
+    ('(3.49 ± 0.13)e-4', '3.25', '7.20e-3')
     """
     mean = value[0]
     assert mean is not None
