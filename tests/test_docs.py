@@ -39,6 +39,16 @@ def test_links_lead_to_files(page: Path) -> None:
     assert missing == []
 
 
+def test_the_readme_is_a_screen_and_a_half() -> None:
+    assert len((REPOSITORY / "README.md").read_text().split()) <= 900
+
+
+@pytest.mark.parametrize("target", ["run", "test", "reference", "notebook", "lint"])
+def test_the_targets_of_make_that_pages_name_exist(target: str) -> None:
+    assert f"make {target} " in (REPOSITORY / "README.md").read_text()
+    subprocess.run(["make", "--dry-run", target], cwd=REPOSITORY, check=True, capture_output=True)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_names_of_python_examples_exist(page: Path) -> None:
     for block in blocks(page, "python"):

@@ -114,7 +114,11 @@ def test_samples_are_drawn_as_shares_with_labelled_axes():
         shares = [np.sum(patch.get_data()[0]) for patch in patches]  # in percent, without what lies beyond the axis
         assert shares == pytest.approx([100, 100], abs=0.5)
     assert axes.flat[1].get_xlabel() == r"$p_{\mathrm{T}}$ [GeV]"
-    assert [text.get_text() for text in axes.flat[1].get_legend().get_texts()] == ["soft", "hard"]
+    assert [text.get_text() for text in axes.flat[1].get_legend().get_texts()] == [
+        "stat. uncertainty",
+        "soft: 80 jets",
+        "hard: 1,000 jets",
+    ]
     plt.close(figure)
 
 

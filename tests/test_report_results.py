@@ -32,6 +32,9 @@ from utils.report.answers import answer
 from utils.report.captions import BEGINNINGS, CAPTIONS, caption, in_order
 from utils.report.pages import write_page
 from utils.study import summarize_seeds
+from utils.text import spread_text
+
+RATES = "3. Rate_distortion"
 
 MACHINE: MachineInfo = {
     "cpu": "A <fast> CPU",
@@ -138,10 +141,10 @@ def test_the_normalization_comparison_is_over_seeds_and_says_what_has_no_place_i
     }
     (table,) = result_tables(metrics)
     assert [row[:5] for row in table.rows] == [
-        ("none", "tanh", "13.3 ± 1.0", "2e-2", "4.91 (23.4)"),
-        ("none", "PCA", "0.55", "- (7 jets)", "4.91 (23.4)"),
-        ("standard", "tanh", "5e-3", "- (0 to 3 jets)", "4.91 (23.4)"),
-        ("standard", "PCA", "3e-2", "1e-3", "4.91 (23.4)"),
+        ("none", "tanh", "13.3 ± 1.0", "2.00e-2", "4.91 (23.4)"),
+        ("none", "PCA", "0.550", "- (7 jets)", "4.91 (23.4)"),
+        ("standard", "tanh", "5.00e-3", "- (0 to 3 jets)", "4.91 (23.4)"),
+        ("standard", "PCA", "3.00e-2", "1.00e-3", "4.91 (23.4)"),
     ]
     assert "over 3 seeds" in table.caption
     assert "dataset embedded, test jets 100, profile quick" in table.caption
@@ -156,10 +159,10 @@ def test_the_model_comparison_has_each_variant_by_each_schedule_and_ends_with_pc
     (table,) = result_tables({COMPARISON: content})
     assert [row[:6] for row in table.rows] == [
         ("tanh", "51,653", "101", "5.00 ± 1.00", "0.50 ± 0.10", "0.333 ± 0.067"),
-        ("tanh, started from a zigzag", "51,653", "101", "3", "0.3", "0.2"),
+        ("tanh, started from a zigzag", "51,653", "101", "3.00", "0.300", "0.200"),
         ("residual GELU", "51,653", "101", "2.60 ± 0.10", "0.260 ± 0.010", "0.1733 ± 0.0067"),
-        ("published, custom norm., tanh", "51,653", "-", "7", "0.70", "-"),
-        ("PCA", "51,653", "-", "10", "1.00", "-"),
+        ("published, custom norm., tanh", "51,653", "-", "7.00", "0.70", "-"),
+        ("PCA", "51,653", "-", "10.0", "1.00", "-"),
     ]
     assert "over 3 seeds" in table.caption
     assert "after 3 steps" in table.caption
@@ -354,3 +357,33 @@ def test_the_answer_of_the_comparison_says_which_neighbours_the_seeds_tell_apart
     assert said((0.3, 0.1), (0.4, 0.1)).endswith(". Their seeds tell no neighbours apart.")
     assert "seeds" not in said((0.3, None), (0.4, None))
     assert "seeds" not in said((0.3, 0.1))
+
+
+def test_numbers_that_notebooks_give_of_the_reference_run_are_those_of_the_reference_run() -> None:
+    metrics = reference_metrics()
+
+    def prose(name: str) -> str:
+        cells = nbformat.read(REPOSITORY / "CompressionHEP" / f"{name}.ipynb", as_version=4).cells
+        return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+    shifts = {name.partition(", float32")[0]: abs(row["median"]) for name, row in metrics[RATES]["dijet_mass"].items()}
+    custom = max(shifts[name] for name in ("tanh", "LeakyReLU + BN", "ELU + BN", "residual GELU", "rank-3 PCA"))
+    assert (
+        f"the models under the custom normalization shifted the median by at most {custom:.1%}, tanh under the "
+        f"standard one by {shifts['tanh, standard norm.']:.1%}, and those without a normalization by "
+        f"{shifts['tanh, no norm.']:.0%} (tanh) and {shifts['linear, no norm.']:.0%} (linear)"
+    ) in prose(RATES)
+    summary = metrics[COMPARISON]["summary"]
+    (tanh,) = [row for row in summary if (row["label"], row["loss"], row["max_jets"]) == ("tanh", "mse", None)]
+    assert f"In the reference run they gave tanh {spread_text(tanh['mse_over_pca'])} of the error" in prose(COMPARISON)
+    gains = {
+        schedule: [
+            1 - row["refined_over_pca"][0] / row["mse_over_pca"][0]
+            for row in summary
+            if (row["schedule"], row["loss"], row["max_jets"]) == (schedule, "mse", None)
+        ]
+        for schedule in ("plain", "zigzag")
+    }
+    assert "a tenth to a fifth, after a start from a zigzag a fifth to three tenths" in prose(COMPARISON)
+    assert 0.09 < min(gains["plain"]) < max(gains["plain"]) < 0.22
+    assert 0.18 < min(gains["zigzag"]) < max(gains["zigzag"]) < 0.32

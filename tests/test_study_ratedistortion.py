@@ -142,7 +142,7 @@ def test_panels_show_a_curve_per_method_and_name_their_axes(jets: np.ndarray, po
     assert [curve.get_label() for curve in left.curves] == list(lossy)
     assert len(right.curves) == len(lossy)
     assert all(name in axes[0].get_title(loc="right") for name in ("pcodec", "zstd", "zlib"))
-    assert axes[0].get_xlabel() == axes[2].get_xlabel() == "bytes per jet"
+    assert axes[0].get_xlabel() == axes[2].get_xlabel() == "bytes per jet, weights not counted"
     assert "[relative]" in axes[2].get_ylabel()
     assert any("NanoAOD" in text.get_text() for text in axes[0].texts)
 

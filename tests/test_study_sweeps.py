@@ -80,7 +80,7 @@ def test_the_small_table_has_a_row_for_the_baseline():
     assert table["MSE"].tolist() == ["5.00e-4", "1.00e-3"]
     assert table["MSE / PCA"].tolist() == ["0.500", "1"]
     assert table["MSE, common space"].tolist() == ["5.00e-4", "- (12 jets)"]
-    assert table["seeds"].tolist() == ["1", "-"]
+    assert table["seeds"].tolist() == ["1", "no training"]
 
 
 def test_only_differences_beyond_the_spread_count():

@@ -64,15 +64,15 @@ class Table:
 
 
 def text_table(rows: Sequence[Mapping[str, object]], *columns: str | tuple[str, str, float]) -> str:
-    """Some columns of some rows as text to four digits; a column is a name, or a name, what stands above it instead,
+    """Some columns of some rows as text to three digits; a column is a name, or a name, what stands above it instead,
     and a factor for another unit.
 
     A dash stands where a row has no such column, or None in it.
 
     >>> print(text_table([{"stage": "load", "median_s": 0.00121}, {"stage": "none"}], "stage", ("median_s", "ms", 1e3)))
-      stage     ms
-       load  1.210
-       none      -
+      stage    ms
+       load  1.21
+       none     -
     """
     wanted = [(column, column, None) if isinstance(column, str) else column for column in columns]
     cells = [[_cell(row.get(name), factor) for name, _, factor in wanted] for row in rows]
@@ -86,7 +86,7 @@ def _cell(value: object, factor: float | None) -> str:
         return str(value)
     if isinstance(value, int) and factor is None:
         return f"{value:,}"
-    return significant(value * (factor or 1), 4)
+    return significant(value * (factor or 1), 3)
 
 
 def significant(value: float, digits: int) -> str:
@@ -127,7 +127,7 @@ def spread_sci(value: Sequence[float | None]) -> str:
     assert mean is not None
     if not 0 < abs(mean) < 0.1:
         return spread_text(value)
-    exponent = math.floor(math.log10(abs(mean)))
+    exponent = int(f"{abs(mean):.2e}".partition("e")[2])  # of the rounded number: 9.996e-4 is 1.00e-3
     text = spread_text(value, 10.0**-exponent)
     return f"({text})e{exponent}" if value[1] else f"{text}e{exponent}"
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 
-from utils.plotting.style import Rows, legend_above, model_color, model_label
+from utils.plotting.style import Rows, legend_above, model_color, model_label, plain_log_ticks
 
 WAYS = ("project", "original")
 """This project's way has full markers and lines, the original's hollow ones and dashes."""
@@ -34,7 +34,7 @@ def plot_stage_times(ax: Axes, rows: Rows, stages: Sequence[str]) -> list[Errorb
             )
             spread = np.abs([middle - low, high - middle])
             drawn.append(ax.errorbar(places, middle, spread, fmt="o", capsize=3, **_marker(model, way)))
-    _label_stages(ax, stages, "time [ms]")
+    _label_stages(ax, stages, "time [ms], median and central 68%")
     return drawn
 
 
@@ -87,6 +87,9 @@ def plot_scaling(ax: Axes, rows: Rows) -> list[Line2D]:
         ax.plot(x, y[-1] * x / x[-1], ":", color=line.get_color(), linewidth=1)
     ax.plot([], [], ":", color="0.3", linewidth=1, label="constant time a jet")
     ax.set(xlabel="number of jets", ylabel="time to encode and decode [s]", xscale="log", yscale="log")
+    plain_log_ticks(ax, "y")
+    if max(row["jets"] for row in rows) < 100 * min(row["jets"] for row in rows):
+        plain_log_ticks(ax)
     ax.legend(frameon=False, loc="upper left", fontsize="small")
     return drawn
 

@@ -11,7 +11,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
 
-from utils.plotting.style import INPUT_COLOR, OTHER_COLOR, SYMBOLS
+from utils.plotting.style import OTHER_COLOR, SYMBOLS
 
 QUANTITY_COLORS = {"pt": "#332288", "eta": "#88CCEE", "phi": "#DDCC77", "m": "#AA4499"}
 """Of the parts of a jet's bytes: those of P. Tol, which the colour-blind tell apart."""
@@ -67,7 +67,11 @@ def plot_above_bound(ax: Axes, points: pd.DataFrame) -> list[Line2D]:
         above = sizes[code] - sizes[bound]
         lines += ax.plot(sizes.index, above, dashes, color=next(colors), marker="o", label=code)
     lines.append(ax.axhline(0, color="0.5", linewidth=1, label=bound))
-    ax.set(xscale="log", xlabel="mean squared error, custom normalization", ylabel="bytes a jet above the bound")
+    ax.set(
+        xscale="log",
+        xlabel="mean squared error, custom normalization (smaller to the right)",
+        ylabel="bytes a jet above the bound",
+    )
     ax.set_xlim(2 * sizes.index.max(), sizes.index.min() / 2)
     ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return lines
@@ -83,7 +87,7 @@ def plot_latent_bytes(
     places = np.arange(len(latents))
     first, more = latents["latents"], latents["corrections"]
     bars = [ax.bar(places, first, 0.6, color=OTHER_COLOR, label="latents")]
-    bars.append(ax.bar(places, more, 0.6, first, color=INPUT_COLOR, label="corrections to the bounds"))
+    bars.append(ax.bar(places, more, 0.6, first, color="#DDCC77", label="corrections to the bounds"))
     ax.axhline(alone, color="black", linestyle="--", label=f"columns one by one: {alone:.1f}")
     for (name, size), dashes in zip(networks.items(), ("-", "-.", ":"), strict=False):
         ax.axhline(size, color="#117733", linestyle=dashes, label=f"{name}: {size:.1f}")

@@ -67,7 +67,8 @@ def plot_corner(figure: Figure, true: np.ndarray, reconstructed: np.ndarray) -> 
     figure.text(
         0.58,
         0.845,
-        f"contours: {levels}% of the jets\naxes: the central 98% of each residual",
+        f"contours: {levels}% of the jets shown, smoothed\n"
+        "axes: the central 98% of each residual\nmassless jets left out",
         va="top",
         fontsize="small",
     )

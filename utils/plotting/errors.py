@@ -45,8 +45,8 @@ def plot_overlay(
     """Input and output spectrum of one quantity, and their ratio below, which shares the x axis.
 
     The band around the input is its statistical uncertainty, the square root of the counts. Both spectra are of the
-    same jets, so that the ratio is uncertain only by those that changed bins (`ratio_with_uncertainty`). The share of
-    output beyond the axis is written at its ends. `model`, a variant, gives colour and label.
+    same jets, so that the ratio is uncertain only by those that changed bins (`ratio_with_uncertainty`). The shares of
+    input and output beyond the axis are written at its ends. `model`, a variant, gives colour and label.
     """
     edges = spectrum_edges(true, quantity)
     if quantity == "pt":
@@ -70,7 +70,7 @@ def plot_overlay(
         plain_log_ticks(ratio)
     points, beyond = _draw_ratio(ratio, true, reconstructed, edges, color)
     ratio.set(xlabel=axis_label(quantity), ylabel="out / in")
-    write_outside(main, reconstructed, edges, "output ")
+    write_outside(main, [true, reconstructed], edges, "in / out: ")
     return OverlayArtists(drawn_true, drawn_out, points, beyond)
 
 
@@ -105,7 +105,7 @@ def ratio_with_uncertainty(true: np.ndarray, reconstructed: np.ndarray, edges: n
     """Output over input counts of each bin and its standard deviation; NaN where no input is.
 
     Of the jets of a bin, s stay, l leave, and g come in from elsewhere: r = (s + g) / (s + l), each a Poisson number.
-    So var(r) = (g + r^2 l + (1 - r)^2 s) / (s + l)^2.
+    So var(r) = (g + r^2 l + (1 - r)^2 s) / (s + l)^2. Where nothing came out, it is as if one jet had.
     """
     bins = [np.digitize(np.asarray(values, np.float64), edges) for values in (true, reconstructed)]
     inside, before, after = len(edges) - 1, counts(true, edges), counts(reconstructed, edges)
@@ -115,6 +115,7 @@ def ratio_with_uncertainty(true: np.ndarray, reconstructed: np.ndarray, edges: n
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(before > 0, after / before, np.nan)
         variance = (after - stay + ratio**2 * (before - stay) + (1 - ratio) ** 2 * stay) / before**2
+        variance = np.where(after > 0, variance, 1 / before**2)
     return ratio, np.sqrt(variance)
 
 
@@ -192,17 +193,22 @@ PLANE = ((1.0, 200.0), (15.0, 1500.0))
 """Limits of m and pt in GeV in `plot_plane`."""
 
 
-def plot_plane(ax: Axes, true: np.ndarray, reconstructed: np.ndarray, model: str | None = None) -> list[Line2D]:
+def plot_plane(
+    ax: Axes, true: np.ndarray, reconstructed: np.ndarray, model: str | None = None, label: str | None = None
+) -> list[Line2D]:
     """Jets of shape (jets, 4) in the plane of m and pt: true ones in grey, reconstructed ones over them.
 
     Shows the surface that a code can reach, where phi and eta do not matter. The title counts the reconstructed jets
-    that lie beyond the axes.
+    that lie beyond the axes. `label` is what the legend calls them, None: the model.
     """
     m, pt = FEATURES.index("m"), FEATURES.index("pt")
     drawn: list[Line2D] = []
-    for jets, color, label in ((true, INPUT_COLOR, "input"), (reconstructed, model_color(model), model_label(model))):
+    for jets, color, words in (
+        (true, INPUT_COLOR, "input"),
+        (reconstructed, model_color(model), label or model_label(model)),
+    ):
         drawn += ax.plot(
-            jets[:, m], jets[:, pt], "o", markersize=0.8, markeredgewidth=0, color=color, label=label, rasterized=True
+            jets[:, m], jets[:, pt], "o", markersize=0.8, markeredgewidth=0, color=color, label=words, rasterized=True
         )
     inside = np.ones(len(reconstructed), dtype=bool)
     for column, (low, high) in zip((m, pt), PLANE, strict=True):
@@ -210,6 +216,6 @@ def plot_plane(ax: Axes, true: np.ndarray, reconstructed: np.ndarray, model: str
     ax.set(xscale="log", yscale="log", xlim=PLANE[0], ylim=PLANE[1], xlabel=axis_label("m"), ylabel=axis_label("pt"))
     for which in ("x", "y"):
         plain_log_ticks(ax, which)
-    ax.set_title(f"{(~inside).sum():,} of {len(inside):,} jets beyond the axes", loc="right", fontsize="small")
+    ax.set_title(f"output: {(~inside).sum():,} of {len(inside):,} jets beyond the axes", loc="right", fontsize="small")
     ax.legend(frameon=False, loc="upper left", markerscale=8)
     return drawn

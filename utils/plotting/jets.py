@@ -98,8 +98,10 @@ def plot_samples(axes: np.ndarray, samples: Mapping[str, np.ndarray]) -> list[li
                 color=color if patches else "0.3",
                 alpha=0.35,
                 zorder=2,
+                label=None if patches else "stat. uncertainty",
             )
-            patches.append(ax.stairs(whole * found, edges, color=color, label=name, **fill_style(not patches)))
+            words = f"{name}: {len(jets):,} jets"
+            patches.append(ax.stairs(whole * found, edges, color=color, label=words, **fill_style(not patches)))
         ax.set(xlabel=axis_label(quantity), ylabel=counts_label(edges, UNITS[quantity], what="% of the jets"))
         ax.set_xlim(edges[0], edges[-1])
         if quantity in FALLING:

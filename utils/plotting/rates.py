@@ -20,8 +20,13 @@ from utils.plotting.style import MODEL_COLORS, OTHER_COLOR, SYMBOLS, legend_abov
 LARGEST, CLOSE = 9.0, (1.0, 4.0)
 """Bytes per jet up to which methods are shown, and the range of the second panel; float32 takes 16."""
 
+SIZE = "bytes per jet, weights not counted"
+"""What the size of a jet leaves out: the decoder of a network, which a file needs once."""
+
 CODEC_COLORS = {"bounded": "black", "SZ3": "#999933", "mantissa rounding + zstd": "#8C510A", "zfp": "#7A5195"}
 
+CODEC_MARKERS = {"SZ3": "s", "mantissa rounding + zstd": "D", "zfp": "^"}
+"""Shapes for those who cannot tell a codec's colour from that of a network."""
 
 LEADER = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0}
 """The thin line from a name to what it names."""
@@ -54,7 +59,7 @@ def plot_rate_distortion(
     ranges = ((0.0, LARGEST), (0.3 * errors.min(), 2 * errors.max())), (CLOSE, (0.4 * floor, 25 * floor))
     drawn = []
     for ax, (horizontal, vertical) in zip(axes, ranges, strict=True):
-        ax.set(xlabel="bytes per jet", xlim=horizontal, ylim=vertical, yscale="log")
+        ax.set(xlabel=SIZE, xlim=horizontal, ylim=vertical, yscale="log")
         curves, ends = _rate_curves(ax, points, "mse")
         (limit,) = ax.plot(bound["bytes_per_jet"], bound["mse"], "--", color="0.5", label="Shannon lower bound")
         ends.append(limit)
@@ -63,6 +68,7 @@ def plot_rate_distortion(
             ends += ax.plot(lower, bound["mse"], ":", color="0.5", label="Shannon bound, with the event")
         drawn.append(RateArtists(curves, _label_ends(ax, ends), limit))
         _mark_named(ax, points)
+    axes[0].text(0.02, 0.02, HOLLOW, transform=axes[0].transAxes, fontsize="x-small", color="0.3")
     axes[0].set_ylabel("mean squared error, custom normalization")
     axes[1].set_title(f"from close: {CLOSE[0]:g} to {CLOSE[1]:g} bytes", loc="left", fontsize="small")
     lossless = points[points["mse"] == 0].groupby("method", sort=False)["bytes_per_jet"].min().sort_values()
@@ -83,26 +89,32 @@ def plot_few_rates(ax: Axes, points: pd.DataFrame, bound: pd.DataFrame) -> RateA
     words |= {str(name): f"three latents of\n{name}" for name in best}
     few = points[points["method"].isin(words) & (points["mse"] > 0) & (points["bytes_per_jet"] < LARGEST)]
     top, low = 2 * few["mse"].max(), 0.3 * few["mse"].min()
-    ax.set(xlabel="bytes per jet", xlim=(0, LARGEST), ylim=(low, top), yscale="log")
+    ax.set(xlabel=SIZE, xlim=(0, LARGEST), ylim=(low, top), yscale="log")
     ax.set_ylabel("mean squared error, custom normalization")
     curves, ends = _rate_curves(ax, points[points["method"].isin(words)], "mse")
     (limit,) = ax.plot(bound["bytes_per_jet"], bound["mse"], "--", color="0.5", label="Shannon lower bound")
+    ax.text(0.02, 0.02, HOLLOW, transform=ax.transAxes, fontsize="small", color="0.3")
     labels = _label_ends(ax, [*ends, limit], 0.075)
     for label in labels:
         label.set_text(words.get(label.get_text(), label.get_text()))
     return RateArtists(curves, labels, limit)
 
 
+HOLLOW = "hollow: latents as float16\ndotted: to float32 at 12 bytes"
+
+
 def _mark_named(ax: Axes, points: pd.DataFrame) -> None:
-    """Stars for settings with a name, which stands below on the left, where no method is."""
+    """Stars for settings with a name, which stands on the left below the bound, of others than `bounded` under it."""
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     for _, point in points[points["named"]].iterrows():
         x, y = point["bytes_per_jet"], point["mse"]
         if left < x < right and bottom < y < top:
             ax.plot(x, y, "*", color=CODEC_COLORS.get(point["method"], "black"), markersize=11, markeredgecolor="white")
             words = "\n".join(textwrap.wrap(point["setting"], 18))
-            line = LEADER | {"color": "0.5", "relpos": (1, 0.7)}
-            name = ax.annotate(words, (x, y), (-30, -12), textcoords="offset points", arrowprops=line)
+            bounded = point["method"] == "bounded"
+            line = LEADER | {"color": "0.5", "relpos": (1, 0.7) if bounded else (0.5, 1)}
+            place = (-30, -12) if bounded else (-6, -60)
+            name = ax.annotate(words, (x, y), place, textcoords="offset points", arrowprops=line)
             name.set(ha="right", va="top", fontsize="x-small")
 
 
@@ -124,13 +136,12 @@ def plot_rate_resolutions(
     for ax in axes[0]:
         ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="float16 latents (see below)")
         legend_above(ax, 3, "x-small")
-    figure.supxlabel(
-        f"Bands: {source}. Hollow points at 6 bytes: latents as float16, whose steps grow with the latent, while the\n"
-        "integers of the curves have equal steps: so they are no point of the curve, worse where a latent is large.",
-        fontsize="small",
-        x=0.01,
-        ha="left",
+    words = (
+        f"Bands: {source}. Hollow points at 6 bytes: latents as float16, whose steps grow with the latent, while the "
+        "integers of the curves have equal steps: so they are no point of the curve, worse where a latent is large."
     )
+    wrapped = textwrap.fill(words, int(15 * figure.get_figwidth()))
+    figure.supxlabel(wrapped, fontsize="small", x=0.01, ha="left")
     return drawn
 
 
@@ -148,7 +159,7 @@ def plot_rate_resolution(
     curves, _ = _rate_curves(ax, points, f"{quantity}_{statistic}")
     unit = RESIDUAL_UNITS[quantity]
     label = f"{SYMBOLS[quantity]}: {name}" + (f" [{unit}]" if unit else "")
-    ax.set(xlabel="bytes per jet", ylabel=label, xlim=(0, LARGEST), yscale="log")
+    ax.set(xlabel=SIZE, ylabel=label, xlim=(0, LARGEST), yscale="log")
     return RateArtists(curves, [], shaded)
 
 
@@ -168,7 +179,9 @@ def _rate_curves(ax: Axes, points: pd.DataFrame, column: str) -> tuple[list[Line
         steps = shown[~floats]
         width = 2.2 if name == "bounded" else 1.3
         x, y = steps["bytes_per_jet"], steps[column]
-        curves += ax.plot(x, y, line, marker=".", markersize=5, color=color, linewidth=width, label=str(name))
+        marker = CODEC_MARKERS.get(str(name), ".")
+        size = 5 if marker == "." else 3.5
+        curves += ax.plot(x, y, line, marker=marker, markersize=size, color=color, linewidth=width, label=str(name))
         half = shown[shown["setting"] == "float16 latents"]
         ax.plot(half["bytes_per_jet"], half[column], "o", markersize=4, color=color, markerfacecolor="white")
         end = pd.concat([steps.tail(1), shown[shown["setting"] == "float32 latents"]])
@@ -202,7 +215,7 @@ def _label_ends(ax: Axes, lines: list[Line2D], gap: float = 0.042) -> list[Annot
             continue
         at, height = fine[inside][-1], curve[inside][-1]
         ends.append((at, np.exp(height), (height - bottom) / (top - bottom), line))
-    ends.sort(key=lambda end: (round(end[2], 2), -end[0]))
+    ends.sort(key=lambda end: (end[2] if end[2] > 0.02 else 0.0, -end[0]))  # at the bottom those further right first
     heights = spread_apart([height for *_, height, _ in ends], gap)
     heights += max(0.0, 0.01 - heights.min(initial=1.0))
     return [

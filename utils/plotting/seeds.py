@@ -11,7 +11,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 
 from utils.networks import schedule_label
-from utils.plotting.style import Row, Rows, legend_above, model_color, model_label, plain_log_ticks
+from utils.plotting.style import MODEL_COLORS, Row, Rows, legend_above, model_color, model_label, plain_log_ticks
 
 
 class ComparisonArtists(NamedTuple):
@@ -31,7 +31,7 @@ def plot_comparison(ax: Axes, rows: Rows, others: Mapping[str, float] | None = N
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["variant"], row["schedule"], row["loss"]), []).append(row)
-    several = len({loss for *_, loss in groups}) > 1
+    several, seeds = len({loss for *_, loss in groups}) > 1, max(map(len, groups.values()), default=0)
     plain: list[ErrorbarContainer] = []
     refined: list[ErrorbarContainer] = []
     labels = []
@@ -45,16 +45,19 @@ def plot_comparison(ax: Axes, rows: Rows, others: Mapping[str, float] | None = N
         for drawn, ratios, shift, face in ((plain, encoded, -0.12, color), (refined, improved, 0.12, "white")):
             if len(ratios) < len(group):
                 continue
-            ax.plot([x + shift + 0.09] * len(ratios), ratios, "o", color=color, markersize=3, alpha=0.6)
+            if seeds > 1:
+                ax.plot([x + shift + 0.09] * len(ratios), ratios, "o", color=color, markersize=3, alpha=0.6)
             drawn.append(_point(ax, x + shift, ratios, color, face))
     for x, (name, ratio) in enumerate((others or {}).items(), len(groups)):
         ax.plot(x, ratio, "k*", markersize=9)
         labels.append(name)
-    baseline = ax.axhline(1, color="0.5", linestyle="--", label="rank-3 PCA")
-    ax.plot([], [], "o", color="0.3", label="encoder alone: mean and standard deviation")
+    baseline = ax.axhline(1, color=MODEL_COLORS["pca"], linestyle="--", label="rank-3 PCA")
+    what = "mean and standard deviation" if seeds > 1 else "one seed"
+    ax.plot([], [], "o", color="0.3", label=f"encoder alone: {what}")
     if refined:
         ax.plot([], [], "o", color="0.3", markerfacecolor="white", label="latents refined")
-    ax.plot([], [], "o", color="0.3", markersize=3, alpha=0.6, label="one seed")
+    if seeds > 1:
+        ax.plot([], [], "o", color="0.3", markersize=3, alpha=0.6, label="one seed")
     if others:
         ax.plot([], [], "k*", markersize=9, label="weights of the published study")
     ax.set(ylabel="test MSE / MSE of rank-3 PCA", ylim=(0, None), xlim=(-0.5, len(labels) - 0.5))

@@ -187,9 +187,9 @@ def write_outside(ax: Axes, values: np.ndarray | Sequence[np.ndarray], edges: np
     several = [values] if isinstance(values, np.ndarray) else values
     below = [100 * float(np.mean(one < edges[0])) for one in several]
     above = [100 * float(np.mean(one > edges[-1])) for one in several]
-    if any(below):
+    if any(share > 0 for share in below):  # none of no values, whose mean is NaN
         ax.set_title(f"\u2190 {what}{_shares(below)}% below", loc="left", fontsize="small")
-    if any(above):
+    if any(share > 0 for share in above):
         ax.set_title(f"{what}{_shares(above)}% above \u2192", loc="right", fontsize="small")
 
 

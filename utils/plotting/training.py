@@ -42,9 +42,14 @@ def plot_losses(ax: Axes, losses: pd.DataFrame, best_epoch: int, space: str = "t
     ax.set(xlabel="epoch", ylabel=f"mean squared error, {space}", xscale="log", yscale="log")
     ax.set_xlim(0.95, 1.1 * max(len(losses), 2))
     plain_log_ticks(ax)
+    if len(losses) < 10:
+        ax.set_xticks(epochs)
     highest = max(losses["train"].max(), losses["valid"].max())
     ax.set_ylim(top=3 * highest)
     ax.yaxis.set_minor_formatter(NullFormatter())
+    low, high = ax.get_ylim()
+    if high < 30 * low:  # hardly a power of ten among the ticks
+        plain_log_ticks(ax, "y")
     low, at, high = np.log([0.95, best_epoch + 1, ax.get_xlim()[1]])
     place = (at - low) / (high - low)  # of the dotted line
     ax.legend(frameon=False, loc="upper right", bbox_to_anchor=(place if place > 0.6 else 1.0, 1.0), fontsize="small")

@@ -51,18 +51,20 @@ def _kilobytes(branches: Rows, column: str) -> list[float]:
 
 def plot_bound_residuals(ax: Axes, branches: Rows, limit: int = 25) -> QuadMesh:
     """The errors of the costliest bounded branches in units of their bounds, a row each, as shares of their values in
-    bins of equal width."""
+    bins of equal width. Bins with more than a quarter have the colour of one."""
     bounded = [branch for branch in branches if branch["residuals"] is not None and sum(branch["residuals"])]
     bounded = sorted(bounded, key=lambda branch: branch["lzma_bytes"])[-limit:]
     bins = len(bounded[0]["residuals"]) if bounded else 1
     counts = np.array([branch["residuals"] for branch in bounded], float).reshape(len(bounded), bins)
     shares = counts / counts.sum(axis=1, keepdims=True)
     edges = np.linspace(-1, 1, bins + 1)
-    mesh = ax.pcolormesh(edges, np.arange(len(bounded) + 1) - 0.5, shares, norm=PowerNorm(0.5, vmin=0))
+    mesh = ax.pcolormesh(edges, np.arange(len(bounded) + 1) - 0.5, shares, norm=PowerNorm(0.5, 0, 0.25))
     ax.set_yticks(np.arange(len(bounded)), [branch["name"] for branch in bounded], fontsize="small")
     ax.set(xlabel="error / bound", xlim=(-1, 1))
     if ax.figure is not None:
-        ax.figure.colorbar(mesh, ax=ax, label=f"share of the values / {edges[1] - edges[0]:.2g} of the bound")
+        ax.figure.colorbar(
+            mesh, ax=ax, label=f"share of the values / {edges[1] - edges[0]:.2g} of the bound", extend="max"
+        )
     return mesh
 
 
@@ -102,6 +104,11 @@ def plot_dijet_masses(axes: Sequence[Axes], masses: pd.DataFrame) -> tuple[list[
         spectra.append(draw_histogram(axes[0], values[events], edges, color, fill=not spectra, label=way))
         if len(spectra) > 1:
             shifts.append(draw_histogram(axes[1], changes[way], bins, color, label=way))
+            found_changes = counts(changes[way], bins)
+            low, high = (found_changes + sign * np.sqrt(found_changes) for sign in (-1, 1))
+            axes[1].stairs(high, bins, baseline=low, fill=True, linewidth=0, color=color, alpha=0.25)
+    if len(spectra) > 2:
+        spectra[1].set_linewidth(4)  # seen on both sides of the next, which lies on it
     before = counts(stored[events], edges)
     spread = np.sqrt(before)
     band = axes[0].stairs(before + spread, edges, baseline=before - spread, fill=True, label="stat. uncertainty")

@@ -18,14 +18,14 @@ CAPTIONS = {
     "latents_untrained": "The three latents of an untrained network against each quantity.",
     "latents": "The three latents against each quantity: which of them carries what; darker where there are more jets. "
     "Without massless jets, and the outer 0.1% of each latent on either side.",
-    "overlay": "Input and output spectra, with their ratio.",
+    "overlay": "Input and output spectra, with their ratio, whose bars count only the jets that changed bins.",
     "residuals": "Residuals jet by jet, with median, central 68% and tails.",
     "corner": "Correlations of the four residuals.",
     "folds": "The plane of m and pt, as the network and as a zigzag draw it.",
     "comparison": "Error over that of rank-3 PCA, every seed of every variant.",
     "training_time": "Validation error against the CPU time of the training: a line for each seed, a dot at its end.",
     "sample_size": "Error against the number of training jets, one seed.",
-    "rates_at_a_glance": "Error against bytes per jet, four methods and the bound: down and to the left is better. "
+    "rates_at_a_glance": "Error against bytes per jet, a few methods and the bound: down and to the left is better. "
     "Hollow: latents as float16; dotted lines lead to float32, at 12 bytes.",
     "rate_distortion": "Error against bytes per jet of every method: down and to the left is better. Hollow: latents "
     "as float16; dotted lines lead to float32, at 12 bytes. Stars: the settings that are named.",

@@ -79,7 +79,7 @@ def model_comparison(metrics: Metrics) -> Table | None:
     for model in [*content["published_models"], pca]:
         label = model.get("published_as", model["label"])
         cells = [f"published, {label}" if "published_as" in model else label, f"{model['parameters']:,}", "-"]
-        cells += [f"{1e4 * model['mse']:.3g}", f"{model['mse'] / pca['mse']:.2f}", "-"]
+        cells += [significant(1e4 * model["mse"], 3), f"{model['mse'] / pca['mse']:.2f}", "-"]
         rows.append((*cells, *_single_widths(model)))
     steps = next((row["refined"]["steps"] for row in content["rows"] if "refined" in row), 0)
     caption = (

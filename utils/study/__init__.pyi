@@ -10,6 +10,7 @@ from .benchmark import (
     load_models as load_models,
     run_benchmark as run_benchmark,
     untrained_checkpoint as untrained_checkpoint,
+    with_labels as with_labels,
 )
 from .collections import (
     BOUNDED as BOUNDED,

@@ -1,7 +1,7 @@
 """The benchmark as a whole: which models, how much effort, all measurements, and their text."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from utils.files import REPOSITORY, Json
 from utils.jets import Sample, feature_array
 from utils.machine import CPU, MachineInfo, find_devices, machine_info, machine_line, torch_threads
 from utils.networks import (
+    VARIANT_LABELS,
     VARIANTS,
     Autoencoder,
     Checkpoint,
@@ -244,6 +245,11 @@ def _empty_benchmark(models: Mapping[str, Path], sample: Sample) -> Benchmark:
     }
 
 
+def with_labels(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Rows of measurements with the label of a variant in place of its name, to read."""
+    return [{**row, "model": VARIANT_LABELS.get(str(row["model"]), row["model"])} for row in rows]
+
+
 def benchmark_text(result: Benchmark) -> str:
     """The main numbers of `run_benchmark` for a terminal."""
     times = ("model", "device", "stage", "way", *TIME_COLUMNS, "repeats", "ratio")
@@ -252,8 +258,8 @@ def benchmark_text(result: Benchmark) -> str:
             machine_line(result["machine"]),
             "\n".join(f"{name}: {source}" for name, source in result["weights"].items()),
             "Encoding and decoding; ratio to the original's way, efficiency against a matrix product\n"
-            + text_table(result["throughput"], *THROUGHPUT_COLUMNS),
-            "Stages\n" + text_table([*result["cold_start"], *result["stages"]], *times),
-            "Peak memory above input and output\n" + text_table(result["bounded"], *BOUNDED_COLUMNS),
+            + text_table(with_labels(result["throughput"]), *THROUGHPUT_COLUMNS),
+            "Stages\n" + text_table(with_labels([*result["cold_start"], *result["stages"]]), *times),
+            "Peak memory above input and output\n" + text_table(with_labels(result["bounded"]), *BOUNDED_COLUMNS),
         ]
     )

@@ -150,7 +150,7 @@ def seeds_table(summary: Sequence[SeedSummary], baseline: Json) -> pd.DataFrame:
             }
         )
     custom = baseline["mse_custom"]
-    row = {"model": baseline["label"], "normalization": baseline["normalization"], "seeds": "-"}
+    row = {"model": baseline["label"], "normalization": baseline["normalization"], "seeds": "no training"}
     row |= {"MSE": spread_sci((baseline["mse"], None)), "MSE / PCA": "1"}
     row["MSE, common space"] = f"- ({baseline['unphysical']:,} jets)" if custom is None else spread_sci((custom, None))
     table.append(row | _widths(_resolution([baseline["resolution"]])))

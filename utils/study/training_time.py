@@ -2,10 +2,12 @@
 
 import copy
 import math
-import statistics
+import random
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TypedDict
 
 import torch
@@ -15,7 +17,7 @@ from fastai.data.core import DataLoaders
 from utils.jets import Sample, feature_array
 from utils.machine import CPU, torch_threads
 from utils.networks import PYTORCH_LAYERS, VARIANTS, Autoencoder, AutoencoderConfig, CustomNormalization
-from utils.study.ways import ORIGINAL, PROJECT
+from utils.study.ways import ORIGINAL, PROJECT, Timing, time_in_turns
 from utils.training import RECORDED_STEPS, Activations, TrainingConfig, make_dataloaders, train, training_config
 
 
@@ -81,52 +83,51 @@ def time_training(
 
 
 class LoopTime(TypedDict):
-    """CPU seconds of the same training by fastai's loop and by a bare one, and their `ratio`."""
+    """The same training by fastai's loop and by a bare one: times by loop, and the `ratio` of their medians."""
 
     batch_size: int
     steps: int
-    fastai_s: float
-    bare_s: float
+    timings: dict[str, Timing]
     ratio: float
 
 
-def time_loops(sample: Sample, variant: str = "tanh", epochs: int = 4, turns: int = 3, seed: int = 0) -> LoopTime:
-    """What fastai's loop costs beside the same training written out in PyTorch, on one thread of a CPU.
+def time_loops(sample: Sample, epochs: int = 4, turns: int = 3, seed: int = 0) -> LoopTime:
+    """What fastai's loop costs beside the same training of the tanh variant written out in PyTorch, on one CPU thread.
 
-    Both take Adam at the rate 1e-3 and the same batches of 1024 jets, record activations, and after each epoch find the
-    validation error and keep the best weights. They take `turns`, of which the medians count.
+    Both take Adam at the rate 1e-3 and the same batches (of 1024 jets, fewer for a small sample), record activations,
+    and after each epoch find the validation error and keep the best weights. After one of each to warm up they take
+    `turns`.
     """
-    training = TrainingConfig("adam", 1024, learning_rates=(1e-3,), steps=1, betas=(0.9, 0.99))
+    training = TrainingConfig("adam", 1024, learning_rates=(1e-3, 1e-3), steps=1, betas=(0.9, 0.99))
     dls = make_dataloaders(sample, CustomNormalization(), training, CPU)
     training = replace(training, steps=epochs * len(dls.train))
-    found: dict[str, list[float]] = {"fastai": [], "bare": []}
+    config = VARIANTS["tanh"]
+    calls: dict[str, Callable[[], object]] = {
+        "fastai": partial(train, config, dls, training, seed, progress=False),
+        "bare": partial(train_bare, config, dls, training, seed),
+    }
     with torch_threads(1):
-        for _ in range(turns):
-            start = time.process_time()
-            train(VARIANTS[variant], dls, training, seed, progress=False)
-            middle = time.process_time()
-            _train_bare(VARIANTS[variant], dls, training, epochs, seed)
-            found["fastai"].append(middle - start)
-            found["bare"].append(time.process_time() - middle)
-    fastai, bare = (statistics.median(seconds) for seconds in found.values())
-    size, steps = training.batch_size_for(len(sample.train)), training.steps
-    return {"batch_size": size, "steps": steps, "fastai_s": fastai, "bare_s": bare, "ratio": fastai / bare}
+        timings = time_in_turns(calls, turns, CPU, limit_s=math.inf)
+    ratio = timings["fastai"]["median_s"] / timings["bare"]["median_s"]
+    size = training.batch_size_for(len(sample.train))
+    return {"batch_size": size, "steps": training.steps, "timings": timings, "ratio": ratio}
 
 
-def _train_bare(config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, epochs: int, seed: int) -> None:
+def train_bare(config: AutoencoderConfig, dls: DataLoaders, training: TrainingConfig, seed: int) -> float:
+    """`training.train` at a fixed rate without fastai's loop, for a network with tanh; the best validation error."""
     torch.manual_seed(seed)
-    model, loss_of = Autoencoder(config), torch.nn.MSELoss()
-    rate, every = training.learning_rates[0], -(-training.steps // RECORDED_STEPS)
+    dls.train.rng = random.Random(seed)
+    model, loss_of = Autoencoder(config), dls.train.dataset.loss_func
     optimizer = torch.optim.AdamW(
-        model.parameters(), rate, training.betas, eps=1e-5, weight_decay=training.weight_decay
+        model.parameters(), training.learning_rates[0], training.betas, eps=1e-5, weight_decay=training.weight_decay
     )
     activations = [layer for layer in model.modules() if isinstance(layer, torch.nn.Tanh)]
     record, recorded = Activations(modules=activations).hook, list[list[dict[str, float]]]()
-    best, kept, step = math.inf, model.state_dict(), 0
-    for _ in range(epochs):
+    best, kept, every = math.inf, model.state_dict(), -(-training.steps // RECORDED_STEPS)
+    for epoch in range(training.steps // len(dls.train)):
         model.train()
         total = torch.zeros(())
-        for x, y in dls.train:
+        for step, (x, y) in enumerate(dls.train, epoch * len(dls.train)):
             with Hooks(activations, record) if step % every == 0 else nullcontext() as hooks:
                 loss = loss_of(model(x), y)
                 if hooks:
@@ -135,13 +136,13 @@ def _train_bare(config: AutoencoderConfig, dls: DataLoaders, training: TrainingC
             optimizer.step()
             optimizer.zero_grad()
             total += loss.detach()
-            step += 1
         model.eval()
         with torch.no_grad():
-            error = sum(loss_of(model(x), y).item() * len(x) for x, y in dls.valid)
+            error = sum(loss_of(model(x), y).item() * len(x) for x, y in dls.valid) / len(dls.valid.dataset)
         if error < best:
             best, kept = error, copy.deepcopy(model.state_dict())
     model.load_state_dict(kept)
+    return best
 
 
 def _train_as_original(
