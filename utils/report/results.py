@@ -141,9 +141,7 @@ def execution(metrics: Metrics) -> Table | None:
         cold = [1e3 * stages[device, name, stage]["median_s"] for stage in ("initialization", "load", "preparation")]
         warm = [1e3 * stages[device, name, stage]["median_s"] for stage in ("encoding", "decoding")]
         peak = max(bounded[name]["encoding"], bounded[name]["decoding"]) / 1e6
-        own = row["timings"]["project"]
-        spread = row["jets_per_s"] * (own["high_s"] - own["low_s"]) / 2 / own["median_s"]
-        rate = spread_text((row["jets_per_s"], spread), 1e-6)
+        rate = spread_text((row["jets_per_s"], row["spread"] * row["jets_per_s"]), 1e-6)
         cells = [row["label"], device, *(f"{value:.1f}" for value in (*cold, *warm)), rate]
         cells += [f"{row['ratio']:.1f}", f"{row['efficiency']:.0%}", f"{peak:.0f}" if device == "cpu" else "-"]
         rows.append(tuple(cells))
