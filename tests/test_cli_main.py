@@ -445,11 +445,10 @@ def test_force_forgets_the_trainings_where_all_notebooks_are_run_alone(
 ) -> None:
     forgotten: list[Path] = []
     monkeypatch.setattr(study, "forget_trainings", forgotten.append)
-    monkeypatch.setattr(study, "train_study", lambda *given: None)
-    asked: list[dict[str, Any]] = []
+    asked: list[bool] = []
 
-    def run(*given: Any, **options: Any) -> list[Any]:
-        asked.append(options)
+    def run(notebooks: object, folder: object, plots: object, trainings: object) -> list[Any]:
+        asked.append(trainings is not None)
         return []
 
     monkeypatch.setattr(report, "run_notebooks", run)
@@ -458,12 +457,12 @@ def test_force_forgets_the_trainings_where_all_notebooks_are_run_alone(
     monkeypatch.setattr(report, "write_report", lambda folder, *rest: folder / "index.html")
     assert main(["run", "1d", "--profile", "reference", "--force"]) == 0
     assert not forgotten
-    assert asked == [{"side_by_side": False}]
+    assert asked == [False]
     assert main(["run", "--profile", "reference", "--force"]) == 0
     assert forgotten == [REPOSITORY / "runs" / "trainings"]
-    assert asked[1:] == [{"side_by_side": True}]  # all trainings are done
+    assert asked[1:] == [True]  # all trainings are done first
     assert main(["run", "-p", "seed", "3", "--output", str(tmp_path / "seed")]) == 0
-    assert asked[2:] == [{"side_by_side": False}]
+    assert asked[2:] == [False]
     other = str(REPOSITORY / "datasets" / "qcd_jets_test.parquet")
     for options in ([], ["--profile", "reference", "--output", str(tmp_path)], ["--dataset", other]):
         assert main(["run", str(notebook), "--force", *options]) == 2

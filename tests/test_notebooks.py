@@ -471,7 +471,7 @@ Path({own!r} + " ended").touch()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
     monkeypatch.setattr(runner, "available_cores", lambda: 2)
     notebooks: dict[Path, dict[str, object]] = {tmp_path / f"folder of {name}" / f"{name}.ipynb": {} for name in names}
-    outcomes = run_notebooks(notebooks, tmp_path / "out", side_by_side=True)
+    outcomes = run_notebooks(notebooks, tmp_path / "out", trainings=lambda: None)
     assert [outcome.name for outcome in outcomes] == names
     told = [texts(outcome.executed).split(maxsplit=2) for outcome in outcomes]
     assert [words[:2] for words in told] == [["True", "777"], ["True", "3"], ["True", "3"], ["True", "777"]]

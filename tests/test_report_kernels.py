@@ -1,17 +1,23 @@
-"""Kernels of notebooks talk by sockets that only their owner reaches, and leave signals to the command."""
+"""Kernels of notebooks talk by sockets that only their owner reaches, leave signals to the command, and are forked from
+a process that has imported what they need, where several notebooks run at a time."""
 
 import json
+import os
 import signal
 import stat
+import sys
 import threading
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.network_helpers import LOOPBACK
-from utils.report import run_notebooks
+from utils.report import Outcome, notebooks as runner, run_notebooks
+from utils.report.kernels import Nursery, sharing_kernels
 
 CODE = """
 import json, os, signal
@@ -48,3 +54,82 @@ def test_a_kernel_is_reached_by_files_of_its_owner_and_signals_stay_with_the_com
     assert len(seen["ports"]) <= 1  # a pipe of ipykernel's own for the output of subprocesses, with a secret of its own
     assert set(seen["ports"]) <= LOOPBACK
     assert not Path(seen["connection"]["ip"]).parent.exists()
+
+
+FORKED = """
+import json, os, sys
+had = [name for name in ("torch._dynamo", "fastai.learner", "utils.study.sweeps") if name in sys.modules]
+from pathlib import Path
+import pandas as pd
+seen = {
+    "number": os.getpid(),
+    "parent": os.getppid(),
+    "told": int(os.environ["JPY_PARENT_PID"]),
+    "session": os.getsid(0),
+    "had": had,
+    "columns": pd.get_option("display.max_columns"),
+    "folder": os.getcwd(),
+    "arguments": sys.argv[0],
+    "input": os.read(0, 1).decode(),
+}
+Path("seen.json").write_text(json.dumps(seen))
+"""
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux")
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "available_cores", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def run_side_by_side(folder: Path, **codes: str) -> list[Outcome]:
+    for name, code in codes.items():
+        (folder / name).mkdir()
+        nbformat.write(new_notebook(cells=[new_code_cell(code)]), folder / name / f"{name}.ipynb")
+    notebooks = {folder / name / f"{name}.ipynb": dict[str, object]() for name in codes}
+    return run_notebooks(notebooks, folder / "out", trainings=lambda: None)
+
+
+@linux
+@pytest.mark.usefixtures("two_cores")
+def test_kernels_side_by_side_are_forks_of_one_process_that_look_like_kernels_of_their_own(tmp_path: Path) -> None:
+    outcomes = run_side_by_side(tmp_path, one=FORKED, two=FORKED)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    one, two = (json.loads((tmp_path / name / "seen.json").read_text()) for name in ("one", "two"))
+    assert one["parent"] == two["parent"] == one["told"] == two["told"] != os.getpid()
+    assert one["number"] != two["number"]
+    assert not psutil.pid_exists(one["parent"])
+    assert not psutil.pid_exists(one["number"])
+    for name, seen in (("one", one), ("two", two)):
+        assert seen["session"] == seen["number"]
+        assert seen["had"] == ["torch._dynamo", "fastai.learner", "utils.study.sweeps"]
+        assert seen["columns"] == 20
+        assert Path(seen["folder"]) == tmp_path / name
+        assert Path(seen["arguments"]).name == "ipykernel_launcher.py"
+        assert seen["input"] == ""
+
+
+@linux
+@pytest.mark.usefixtures("two_cores")
+def test_a_forked_kernel_that_dies_is_a_failure_and_the_others_go_on(tmp_path: Path) -> None:
+    dead, alive = run_side_by_side(tmp_path, dead="import os; os._exit(3)", alive="print(1)")
+    assert "died" in str(dead.error)
+    assert alive.error is None
+
+
+@linux
+def test_a_process_that_cannot_fork_is_said_to_have_ended() -> None:
+    nursery = Nursery({"PYTHONHOME": "/nowhere"})
+    try:
+        with pytest.raises(ChildProcessError, match="the process that forks kernels has ended, with code 1"):
+            nursery.fork(["python", "-m", "ipykernel_launcher"], "/", {})
+    finally:
+        nursery.close()
+
+
+def test_beside_a_gpu_kernels_are_started_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with sharing_kernels() as manager:
+        assert manager.nursery is None

@@ -30,7 +30,7 @@ from utils.training import (
 )
 
 CONFIG = AutoencoderConfig((4, 16, 3, 16, 4))
-TRAINING = replace(training_config("quick"), steps=60, batch_size=64)
+TRAINING = replace(training_config(), steps=60, batch_size=64)
 
 
 def make_jets(jets: int, seed: int = 0):
@@ -162,7 +162,7 @@ def test_first_weights_have_the_spread_that_the_schedule_asks_for(batches, varia
         assert layer.weight.std().item() * layer.in_features**0.5 == pytest.approx(wanted, rel=tolerance)
 
 
-@pytest.mark.parametrize(("jets", "batch"), [(100_000, 768), (15_360, 768), (2000, 96), (400, 32), (20, 16), (7, 7)])
+@pytest.mark.parametrize(("jets", "batch"), [(100_000, 640), (12_800, 640), (2000, 96), (400, 32), (20, 16), (7, 7)])
 def test_small_samples_get_small_batches(jets: int, batch: int) -> None:
     assert training_config("quick").batch_size_for(jets) == batch
 

@@ -1,6 +1,7 @@
 """Commands of the study: run, tables, reproduce."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,10 @@ def run(
     if force and whole:
         study.forget_trainings(study.trainings_folder())
     stale = _out_of_date(shared, plots) if own and not force else shared
-    trained = whole and len(stale) == len(found) and not asked
-    if trained:
-        study.train_study(study.trainings_folder(output_folder), chosen)
-    outcomes = report.run_notebooks(stale, folder, plots, side_by_side=trained)
+    trainings = None
+    if whole and len(stale) == len(found) and not asked:
+        trainings = partial(study.train_study, study.trainings_folder(output_folder), chosen)
+    outcomes = report.run_notebooks(stale, folder, plots, trainings)
     if own and stale:
         report.record_made(outcomes, shared, plots)
         if whole and all(outcome.error is None for outcome in outcomes):  # what is out of date keeps its commit

@@ -87,8 +87,12 @@ def figure_title(sample: Sample | Json, model: str = "", part: str = "test") -> 
     return " | ".join(text for text in (", ".join(word for word in words if word), model) if text)
 
 
+DPI = 150
+"""Pixels an inch of what is written."""
+
+
 def save_figure(figure: Figure, path: str | Path, title: str = "") -> Path:
-    """Write a figure as PNG at 150 dpi by `files.recorded_path`, whole or not at all; returns the path.
+    """Write a figure as PNG at `DPI` by `files.recorded_path`, whole or not at all; returns the path.
 
     The `title` (`figure_title`) stands small above it, on the left.
     """
@@ -99,9 +103,14 @@ def save_figure(figure: Figure, path: str | Path, title: str = "") -> Path:
             figure.text(0.02, 1.0, lines, ha="left", va="bottom", fontsize="small", color="0.25")
         else:
             figure.suptitle(lines, x=0.01, ha="left", fontsize="small", color="0.25")
+    box: str | None = "tight"
+    if engine := figure.get_layout_engine():
+        figure.set_dpi(DPI)
+        engine.execute(figure)  # by itself, where savefig would draw everything once more for it
+        figure.set_layout_engine(None)
+        box = None  # a layout leaves no margins to cut
     with recorded_path(path) as partial:
-        box = None if figure.get_layout_engine() else "tight"  # a layout leaves no margins to cut, which takes a draw
-        figure.savefig(partial, dpi=150, bbox_inches=box, format="png")
+        figure.savefig(partial, dpi=DPI, bbox_inches=box, format="png")
     return path
 
 

@@ -1,14 +1,23 @@
 """The kernels that notebooks run in: of the running interpreter, and for nobody else to talk to."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import threading
 import weakref
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar
 
+import psutil
 import torch
+from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import LocalProvisioner
 
 SIDE_BY_SIDE = 2
 """Notebooks that run at a time; more would gain nothing, since one of them takes half of their time together."""
@@ -37,7 +46,7 @@ class OwnKernelManager(AsyncKernelManager):
 
     async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
         """Start the kernel, in the environment."""
-        await super().start_kernel(**options | {"env": dict(os.environ) | self._environment()})
+        await super().start_kernel(**options | {"env": dict(os.environ) | self.environment()})
 
     async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:  # type: ignore[override]
         """End the kernel, and remove the sockets."""
@@ -45,13 +54,100 @@ class OwnKernelManager(AsyncKernelManager):
         if not restart:
             self._remove_sockets()
 
-    def _environment(self) -> dict[str, str]:
+    @staticmethod
+    def environment() -> dict[str, str]:
+        """What its kernels have beside the environment of this process."""
         return KERNEL_ENVIRONMENT
 
 
-class SharingKernelManager(OwnKernelManager):
-    """One whose kernels share the threads of torch and OpenMP with as many others as run at a time."""
+class Nursery:
+    """A process that forks kernels (`forks.main`), for threads to share."""
 
-    def _environment(self) -> dict[str, str]:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", "from utils.report.forks import main; main()"],
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C comes to this process alone
+        )
+
+    def fork(self, command: Sequence[str], folder: str, environment: Mapping[str, str]) -> "ForkedProcess":
+        """A fork that does what the `command`, python -m MODULE ARGUMENT..., would do in a new process."""
+        module, *arguments = command[command.index("-m") + 1 :]
+        request = {"module": module, "arguments": arguments, "folder": folder, "environment": dict(environment)}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        number = ""
+        with self._lock, suppress(BrokenPipeError):
+            print(json.dumps(request), file=self._process.stdin, flush=True)
+            number = self._process.stdout.readline()
+        if not number:
+            raise ChildProcessError(f"the process that forks kernels has ended, with code {self._process.wait()}")
+        return ForkedProcess(int(number))
+
+    def close(self) -> None:
+        """End the process; kernels that still run notice."""
+        with self._process:
+            self._process.kill()
+
+
+class ForkedProcess(psutil.Process):
+    """A process that is no child of this one, as `LocalProvisioner` wants it."""
+
+    stdin = stdout = stderr = None
+
+    def poll(self) -> int | None:
+        """None while it runs, then 0: how it ended is for its parent to know."""
+        return None if self.is_running() else 0
+
+
+class ForkingProvisioner(LocalProvisioner):
+    """Forks kernels from the `nursery` of the manager that it belongs to."""
+
+    async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
+        """Fork a kernel, the leader of its process group, instead of starting one."""
+        assert self.parent is not None
+        self.cwd = options["cwd"]
+        self.process = self.parent.nursery.fork(cmd, options["cwd"], options["env"])
+        self.pid = self.pgid = self.process.pid
+        return self.connection_info
+
+
+class SharingKernelManager(OwnKernelManager):
+    """One whose kernels share the threads of torch and OpenMP with as many others as run at a time, forked from a
+    `nursery` where there is one."""
+
+    nursery: ClassVar[Nursery | None] = None
+
+    async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+        """Start the kernel, or fork it."""
+        if self.nursery is not None:
+            self.provisioner = ForkingProvisioner(parent=self, kernel_spec=self.kernel_spec)
+        await super().start_kernel(**options)
+
+    @staticmethod
+    def environment() -> dict[str, str]:
+        """What its kernels have beside the environment of this process."""
         threads = max(1, torch.get_num_threads() // SIDE_BY_SIDE)
         return KERNEL_ENVIRONMENT | {"OMP_NUM_THREADS": str(threads)}
+
+
+@contextmanager
+def sharing_kernels() -> Iterator[type[SharingKernelManager]]:
+    """`SharingKernelManager`, on Linux with a nursery while the block runs; not beside a GPU, since what has asked for
+    one cannot be forked."""
+    if sys.platform != "linux" or torch.cuda.is_available():
+        yield SharingKernelManager
+        return
+    opened = Nursery(SharingKernelManager.environment())
+
+    class ForkedKernelManager(SharingKernelManager):
+        nursery = opened
+
+    try:
+        yield ForkedKernelManager
+    finally:
+        opened.close()

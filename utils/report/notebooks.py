@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,7 +32,7 @@ from utils.files import (
     require_clone,
     same_file,
 )
-from utils.report.kernels import SIDE_BY_SIDE, OwnKernelManager, SharingKernelManager
+from utils.report.kernels import SIDE_BY_SIDE, OwnKernelManager, sharing_kernels
 from utils.report.pages import write_page
 
 NOTEBOOKS = REPOSITORY / "CompressionHEP"
@@ -190,16 +191,16 @@ def run_notebooks(
     notebooks: Mapping[Path, Parameters],
     folder: str | Path,
     plots: str | Path | None = None,
-    side_by_side: bool = False,
+    trainings: Callable[[], object] | None = None,
 ) -> list[Outcome]:
     """Execute notebooks with papermill, each in its own folder and in the running interpreter.
 
     `notebooks` maps each notebook to its parameters. Executed copies and HTML pages go to `folder`/notebooks, also
     those of notebooks that failed. `plots` is where the notebooks write (`folder`/plots by default), a folder for each.
-    They run one after the other; or, on more than one core, `SIDE_BY_SIDE` at a time, as `_run_side_by_side` has it,
-    and those that are `TIMED` alone at the end: for notebooks that find all their trainings done, since two would do
-    the same one twice. Progress goes to standard error: a bar over all cells on a terminal, a line per notebook
-    elsewhere. Raises OutputError, before anything runs, where something would be replaced that is not a run's own.
+    They run one after the other; or, behind `trainings`, which leaves those of all of them for them to find, on more
+    than one core `SIDE_BY_SIDE` at a time, as `_run_side_by_side` has it, and those that are `TIMED` alone at the end.
+    Progress goes to standard error: a bar over all cells on a terminal, a line per notebook elsewhere. Raises
+    OutputError, before anything runs, where something would be replaced that is not a run's own.
     """
     folder = Path(folder).resolve()
     plots = folder / "plots" if plots is None else Path(plots)
@@ -208,19 +209,21 @@ def run_notebooks(
     bases = {folder, plots.resolve().parent}
     for base in bases:
         remove_leftovers(base)
-    shared = [path for path in notebooks if path.stem not in TIMED] if side_by_side and available_cores() > 1 else []
-    with _Progress({path: len(_read(path).cells) for path in notebooks}) as progress:
+    shared = [path for path in notebooks if path.stem not in TIMED] if trainings and available_cores() > 1 else []
+    with sharing_kernels() if shared else nullcontext(OwnKernelManager) as sharing:
+        if trainings is not None:
+            trainings()
+        with _Progress({path: len(_read(path).cells) for path in notebooks}) as progress:
 
-        def run(path: Path) -> Outcome:
-            own = progress.start(path)
-            shares = path in shared and path.stem not in ALL_THREADS
-            manager = SharingKernelManager if shares else OwnKernelManager
-            outcome = _run_notebook(path, notebooks[path], folder / "notebooks", plots / path.stem, own, manager)
-            own.finish(outcome)
-            return outcome
+            def run(path: Path) -> Outcome:
+                own = progress.start(path)
+                manager = sharing if path in shared and path.stem not in ALL_THREADS else OwnKernelManager
+                outcome = _run_notebook(path, notebooks[path], folder / "notebooks", plots / path.stem, own, manager)
+                own.finish(outcome)
+                return outcome
 
-        outcomes = _run_side_by_side(shared, run)
-        outcomes |= {path: run(path) for path in notebooks if path not in outcomes}
+            outcomes = _run_side_by_side(shared, run)
+            outcomes |= {path: run(path) for path in notebooks if path not in outcomes}
     for base in bases:
         remove_leftovers(base)  # of kernels that died
     return [outcomes[path] for path in notebooks]

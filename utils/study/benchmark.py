@@ -69,7 +69,7 @@ class Effort:
     """How much to measure: repeats, numbers of jets, and the seconds after which a measurement stops repeating.
 
     `threads` is how many CPU threads to use, None for all cores. `epochs` are of the training beside the original's,
-    `loop_epochs` and `loop_turns` those of `time_loops`.
+    `loop_epochs` and `loop_turns` those of `time_loops`, both of `training_jets`, None for all.
     """
 
     repeats: int
@@ -83,6 +83,7 @@ class Effort:
     epochs: int
     loop_epochs: int
     loop_turns: int
+    training_jets: int | None = None
     threads: int | None = None
 
 
@@ -99,6 +100,7 @@ EFFORTS: dict[str, Effort] = {
         epochs=2,
         loop_epochs=1,
         loop_turns=1,
+        training_jets=30_000,
         threads=1,
     ),
     "reference": Effort(
