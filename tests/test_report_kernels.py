@@ -7,6 +7,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 from pathlib import Path
 
 import nbformat
@@ -17,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.network_helpers import LOOPBACK
 from utils.report import Outcome, notebooks as runner, run_notebooks
-from utils.report.kernels import Nursery, sharing_kernels
+from utils.report.kernels import Nursery, SharingKernelManager, sharing_kernels
 
 CODE = """
 import json, os, signal
@@ -64,7 +65,6 @@ import pandas as pd
 seen = {
     "number": os.getpid(),
     "parent": os.getppid(),
-    "told": int(os.environ["JPY_PARENT_PID"]),
     "session": os.getsid(0),
     "had": had,
     "columns": pd.get_option("display.max_columns"),
@@ -98,7 +98,7 @@ def test_kernels_side_by_side_are_forks_of_one_process_that_look_like_kernels_of
     outcomes = run_side_by_side(tmp_path, one=FORKED, two=FORKED)
     assert [outcome.error for outcome in outcomes] == [None, None]
     one, two = (json.loads((tmp_path / name / "seen.json").read_text()) for name in ("one", "two"))
-    assert one["parent"] == two["parent"] == one["told"] == two["told"] != os.getpid()
+    assert one["parent"] == two["parent"] != os.getpid()
     assert one["number"] != two["number"]
     assert not psutil.pid_exists(one["parent"])
     assert not psutil.pid_exists(one["number"])
@@ -117,6 +117,23 @@ def test_a_forked_kernel_that_dies_is_a_failure_and_the_others_go_on(tmp_path: P
     dead, alive = run_side_by_side(tmp_path, dead="import os; os._exit(3)", alive="print(1)")
     assert "died" in str(dead.error)
     assert alive.error is None
+
+
+@linux
+def test_a_forked_kernel_does_not_outlive_the_process_that_it_was_forked_from(tmp_path: Path) -> None:
+    nursery = Nursery(SharingKernelManager.environment())
+    connection = tmp_path / "connection.json"
+    try:
+        command = ["python", "-m", "ipykernel_launcher", "-f", str(connection)]
+        kernel = nursery.fork(command, str(tmp_path), os.environ)
+        until = time.monotonic() + 120
+        while not connection.exists() and time.monotonic() < until:  # then it has started
+            assert kernel.poll() is None
+            time.sleep(0.1)
+    finally:
+        nursery.close()
+    kernel.wait(60)
+    assert kernel.poll() == 0
 
 
 @linux

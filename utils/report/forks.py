@@ -29,7 +29,9 @@ PRELOADED = (
 
 
 def main() -> None:
-    """Import, then fork as standard input says."""
+    """Import, then fork as standard input says. Kernels end when this process does: ipykernel reads at its import whose
+    end to watch for."""
+    os.environ["JPY_PARENT_PID"] = str(os.getpid())
     for name in PRELOADED:
         importlib.import_module(name)
     pandas.set_option("display.max_columns", 20)  # its default in a kernel, where it does not take us for a terminal
@@ -59,7 +61,7 @@ def become(module: str, arguments: list[str], folder: str, environment: dict[str
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
-    os.environ.update(environment, JPY_PARENT_PID=str(os.getppid()))  # ipykernel ends when it has another parent
+    os.environ.update(environment)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     sys.argv = [module, *arguments]
