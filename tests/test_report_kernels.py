@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.network_helpers import LOOPBACK
+from utils.files import REPOSITORY
 from utils.report import Outcome, notebooks as runner, run_notebooks
 from utils.report.kernels import Nursery, SharingKernelManager, sharing_kernels
 
@@ -127,23 +129,47 @@ def test_a_forked_kernel_does_not_outlive_the_process_that_it_was_forked_from(tm
         command = ["python", "-m", "ipykernel_launcher", "-f", str(connection)]
         kernel = nursery.fork(command, str(tmp_path), os.environ)
         until = time.monotonic() + 120
-        while not connection.exists() and time.monotonic() < until:  # then it has started
-            assert kernel.poll() is None
+        while not connection.exists() and time.monotonic() < until:
             time.sleep(0.1)
+        assert connection.exists()  # so that it has started
+        assert kernel.poll() is None
     finally:
         nursery.close()
-    kernel.wait(60)
+    while kernel.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
     assert kernel.poll() == 0
+    kernel.send_signal(signal.SIGTERM)  # which comes too late
 
 
 @linux
-def test_a_process_that_cannot_fork_is_said_to_have_ended() -> None:
+def test_what_is_preloaded_can_be_forked() -> None:
+    code = "import os; from utils.report import forks; forks.preload(); child = os.fork()\n"
+    code += "if child: print(os.waitpid(child, 0)[1])"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout.split() == ["0"], done.stderr
+
+
+@linux
+def test_a_process_that_has_ended_forks_nothing_and_can_be_closed() -> None:
     nursery = Nursery({"PYTHONHOME": "/nowhere"})
-    try:
+    for _ in range(2):
         with pytest.raises(ChildProcessError, match="the process that forks kernels has ended, with code 1"):
             nursery.fork(["python", "-m", "ipykernel_launcher"], "/", {})
-    finally:
-        nursery.close()
+    nursery.close()
+
+
+@linux
+@pytest.mark.usefixtures("two_cores")
+def test_where_none_can_be_forked_kernels_are_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: object) -> None:
+        raise ChildProcessError("Cannot allocate memory")
+
+    monkeypatch.setattr(Nursery, "fork", refuse)
+    outcomes = run_side_by_side(tmp_path, one=FORKED, two=FORKED)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    seen = json.loads((tmp_path / "one" / "seen.json").read_text())
+    assert (seen["parent"], seen["had"]) == (os.getpid(), [])
 
 
 def test_beside_a_gpu_kernels_are_started_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

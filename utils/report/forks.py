@@ -1,9 +1,10 @@
 """A process that has imported what notebooks use, and forks a kernel for every line that it reads.
 
-Those imports take some 13 s of a core: here once, instead of for each notebook. `kernels` starts the process and writes
-the lines.
+Those imports take some 13 s of a core: here once, instead of for each notebook. `kernels` starts the process, on Linux,
+and writes the lines.
 """
 
+import ctypes
 import gc
 import importlib
 import json
@@ -27,30 +28,44 @@ PRELOADED = (
 )
 """What takes notebooks long to import; their own imports find it done."""
 
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2): the signal that a process gets when its parent ends."""
+
 
 def main() -> None:
-    """Import, then fork as standard input says. Kernels end when this process does: ipykernel reads at its import whose
-    end to watch for."""
-    os.environ["JPY_PARENT_PID"] = str(os.getpid())
+    """Import, then fork as standard input says."""
+    preload()
+    serve(sys.stdin, sys.stdout)
+
+
+def preload() -> None:
+    """Import what is `PRELOADED`, fit to be forked."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # a thread of ONNX Runtime with an open file, of which forks die
     for name in PRELOADED:
         importlib.import_module(name)
     pandas.set_option("display.max_columns", 20)  # its default in a kernel, where it does not take us for a terminal
     gc.freeze()  # so that collections in forks leave alone, and uncopied, what is shared
-    serve(sys.stdin, sys.stdout)
 
 
 def serve(requests: TextIO, answers: TextIO) -> None:
-    """Fork for every line of `requests`, and write the number of the new process to `answers`; returns in each fork
-    when it has done what was asked, and here at the end of `requests`.
+    """Fork for every line of `requests`, and write the number of the new process to `answers`, or why there is none;
+    returns in each fork when it has done what was asked, and here at the end of `requests`.
 
-    A line is JSON with the arguments of `become`.
+    A line is JSON with the arguments of `become`. Forks are killed when this process ends.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a kernel that has ended
+    parent = os.getpid()
     while line := requests.readline():
-        number = os.fork()
+        try:
+            number = os.fork()
+        except OSError as error:
+            print(error, file=answers, flush=True)
+            continue
         if number == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            become(**json.loads(line))
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() == parent:  # it lives still
+                become(**json.loads(line))
             return
         print(number, file=answers, flush=True)
 

@@ -66,7 +66,7 @@ class Nursery:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from utils.report.forks import main; main()"],
+            [sys.executable, "-P", "-c", "from utils.report.forks import main; main()"],
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -75,22 +75,28 @@ class Nursery:
         )
 
     def fork(self, command: Sequence[str], folder: str, environment: Mapping[str, str]) -> "ForkedProcess":
-        """A fork that does what the `command`, python -m MODULE ARGUMENT..., would do in a new process."""
+        """A fork that does what the `command`, python -m MODULE ARGUMENT..., would do in a new process; raises
+        ChildProcessError where there is none."""
         module, *arguments = command[command.index("-m") + 1 :]
         request = {"module": module, "arguments": arguments, "folder": folder, "environment": dict(environment)}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        number = ""
+        answer = ""
         with self._lock, suppress(BrokenPipeError):
             print(json.dumps(request), file=self._process.stdin, flush=True)
-            number = self._process.stdout.readline()
-        if not number:
+            answer = self._process.stdout.readline().strip()
+        if not answer:
             raise ChildProcessError(f"the process that forks kernels has ended, with code {self._process.wait()}")
-        return ForkedProcess(int(number))
+        if not answer.isdecimal():
+            raise ChildProcessError(answer)
+        try:
+            return ForkedProcess(int(answer))
+        except psutil.NoSuchProcess as error:
+            raise ChildProcessError("a fork has ended at once") from error
 
     def close(self) -> None:
-        """End the process; kernels that still run notice."""
-        with self._process:
+        """End the process, and with it its forks."""
+        with suppress(BrokenPipeError), self._process:  # of what it did not read
             self._process.kill()
 
 
@@ -101,17 +107,28 @@ class ForkedProcess(psutil.Process):
 
     def poll(self) -> int | None:
         """None while it runs, then 0: how it ended is for its parent to know."""
-        return None if self.is_running() else 0
+        with suppress(psutil.NoSuchProcess):
+            if self.is_running() and self.status() != psutil.STATUS_ZOMBIE:
+                return None
+        return 0
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal; nothing where it has ended, as of a `Popen`."""
+        with suppress(psutil.NoSuchProcess):
+            super().send_signal(sig)
 
 
 class ForkingProvisioner(LocalProvisioner):
     """Forks kernels from the `nursery` of the manager that it belongs to."""
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> KernelConnectionInfo:
-        """Fork a kernel, the leader of its process group, instead of starting one."""
+        """Fork a kernel, the leader of its process group; start one where none can be forked."""
         assert self.parent is not None
+        try:
+            self.process = self.parent.nursery.fork(cmd, options["cwd"], options["env"])
+        except ChildProcessError:
+            return await super().launch_kernel(cmd, **options)
         self.cwd = options["cwd"]
-        self.process = self.parent.nursery.fork(cmd, options["cwd"], options["env"])
         self.pid = self.pgid = self.process.pid
         return self.connection_info
 

@@ -69,7 +69,7 @@ class Effort:
     """How much to measure: repeats, numbers of jets, and the seconds after which a measurement stops repeating.
 
     `threads` is how many CPU threads to use, None for all cores. `epochs` are of the training beside the original's,
-    `loop_epochs` and `loop_turns` those of `time_loops`, both of `training_jets`, None for all.
+    `loop_epochs` and `loop_turns` those of `time_loops`, both of `training_jets`, validation included, None for all.
     """
 
     repeats: int
