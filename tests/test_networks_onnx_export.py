@@ -1,6 +1,10 @@
 """ONNX files: folding changes nothing, and what is written computes what PyTorch does."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,6 +13,7 @@ import pytest
 import torch
 
 from utils.cli import main
+from utils.files import REPOSITORY
 from utils.networks import (
     VARIANTS,
     Affine,
@@ -158,3 +163,13 @@ def test_each_column_has_its_own_allowance(jets):
     assert check_export(exact, contents, jets)["reconstructed"]["phi"] < 1e-4
     with pytest.raises(ValueError, match="differ in reconstructed"):
         check_export(exact, contents | {"decoder": decoder_onnx(turned)}, jets)
+
+
+def test_using_onnx_runtime_tells_nobody(tmp_path: Path) -> None:
+    code = "import sys; from utils import networks; networks.encoder_onnx; print('onnxruntime' in sys.modules)"
+    kept_out = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in kept_out} | {"HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"]
+    assert [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name] == []  # an identity, and events to send

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -492,10 +493,16 @@ def test_side_by_side_a_reader_of_models_waits_for_their_makers_while_others_run
         events.append((path.stem, "ends"))
         return Outcome(path.stem, 0.0, path, None, ())
 
-    outcomes = runner._run_side_by_side(paths, run)
+    def train() -> None:
+        while not events:  # until the last notebook has begun
+            time.sleep(0.01)
+        events.append(("trainings", "end"))
+
+    outcomes = runner._run_side_by_side(paths, run, train)
     assert {path: outcome.name for path, outcome in outcomes.items()} == {path: path.stem for path in paths}
     begun = [name for name, what in events if what == "starts"]
-    assert set(begun[:2]) == {"5", "1"}
+    assert begun[:2] == ["5", "1"]
+    assert events.index(("5", "starts")) < events.index(("trainings", "end")) < events.index(("1", "starts"))
     assert events.index(("4", "starts")) < events.index(("0", "ends"))
     for reader in READERS:
         assert events.index(("0", "ends")) < events.index((reader, "starts"))
@@ -509,8 +516,11 @@ def test_side_by_side_a_reader_of_models_waits_for_their_makers_while_others_run
 
     started: list[str] = []
     with pytest.raises(OutputError, match="no space"):
-        runner._run_side_by_side([Path(f"{number}.ipynb") for number in range(5)], fail)
+        runner._run_side_by_side([Path(f"{number}.ipynb") for number in range(5)], fail, lambda: None)
     assert set(started) <= {"4", "3", "2"}
+    with pytest.raises(ZeroDivisionError):
+        runner._run_side_by_side(paths, run, lambda: 1 / 0)
+    assert events[-2:] == [("5", "starts"), ("5", "ends")]
 
 
 def test_the_notebooks_with_a_place_of_their_own_in_a_run_are_there() -> None:

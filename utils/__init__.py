@@ -1,6 +1,9 @@
 """Autoencoder compression of jet four-momenta: the helpers that the notebooks and the command line share."""
 
+import os
 from typing import TYPE_CHECKING
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or importing ONNX Runtime sends its maker what it is used for
 
 if TYPE_CHECKING:
     __version__: str

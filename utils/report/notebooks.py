@@ -197,7 +197,7 @@ def run_notebooks(
 
     `notebooks` maps each notebook to its parameters. Executed copies and HTML pages go to `folder`/notebooks, also
     those of notebooks that failed. `plots` is where the notebooks write (`folder`/plots by default), a folder for each.
-    They run one after the other; or, behind `trainings`, which leaves those of all of them for them to find, on more
+    They run one after the other; or, with `trainings`, which leaves those of all of them for them to find, on more
     than one core `SIDE_BY_SIDE` at a time, as `_run_side_by_side` has it, and those that are `TIMED` alone at the end.
     Progress goes to standard error: a bar over all cells on a terminal, a line per notebook elsewhere. Raises
     OutputError, before anything runs, where something would be replaced that is not a run's own.
@@ -210,29 +210,31 @@ def run_notebooks(
     for base in bases:
         remove_leftovers(base)
     shared = [path for path in notebooks if path.stem not in TIMED] if trainings and available_cores() > 1 else []
-    with sharing_kernels() if shared else nullcontext(OwnKernelManager) as sharing:
-        if trainings is not None:
-            trainings()
-        with _Progress({path: len(_read(path).cells) for path in notebooks}) as progress:
+    with (
+        sharing_kernels() if shared else nullcontext(OwnKernelManager) as sharing,
+        _Progress({path: len(_read(path).cells) for path in notebooks}) as progress,
+    ):
 
-            def run(path: Path) -> Outcome:
-                own = progress.start(path)
-                manager = sharing if path in shared and path.stem not in ALL_THREADS else OwnKernelManager
-                outcome = _run_notebook(path, notebooks[path], folder / "notebooks", plots / path.stem, own, manager)
-                own.finish(outcome)
-                return outcome
+        def run(path: Path) -> Outcome:
+            own = progress.start(path)
+            manager = sharing if path in shared and path.stem not in ALL_THREADS else OwnKernelManager
+            outcome = _run_notebook(path, notebooks[path], folder / "notebooks", plots / path.stem, own, manager)
+            own.finish(outcome)
+            return outcome
 
-            outcomes = _run_side_by_side(shared, run)
-            outcomes |= {path: run(path) for path in notebooks if path not in outcomes}
+        outcomes = _run_side_by_side(shared, run, trainings or (lambda: None))
+        outcomes |= {path: run(path) for path in notebooks if path not in outcomes}
     for base in bases:
         remove_leftovers(base)  # of kernels that died
     return [outcomes[path] for path in notebooks]
 
 
-def _run_side_by_side(notebooks: Sequence[Path], run: Callable[[Path], Outcome]) -> dict[Path, Outcome]:
-    """The outcome of each notebook, `SIDE_BY_SIDE` at a time: the last first, since it takes longest, and `READERS`
-    after all that stand before the first of them; the others fill the time until those are done. Where `run` raises, no
-    other notebook begins."""
+def _run_side_by_side(
+    notebooks: Sequence[Path], run: Callable[[Path], Outcome], trainings: Callable[[], object]
+) -> dict[Path, Outcome]:
+    """The outcome of each notebook, `SIDE_BY_SIDE` at a time: the last one beside the `trainings`, of which it takes
+    none and longer than any other, and `READERS` after all that stand before the first of them; the others fill the
+    time until those are done. Where `run` or `trainings` raise, no other notebook begins."""
     futures: dict[Path, Future[Outcome]] = {}
     readers = [path for path in notebooks if path.stem in READERS]
     makers = notebooks[: notebooks.index(readers[0])] if readers else []
@@ -244,9 +246,11 @@ def _run_side_by_side(notebooks: Sequence[Path], run: Callable[[Path], Outcome])
         return run(path)
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for path in [*others[:1], *reversed(makers), *others[1:], *readers]:
-            futures[path] = pool.submit(run_in_turn, path)
+        futures |= {path: pool.submit(run, path) for path in others[:1]}
         try:
+            trainings()
+            for path in [*reversed(makers), *others[1:], *readers]:
+                futures[path] = pool.submit(run_in_turn, path)
             for future in as_completed(futures.values()):
                 future.result()
         finally:
