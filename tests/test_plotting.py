@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from utils import plotting, study
-from utils.jets import FEATURES
+from utils import networks, plotting, study, training
+from utils.jets import FEATURES, feature_array, load_sample
 
 
 @pytest.fixture
@@ -189,7 +189,23 @@ def test_losses_mark_the_epoch_whose_weights_are_kept() -> None:
     drawn = plotting.plot_losses(ax, losses, best_epoch=1)
     assert xy(drawn.train)[:, 0].tolist() == [1, 2, 3]
     assert drawn.best.get_label() == "weights kept: epoch 2"
+    assert drawn.pca is None
     assert ax.get_yscale() == "log"
+
+
+def test_losses_stand_beside_that_of_pca_in_their_space() -> None:
+    sample = load_sample(max_jets=300)
+    norm, two_steps = networks.CustomNormalization(), training.training_config("quick", steps=2)
+    batches = training.make_dataloaders(sample, norm, two_steps, "cpu")
+    result = training.train(networks.VARIANTS["tanh"], batches, two_steps, progress=False)
+    valid = feature_array(sample.valid)
+    pca = networks.reconstruct(networks.pca_checkpoint(norm, sample), valid)
+    expected = np.mean((norm.normalize(pca) - norm.normalize(valid)) ** 2)
+    assert plotting.pca_loss(result) == pytest.approx(expected, rel=1e-3)
+    drawn = plotting.plot_losses(Figure().subplots(), result.losses, 0, pca=plotting.pca_loss(result))
+    assert drawn.pca is not None
+    assert xy(drawn.pca)[0, 1] == plotting.pca_loss(result)
+    assert drawn.pca.get_label() == "rank-3 PCA"
 
 
 @pytest.mark.parametrize("kept", [0, 70, 102, 139])
@@ -293,8 +309,8 @@ def test_every_rate_curve_is_named_at_its_end_and_no_two_names_overlap(
 ) -> None:
     axes = Figure(figsize=(13, 6)).subplots(1, 2)
     wide, close = plotting.plot_rate_distortion(axes, *rates)
-    names = ["tanh", "ELU + BN", "bounded", "Shannon lower bound"]
-    for drawn in (wide, close):
+    ends = ["tanh", "ELU + BN"]  # of the second panel; the others leave it at its bottom
+    for drawn, names in ((wide, [*ends, "bounded", "Shannon lower bound"]), (close, ends)):
         assert sorted(label.get_text() for label in drawn.labels) == sorted(names)
         heights = sorted(label.xyann[1] for label in drawn.labels)
         assert min(np.diff(heights)) > 0.04
@@ -313,9 +329,10 @@ def test_the_glance_names_few_methods_in_words(rates: tuple[pd.DataFrame, pd.Dat
 
 def test_the_bound_is_drawn_again_where_the_event_saves_something(rates: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     axes = Figure(figsize=(13, 6)).subplots(1, 2)
-    for drawn in plotting.plot_rate_distortion(axes, *rates, event_saving=0.3):
-        assert drawn.reference is not None
-        assert sum(label.get_text() == "Shannon bound, with the event" for label in drawn.labels) == 1
+    wide, close = plotting.plot_rate_distortion(axes, *rates, event_saving=0.3)
+    assert wide.reference is not None
+    assert close.reference is not None
+    assert sum(label.get_text() == "Shannon bound, with the event" for label in wide.labels) == 1
     lines = {line.get_label(): xy(line) for line in axes[0].get_lines()}
     both = lines["Shannon lower bound"], lines["Shannon bound, with the event"]
     assert np.allclose(both[0] - both[1], [0.3, 0])
@@ -352,16 +369,18 @@ def test_codes_are_drawn_above_the_bound_and_solid_where_they_know_the_event() -
     assert [line.get_linestyle() for line in lines] == ["--", "-", "-"]
 
 
-def test_latents_are_stacked_under_their_corrections_with_lines_for_the_others() -> None:
+def test_latents_are_stacked_under_their_corrections_beside_networks_and_columns_alone() -> None:
     latents = pd.DataFrame({"number": [6, 10], "latents": [2.0, 3.0], "corrections": [15.0, 13.0]})
     ax = Figure().subplots()
-    below, above = plotting.plot_latent_bytes(ax, latents, 20.0, {"networks": 13.5})
+    below, above, beside = plotting.plot_latent_bytes(ax, latents, 20.0, {"networks, 8 units": 13.5})
     assert [bar.get_height() for bar in below] == [2, 3]
     assert [bar.get_y() + bar.get_height() for bar in above] == [17, 16]
     legend = ax.get_legend()
     assert legend is not None
-    labels = [text.get_text() for text in legend.get_texts()]
-    assert {"columns one by one: 20.0", "networks: 13.5"} < set(labels)
+    assert "columns one by one: 20.0" in [text.get_text() for text in legend.get_texts()]
+    assert [bar.get_height() for bar in beside] == [13.5]
+    assert [text.get_text() for text in ax.texts] == ["17.0", "16.0", "13.5"]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["6 latents", "10 latents", "networks\n8 units"]
 
 
 def test_column_use_has_a_cell_for_each_pair_and_none_for_what_is_not_seen() -> None:
@@ -405,6 +424,10 @@ def test_the_finder_shows_suggestion_and_rate_used() -> None:
     drawn = plotting.plot_learning_rate(Figure().subplots(), scan, used=1e-2)
     assert xy(drawn.valley)[0, 0] == 1e-3
     assert xy(drawn.used)[0, 0] == 1e-2
+    diverging = LearningRateScan(scan.learning_rates, np.append(scan.losses[:-1], 1e9), valley=1e-3, steep=1e-2)
+    ax = Figure().subplots()
+    plotting.plot_learning_rate(ax, diverging, used=1e-2)
+    assert ax.get_ylim()[1] == 6
 
 
 def test_a_saved_figure_is_a_whole_png(tmp_path: Path) -> None:
@@ -508,7 +531,9 @@ def test_bytes_of_branches_are_bars_and_errors_fill_their_bounds() -> None:
     assert ax.get_xlabel() == "size under LZMA-9 [kB]"
     ax = Figure().subplots()
     mesh = plotting.plot_bound_residuals(ax, branches)
-    np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(2, 3), [[0.25, 0.5, 0.25], [0.0, 1.0, 0.0]])
+    shares = np.ma.asarray(mesh.get_array()).reshape(2, 3)
+    np.testing.assert_allclose(shares.filled(0.0), [[0.25, 0.5, 0.25], [0.0, 1.0, 0.0]])
+    assert shares.mask.tolist() == [[False, False, False], [True, False, True]]
     assert (ax.get_xlabel(), ax.get_xlim()) == ("error / bound", (-1, 1))
 
 

@@ -301,7 +301,10 @@ def test_every_figure_of_the_reference_results_has_a_caption() -> None:
     for path in (REPOSITORY / "plots").glob("*/*.png"):
         assert caption(path).endswith(".")
         assert path.stem.startswith((*CAPTIONS, *BEGINNINGS)), f"{path.name} has no caption"
-    assert caption(Path("losses_tanh.png")) == "Training and validation loss against the epoch (tanh)."
+    assert (
+        caption(Path("learning_rate_tanh.png"))
+        == "The learning-rate finder: loss against a rate that grows every step (tanh)."
+    )
     assert [path.stem for path in in_order([Path("corner.png"), Path("x.png"), Path("losses.png")])] == [
         "losses",
         "corner",

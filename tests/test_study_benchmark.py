@@ -180,7 +180,8 @@ def test_stages_throughput_and_calls_give_rows_that_the_plots_draw(models, jets)
     assert [np.asarray(line.get_xdata()).tolist() for line in lines] == [[1, 100], [1, 100]]
     scaling = timing.time_scaling(models, jets, (100, 1000, 3000), limit_s=0.0)
     assert [row["jets"] for row in scaling] == [100, 1000, 3000]
-    assert len(plot_scaling(third, scaling)) == 1
+    (line,) = plot_scaling(third, scaling)
+    assert np.asarray(line.get_ydata()).tolist() == [1e6 * row["median_s"] / row["jets"] for row in scaling]
     assert third.get_xlabel() == "number of jets"
 
 

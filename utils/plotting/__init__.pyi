@@ -50,6 +50,7 @@ from .style import (
     save_figure as save_figure,
 )
 from .training import (
+    pca_loss as pca_loss,
     plot_activations as plot_activations,
     plot_learning_rate as plot_learning_rate,
     plot_losses as plot_losses,

@@ -77,20 +77,15 @@ def plot_batches(ax: Axes, rows: Rows) -> list[Line2D]:
 
 
 def plot_scaling(ax: Axes, rows: Rows) -> list[Line2D]:
-    """Time there and back against the number of jets, with the line of a constant time per jet.
-
-    Rows of `study.time_scaling`; the dotted line goes through the largest number of each model.
-    """
-    drawn = _plot_rows(ax, rows, "median_s", linestyle="")
-    for line in drawn:
-        x, y = (np.asarray(values, dtype=float) for values in line.get_data())
-        ax.plot(x, y[-1] * x / x[-1], ":", color=line.get_color(), linewidth=1)
-    ax.plot([], [], ":", color="0.3", linewidth=1, label="constant time a jet")
-    ax.set(xlabel="number of jets", ylabel="time to encode and decode [s]", xscale="log", yscale="log")
-    plain_log_ticks(ax, "y")
+    """Time a jet, there and back, against the number of jets; rows of `study.time_scaling`."""
+    drawn = _plot_rows(
+        ax, [dict(row) | {"us_per_jet": 1e6 * row["median_s"] / row["jets"]} for row in rows], "us_per_jet"
+    )
+    ax.set(xlabel="number of jets", ylabel="time to encode and decode a jet [µs]", xscale="log")
+    ax.set_ylim(bottom=0)
     if max(row["jets"] for row in rows) < 100 * min(row["jets"] for row in rows):
         plain_log_ticks(ax)
-    ax.legend(frameon=False, loc="upper left", fontsize="small")
+    legend_above(ax, 3)
     return drawn
 
 

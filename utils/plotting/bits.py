@@ -11,7 +11,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
 
-from utils.plotting.style import OTHER_COLOR, SYMBOLS
+from utils.plotting.style import OTHER_COLOR, SYMBOLS, legend_above
 
 QUANTITY_COLORS = {"pt": "#332288", "eta": "#88CCEE", "phi": "#DDCC77", "m": "#AA4499"}
 """Of the parts of a jet's bytes: those of P. Tol, which the colour-blind tell apart."""
@@ -80,20 +80,22 @@ def plot_above_bound(ax: Axes, points: pd.DataFrame) -> list[Line2D]:
 def plot_latent_bytes(
     ax: Axes, latents: pd.DataFrame, alone: float, networks: Mapping[str, float]
 ) -> list[BarContainer]:
-    """Bytes a jet of latents and of corrections against the number of latents, rows of `study.latent_bytes`.
+    """Bytes a jet of latents and of corrections for each number of latents, rows of `study.latent_bytes`.
 
-    Lines are columns `alone`, and coded by `networks`.
+    Beside them those of columns by `networks`, by their names; a line marks columns `alone`.
     """
-    places = np.arange(len(latents))
-    first, more = latents["latents"], latents["corrections"]
+    places, others = np.arange(len(latents)), len(latents) + np.arange(len(networks))
+    first, more, sizes = latents["latents"], latents["corrections"], list(networks.values())
     bars = [ax.bar(places, first, 0.6, color=OTHER_COLOR, label="latents")]
-    bars.append(ax.bar(places, more, 0.6, first, color="#DDCC77", label="corrections to the bounds"))
+    bars.append(ax.bar(places, more, 0.6, first, color="#CC6677", label="corrections to the bounds"))
+    bars.append(ax.bar(others, sizes, 0.6, color="#117733", label="columns by networks"))
+    for place, size in enumerate([*(first + more), *sizes]):
+        ax.text(place, size, f"{size:.1f}", ha="center", va="bottom", fontsize="small")
     ax.axhline(alone, color="black", linestyle="--", label=f"columns one by one: {alone:.1f}")
-    for (name, size), dashes in zip(networks.items(), ("-", "-.", ":"), strict=False):
-        ax.axhline(size, color="#117733", linestyle=dashes, label=f"{name}: {size:.1f}")
-    ax.set_xticks(places, [f"{number}" for number in latents["number"]])
-    ax.set(xlabel="numbers in the latent of an autoencoder", ylabel="bytes a jet, 32 columns, weights not counted")
-    ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    names = [f"{number} latents" for number in latents["number"]]
+    ax.set_xticks([*places, *others], [name.replace(", ", "\n") for name in [*names, *networks]], fontsize="small")
+    ax.set(ylabel="bytes a jet, 32 columns, weights not counted", ylim=(0, 1.1 * max(*(first + more), alone)))
+    legend_above(ax, 2)
     return bars
 
 

@@ -59,8 +59,9 @@ def plot_overlay(
     band.set(facecolor="none", edgecolor="0.25", hatch="//////", linewidth=0)
     drawn_out = draw_histogram(main, reconstructed, edges, color, label=model_label(model))
     if quantity in FALLING:
+        filled = np.concatenate([before[before > 0], after[after > 0]])
         main.set_yscale("log")
-        main.set_ylim(0.5, 20 * max(before.max(), after.max()))
+        main.set_ylim(0.5 * filled.min(initial=1e9), 6 * filled.max(initial=1))
     else:
         main.set_ylim(0, 1.4 * max(before.max(), after.max()))
     main.set_ylabel(counts_label(edges, UNITS[quantity], quantity))

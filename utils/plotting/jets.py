@@ -89,18 +89,12 @@ def plot_samples(axes: np.ndarray, samples: Mapping[str, np.ndarray]) -> list[li
         for (name, jets), color in zip(samples.items(), SAMPLE_COLORS, strict=False):
             found, whole = counts(jets[:, i], edges), 100 / len(jets)
             low, high = whole * (found - np.sqrt(found)), whole * (found + np.sqrt(found))
-            ax.stairs(
-                high,
-                edges,
-                baseline=low,
-                fill=True,
-                linewidth=0,
-                color=color if patches else "0.3",
-                alpha=0.35,
-                zorder=2,
-                label=None if patches else "stat. uncertainty",
-            )
             words = f"{name}: {len(jets):,} jets"
+            band = ax.stairs(high, edges, baseline=low, fill=True, linewidth=0, zorder=2)
+            if patches:
+                band.set(color=color, alpha=0.35)
+            else:
+                band.set(facecolor="none", edgecolor="0.25", hatch="//////", label="stat. uncertainty")
             patches.append(ax.stairs(whole * found, edges, color=color, label=words, **fill_style(not patches)))
         ax.set(xlabel=axis_label(quantity), ylabel=counts_label(edges, UNITS[quantity], what="% of the jets"))
         ax.set_xlim(edges[0], edges[-1])

@@ -12,7 +12,7 @@ from utils.networks import VARIANT_LABELS
 from utils.plotting.correlations import plot_corner
 from utils.plotting.errors import plot_overlays, plot_residuals
 from utils.plotting.style import figure_title, save_figure
-from utils.plotting.training import plot_activations, plot_learning_rate, plot_losses, plot_summary
+from utils.plotting.training import pca_loss, plot_activations, plot_learning_rate, plot_losses, plot_summary
 
 if TYPE_CHECKING:
     from utils.training import LearningRateScan, TrainingResult
@@ -46,14 +46,14 @@ def show_training(
     perhaps with their unit in brackets, which titles leave out, and `suffix` ends the names of the files.
     """
     words = f"{VARIANT_LABELS[model]}, {space.partition(' (')[0]}"
-    title = figure_title(sample, words)
+    title, pca = figure_title(sample, words), pca_loss(result)
     figure = Figure(figsize=(14, 8.5), layout="constrained")
-    plot_summary(figure, result.losses, result.best_epoch, true, reconstructed, model, space)
+    plot_summary(figure, result.losses, result.best_epoch, true, reconstructed, model, space, pca)
     show_figure(figure, folder / f"summary{suffix}.png", title)
     figures = {name: Figure(figsize=size, layout="constrained") for name, size in SINGLE_FIGURES.items()}
     figures["corner"] = Figure(figsize=SINGLE_FIGURES["corner"])  # which has a layout of its own
     plot_learning_rate(figures["learning_rate"].subplots(), scan, result.training.learning_rates[0])
-    plot_losses(figures["losses"].subplots(), result.losses, result.best_epoch, space)
+    plot_losses(figures["losses"].subplots(), result.losses, result.best_epoch, space, pca)
     plot_activations(figures["activations"].subplots(1, 2), result.activations)
     plot_overlays(figures["overlay"], true, reconstructed, model)
     plot_residuals(figures["residuals"].subplots(2, 2), true, reconstructed, model)

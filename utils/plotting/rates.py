@@ -50,8 +50,9 @@ def plot_rate_distortion(
 
     `points` are rows of `study.measure_all`, `bound` of `study.shannon_lower_bound`, which is drawn again
     `event_saving` bytes below where there is such a saving. Networks have the colours of their variants, dashed where
-    they were trained without the custom normalization; codecs have others. Each curve is named at its end. Settings
-    with a name are stars; lossless coders lie beyond the axis, and their sizes are written there.
+    they were trained without the custom normalization; codecs have others. Each curve is named at its end, but those
+    that leave the second panel at its bottom only in the first. Settings with a name are stars; lossless coders lie
+    beyond the axis, and their sizes are written there.
     """
     errors = points.loc[(points["mse"] > 0) & (points["bytes_per_jet"] < LARGEST), "mse"]
     learned = points.loc[(points["weight_bytes"] > 0) & (points["mse"] > 0), "mse"]
@@ -66,7 +67,7 @@ def plot_rate_distortion(
         if event_saving:
             lower = bound["bytes_per_jet"] - event_saving
             ends += ax.plot(lower, bound["mse"], ":", color="0.5", label="Shannon bound, with the event")
-        drawn.append(RateArtists(curves, _label_ends(ax, ends), limit))
+        drawn.append(RateArtists(curves, _label_ends(ax, ends, lowest=0.02 if ax is axes[1] else 0.0), limit))
         _mark_named(ax, points)
     axes[0].text(0.02, 0.02, HOLLOW, transform=axes[0].transAxes, fontsize="x-small", color="0.3")
     axes[0].set_ylabel("mean squared error, custom normalization")
@@ -200,9 +201,10 @@ def _style(method: str) -> tuple[str, str]:
     return color, {"no norm.": "--", "standard norm.": "-."}.get(normalization, "-")
 
 
-def _label_ends(ax: Axes, lines: list[Line2D], gap: float = 0.042) -> list[Annotation]:
+def _label_ends(ax: Axes, lines: list[Line2D], gap: float = 0.042, lowest: float = 0.0) -> list[Annotation]:
     """Each curve's name right of the axes, at the height where it ends or leaves them, moved apart where they are
-    closer than a `gap` in units of that height; a thin line leads there."""
+    closer than a `gap`; a thin line leads there. Those that end below `lowest` have none. Both are in units of the
+    axes' height."""
     (left, right), (bottom, top) = ax.get_xlim(), np.log(ax.get_ylim())
     ends = []
     for line in lines:
@@ -214,6 +216,8 @@ def _label_ends(ax: Axes, lines: list[Line2D], gap: float = 0.042) -> list[Annot
         if not inside.any():
             continue
         at, height = fine[inside][-1], curve[inside][-1]
+        if (height - bottom) / (top - bottom) < lowest:
+            continue
         ends.append((at, np.exp(height), (height - bottom) / (top - bottom), line))
     ends.sort(key=lambda end: (end[2] if end[2] > 0.02 else 0.0, -end[0]))  # at the bottom those further right first
     heights = spread_apart([height for *_, height, _ in ends], gap)

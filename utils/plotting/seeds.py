@@ -74,9 +74,12 @@ def _point(ax: Axes, x: float, ratios: list[float], color: str, face: str) -> Er
 def plot_training_time(ax: Axes, rows: Rows) -> list[Line2D]:
     """Validation error against the CPU time of the training so far, a line for each seed, the end of each marked.
 
-    The rows are of the custom normalization, in whose space the errors are squared.
+    The time of a training is shared out among its epochs alike. The inset shows the last stretch, where the lines of a
+    variant part. The rows are of the custom normalization, in whose space the errors are squared.
     """
     drawn: list[Line2D] = []
+    inset = ax.inset_axes((0.09, 0.1, 0.44, 0.44))
+    ends: list[tuple[float, float]] = []
     for row in rows:
         color, label = model_color(row["variant"]), model_label(row["variant"])
         if any(line.get_label() == label for line in drawn):
@@ -84,10 +87,18 @@ def plot_training_time(ax: Axes, rows: Rows) -> list[Line2D]:
         epochs = np.asarray(row["curve"]["epoch"]) + 1
         seconds = row["training_cpu_seconds"] * epochs / epochs[-1]
         drawn += ax.plot(seconds, row["curve"]["valid"], linewidth=1, color=color, label=label)
-        ax.plot(seconds[-1], row["curve"]["valid"][-1], "o", markersize=4, color=color)
+        ends.append((float(seconds[-1]), row["curve"]["valid"][-1]))
+        ax.plot(*ends[-1], "o", markersize=4, color=color)
+        inset.plot(seconds, 1e4 * np.asarray(row["curve"]["valid"]), linewidth=1, color=color)
+        inset.plot(ends[-1][0], 1e4 * ends[-1][1], "o", markersize=4, color=color)
     ax.set(xlabel="CPU time [s]", ylabel="validation MSE, custom normalization", xscale="log", yscale="log")
     plain_log_ticks(ax)
+    ax.plot([], [], "o", markersize=4, color="0.3", label="end of a seed")
     ax.legend(frameon=False, loc="upper right")
+    times, errors = np.array(ends).T
+    inset.set(xlim=(times.min() / 2, 1.05 * times.max()), ylim=(0.9e4 * errors.min(), 2e4 * errors.max()))
+    inset.set_title(r"the end, MSE / $10^{-4}$", loc="left", fontsize="small")
+    inset.tick_params(labelsize="small")
     return drawn
 
 
@@ -119,5 +130,6 @@ def plot_sample_size(ax: Axes, rows: Rows) -> list[ErrorbarContainer]:
                 )
             )
     ax.set(xlabel="training jets", ylabel="mean squared error, custom normalization", xscale="log", yscale="log")
+    plain_log_ticks(ax)
     ax.legend(frameon=False)
     return drawn

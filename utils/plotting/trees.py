@@ -51,14 +51,15 @@ def _kilobytes(branches: Rows, column: str) -> list[float]:
 
 def plot_bound_residuals(ax: Axes, branches: Rows, limit: int = 25) -> QuadMesh:
     """The errors of the costliest bounded branches in units of their bounds, a row each, as shares of their values in
-    bins of equal width. Bins with more than a quarter have the colour of one."""
+    bins of equal width. White bins are empty, and those with more than a quarter have the colour of one."""
     bounded = [branch for branch in branches if branch["residuals"] is not None and sum(branch["residuals"])]
     bounded = sorted(bounded, key=lambda branch: branch["lzma_bytes"])[-limit:]
     bins = len(bounded[0]["residuals"]) if bounded else 1
     counts = np.array([branch["residuals"] for branch in bounded], float).reshape(len(bounded), bins)
     shares = counts / counts.sum(axis=1, keepdims=True)
     edges = np.linspace(-1, 1, bins + 1)
-    mesh = ax.pcolormesh(edges, np.arange(len(bounded) + 1) - 0.5, shares, norm=PowerNorm(0.5, 0, 0.25))
+    filled = np.ma.masked_equal(shares, 0)
+    mesh = ax.pcolormesh(edges, np.arange(len(bounded) + 1) - 0.5, filled, norm=PowerNorm(0.5, 0, 0.25))
     ax.set_yticks(np.arange(len(bounded)), [branch["name"] for branch in bounded], fontsize="small")
     ax.set(xlabel="error / bound", xlim=(-1, 1))
     if ax.figure is not None:

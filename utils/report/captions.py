@@ -8,30 +8,33 @@ CAPTIONS = {
     "correlations": "Rank correlations of the four quantities: m and pt rise together.",
     "standard": "The same jets under the standard normalization, which keeps the tails.",
     "custom": "The same jets under the custom normalization, whose logarithms bend the spectra.",
-    "samples": "The samples that models are trained and tested on; shares beyond the axes are of all jets together.",
+    "samples": "The samples that models are trained and tested on; shares beyond the axes in the order of the legend.",
     "transfer": "Mean squared error of each model on the test jets of each sample.",
     "overlay_pretrained": "Input and output of the pre-trained model on the published jets.",
     "residuals_worst": "Residuals of the model and the sample that fit worst.",
     "learning_rate": "The learning-rate finder: loss against a rate that grows every step.",
-    "losses": "Training and validation loss against the epoch.",
+    "losses": "Training and validation loss against the epoch, and the validation loss of rank-3 PCA.",
     "activations": "Mean and standard deviation of each layer's activations during the training.",
     "latents_untrained": "The three latents of an untrained network against each quantity.",
     "latents": "The three latents against each quantity: which of them carries what; darker where there are more jets. "
-    "Without massless jets, and the outer 0.1% of each latent on either side.",
-    "overlay": "Input and output spectra, with their ratio, whose bars count only the jets that changed bins.",
+    "Most jets below 1 GeV, where the m axis begins, are massless; the outer 0.1% of each latent is not shown.",
+    "overlay": "Input and output spectra, with their ratio; its bars take into account that both are of the same jets.",
     "residuals": "Residuals jet by jet, with median, central 68% and tails.",
     "corner": "Correlations of the four residuals.",
     "folds": "The plane of m and pt, as the network and as a zigzag draw it.",
     "comparison": "Error over that of rank-3 PCA, every seed of every variant.",
-    "training_time": "Validation error against the CPU time of the training: a line for each seed, a dot at its end.",
+    "training_time": "Validation error against the CPU time of the training, in which its epochs take alike: a line "
+    "for each seed, a dot at its end; the inset shows where they end.",
     "sample_size": "Error against the number of training jets, one seed.",
     "rates_at_a_glance": "Error against bytes per jet, a few methods and the bound: down and to the left is better. "
     "Hollow: latents as float16; dotted lines lead to float32, at 12 bytes.",
     "rate_distortion": "Error against bytes per jet of every method: down and to the left is better. Hollow: latents "
     "as float16; dotted lines lead to float32, at 12 bytes. Stars: the settings that are named.",
-    "rate_resolution": "The same in the units of an analysis: the typical jet on the left, the worst one on the right.",
+    "rate_resolution": "The same in the units of an analysis: the typical jet on the left, the worst one on the right. "
+    "Hollow: latents as float16; dotted lines lead to float32.",
     "branches": "The costliest branches, as stored and within their bounds, both under LZMA.",
-    "within_bounds": "Errors of the costliest bounded branches of the ROOT file, in units of their bounds.",
+    "within_bounds": "Errors of the costliest bounded branches of the ROOT file, in units of their bounds; no error "
+    "has a place in white bins: what is stored in steps has errors in steps.",
     "collection_sizes": "Bytes a jet with all its columns in each way, against the jets that are stored together.",
     "dijet_mass": "The dijet mass before and after, and its relative change event by event.",
     "ladder": "Bytes a jet of the four numbers, from the codec to the practical limit, by quantity.",
@@ -40,7 +43,7 @@ CAPTIONS = {
     "column_use": "Which column is predicted by which: more bits when a column is shuffled among the jets.",
     "latents_and_corrections": "Bytes of all columns within their bounds: latents with corrections, and networks.",
     "batches": "Jets per second against the jets in a call, the test jets repeated.",
-    "scaling": "Time against the number of jets, the test jets repeated.",
+    "scaling": "Time a jet against the number of jets, the test jets repeated.",
 }
 """By the name of the file without its suffix, in the order in which a gallery shows them."""
 
