@@ -531,7 +531,7 @@ def test_bytes_of_branches_are_bars_and_errors_fill_their_bounds() -> None:
     assert ax.get_xlabel() == "size under LZMA-9 [kB]"
     ax = Figure().subplots()
     mesh = plotting.plot_bound_residuals(ax, branches)
-    shares = np.ma.asarray(mesh.get_array()).reshape(2, 3)
+    shares: np.ma.MaskedArray = np.ma.asarray(mesh.get_array()).reshape(2, 3)
     np.testing.assert_allclose(shares.filled(0.0), [[0.25, 0.5, 0.25], [0.0, 1.0, 0.0]])
     assert shares.mask.tolist() == [[False, False, False], [True, False, True]]
     assert (ax.get_xlabel(), ax.get_xlim()) == ("error / bound", (-1, 1))

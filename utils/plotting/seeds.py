@@ -1,7 +1,7 @@
 """Trainings from several seeds: comparisons of variants, error against time and against the size of the sample."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,34 +71,34 @@ def _point(ax: Axes, x: float, ratios: list[float], color: str, face: str) -> Er
     return ax.errorbar(x, np.mean(ratios), deviation, fmt="o", color=color, markerfacecolor=face, capsize=3)
 
 
-def plot_training_time(ax: Axes, rows: Rows) -> list[Line2D]:
-    """Validation error against the CPU time of the training so far, a line for each seed, the end of each marked.
+def plot_training_time(axes: Sequence[Axes], rows: Rows) -> list[Line2D]:
+    """Validation error against the CPU time of the training so far, a line for each seed, the end of each marked: on
+    the left from the beginning, on the right the second half, where the lines of the variants part.
 
-    The time of a training is shared out among its epochs alike. The inset shows the last stretch, where the lines of a
-    variant part. The rows are of the custom normalization, in whose space the errors are squared.
+    The time of a training is shared out among its epochs alike. The rows are of the custom normalization, in whose
+    space the errors are squared.
     """
+    whole, late = axes
     drawn: list[Line2D] = []
-    inset = ax.inset_axes((0.09, 0.1, 0.44, 0.44))
     ends: list[tuple[float, float]] = []
     for row in rows:
         color, label = model_color(row["variant"]), model_label(row["variant"])
         if any(line.get_label() == label for line in drawn):
             label = "_another seed"
         epochs = np.asarray(row["curve"]["epoch"]) + 1
-        seconds = row["training_cpu_seconds"] * epochs / epochs[-1]
-        drawn += ax.plot(seconds, row["curve"]["valid"], linewidth=1, color=color, label=label)
-        ends.append((float(seconds[-1]), row["curve"]["valid"][-1]))
-        ax.plot(*ends[-1], "o", markersize=4, color=color)
-        inset.plot(seconds, 1e4 * np.asarray(row["curve"]["valid"]), linewidth=1, color=color)
-        inset.plot(ends[-1][0], 1e4 * ends[-1][1], "o", markersize=4, color=color)
-    ax.set(xlabel="CPU time [s]", ylabel="validation MSE, custom normalization", xscale="log", yscale="log")
-    plain_log_ticks(ax)
-    ax.plot([], [], "o", markersize=4, color="0.3", label="end of a seed")
-    ax.legend(frameon=False, loc="upper right")
+        seconds, errors = row["training_cpu_seconds"] * epochs / epochs[-1], np.asarray(row["curve"]["valid"])
+        drawn += whole.plot(seconds, errors, linewidth=1, color=color, label=label)
+        late.plot(seconds, 1e4 * errors, linewidth=1, color=color)
+        ends.append((float(seconds[-1]), float(errors[-1])))
+        for ax, unit in ((whole, 1.0), (late, 1e4)):
+            ax.plot(seconds[-1], unit * errors[-1], "o", markersize=4, color=color)
+    whole.set(xlabel="CPU time [s]", ylabel="validation MSE, custom normalization", xscale="log", yscale="log")
+    plain_log_ticks(whole)
+    whole.plot([], [], "o", markersize=4, color="0.3", label="end of a seed")
+    whole.legend(frameon=False, loc="upper right")
     times, errors = np.array(ends).T
-    inset.set(xlim=(times.min() / 2, 1.05 * times.max()), ylim=(0.9e4 * errors.min(), 2e4 * errors.max()))
-    inset.set_title(r"the end, MSE / $10^{-4}$", loc="left", fontsize="small")
-    inset.tick_params(labelsize="small")
+    late.set(xlabel="CPU time [s]", ylabel=r"validation MSE / $10^{-4}$")
+    late.set(xlim=(times.min() / 2, 1.05 * times.max()), ylim=(0.9e4 * errors.min(), 2e4 * errors.max()))
     return drawn
 
 

@@ -24,7 +24,7 @@ CAPTIONS = {
     "folds": "The plane of m and pt, as the network and as a zigzag draw it.",
     "comparison": "Error over that of rank-3 PCA, every seed of every variant.",
     "training_time": "Validation error against the CPU time of the training, in which its epochs take alike: a line "
-    "for each seed, a dot at its end; the inset shows where they end.",
+    "for each seed, a dot at its end; on the right the second half.",
     "sample_size": "Error against the number of training jets, one seed.",
     "rates_at_a_glance": "Error against bytes per jet, a few methods and the bound: down and to the left is better. "
     "Hollow: latents as float16; dotted lines lead to float32, at 12 bytes.",
