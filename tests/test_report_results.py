@@ -341,7 +341,7 @@ def test_networks_that_never_reach_the_large_error_are_not_compared_at_it() -> N
     assert text.endswith("its own latents 2.00, and no code of single jets less than 0.80.")
 
 
-def test_the_answer_of_the_comparison_says_which_neighbours_the_seeds_tell_apart():
+def test_the_answer_of_the_comparison_says_which_variants_the_seeds_tell_apart():
     def said(*spreads: tuple[float, float | None]) -> str:
         entries = [
             {
@@ -356,8 +356,9 @@ def test_the_answer_of_the_comparison_says_which_neighbours_the_seeds_tell_apart
         ]
         return str(answer("2d. Comparing_the_models", {"summary": entries}))
 
-    assert said((0.3, 0.01), (0.4, 0.01), (0.41, 0.01)).endswith(". Their seeds tell a from b.")
-    assert said((0.3, 0.1), (0.4, 0.1)).endswith(". Their seeds tell no neighbours apart.")
+    assert said((0.3, 0.01), (0.4, 0.01), (0.41, 0.01)).endswith(". Their seeds tell a from b and c apart.")
+    assert said((0.3, 0.04), (0.35, 0.04), (0.4, 0.04)).endswith(". Their seeds tell a from c apart.")
+    assert said((0.3, 0.1), (0.4, 0.1)).endswith(". Their seeds tell none of them apart.")
     assert "seeds" not in said((0.3, None), (0.4, None))
     assert "seeds" not in said((0.3, 0.1))
 

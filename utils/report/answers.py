@@ -1,7 +1,6 @@
 """What each notebook found, in a sentence whose numbers come from its metrics."""
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 
 from utils.files import Json
 from utils.metrics import read_resolutions
@@ -65,20 +64,20 @@ def _residual(metrics: Json) -> str:
 
 
 def _comparison(metrics: Json) -> str:
-    """Of the study's own schedule, where it is among them; which neighbours their seeds tell apart."""
+    """Of the study's own schedule, where it is among them; which of them their seeds tell apart."""
     entries = largest_sample(metrics["summary"])
     entries = [entry for entry in entries if entry["schedule"] == "plain"] or entries
     ranked = sorted(entries, key=lambda entry: entry["mse_over_pca"][0])
     names = ", ".join(f"{entry['label']} {spread_text(entry['mse_over_pca'])}" for entry in ranked)
     text = f"Error over that of rank-3 PCA, best first: {names}."
-    apart = {
-        f"{better['label']} from {worse['label']}": distinguished(better["mse_over_pca"], worse["mse_over_pca"])
-        for better, worse in pairwise(ranked)
-    }
-    if not apart or None in apart.values():  # one variant, or one seed
+    if len(ranked) < 2 or any(entry["mse_over_pca"][1] is None for entry in ranked):  # one variant, or one seed
         return text
-    told = " and ".join(pair for pair, is_told in apart.items() if is_told) or "no neighbours apart"
-    return f"{text} Their seeds tell {told}."
+    pairs = []
+    for place, better in enumerate(ranked, 1):
+        told = [row["label"] for row in ranked[place:] if distinguished(better["mse_over_pca"], row["mse_over_pca"])]
+        if told:
+            pairs.append(f"{better['label']} from {' and '.join(told)}")
+    return f"{text} Their seeds tell {'; '.join(pairs) or 'none of them'} apart."
 
 
 def _rates(metrics: Json) -> str:
@@ -96,9 +95,8 @@ def _rates(metrics: Json) -> str:
     reached = [row[coarse] for row in learned.values() if row[coarse] is not None]
     if not reached:
         return f"{text}."
-    return (
-        f"{text}; at a larger error ({coarse}) {equal['bounded'][coarse]:.2f}, and the best latents {min(reached):.2f}."
-    )
+    plain, latents = f"{equal['bounded'][coarse]:.2f}", f"{min(reached):.2f}"
+    return f"{text}; at a larger error ({coarse}) {plain}, and the best latents {latents}, their decoder not counted."
 
 
 def _own_jets(metrics: Json) -> str:

@@ -126,6 +126,7 @@ THROUGHPUT_COLUMNS = (
     ("jets_per_s", "million jets/s", 1e-6),
     ("spread", "± [%]", 100.0),
     ("original_jets_per_s", "the original's", 1e-6),
+    ("original_jets", "of jets", 1.0),
     "ratio",
     ("efficiency", "efficiency [%]", 100.0),
 )
