@@ -8,6 +8,7 @@ from .fresh import (
 )
 from .notebooks import (
     ALL_THREADS as ALL_THREADS,
+    BESIDE_TRAININGS as BESIDE_TRAININGS,
     NOTEBOOKS as NOTEBOOKS,
     READERS as READERS,
     TIMED as TIMED,

@@ -33,8 +33,8 @@ CAPTIONS = {
     "rate_resolution": "The same in the units of an analysis: the typical jet on the left, the worst one on the right. "
     "Hollow: latents as float16; dotted lines lead to float32.",
     "branches": "The costliest branches, as stored and within their bounds, both under LZMA.",
-    "within_bounds": "Errors of the costliest bounded branches of the ROOT file, in units of their bounds; no error "
-    "has a place in white bins: what is stored in steps has errors in steps.",
+    "within_bounds": "Errors of the costliest bounded branches of the ROOT file, in units of their bounds; white bins "
+    "are empty: a grid of a power of two seldom fills a bound.",
     "collection_sizes": "Bytes a jet with all its columns in each way, against the jets that are stored together.",
     "dijet_mass": "The dijet mass before and after, and its relative change event by event.",
     "ladder": "Bytes a jet of the four numbers, from the codec to the practical limit, by quantity.",

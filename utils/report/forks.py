@@ -40,7 +40,7 @@ def main() -> None:
 
 def preload() -> None:
     """Import what is `PRELOADED`, fit to be forked."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # whoever wants it: forks die of the thread that it starts
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # also where it was turned on: forks die of the thread that it starts
     for name in PRELOADED:
         importlib.import_module(name)
     pandas.set_option("display.max_columns", 20)  # its default in a kernel, where it does not take us for a terminal

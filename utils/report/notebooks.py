@@ -43,6 +43,9 @@ TIMED = ("Execution_time_calculation",)
 ALL_THREADS = ("Memory_allocation_trace",)
 """Those that measure what all threads take, whatever runs beside them: they do not share the threads out."""
 
+BESIDE_TRAININGS = ("6. Networks_and_bits",)
+"""Those that take no training of the study, and longer than any other: they begin beside the trainings."""
+
 READERS = ("3. Rate_distortion", "Memory_allocation_trace")
 """Those that take the models which the notebooks before the first of them leave; the `TIMED` ones do as well."""
 
@@ -232,13 +235,15 @@ def run_notebooks(
 def _run_side_by_side(
     notebooks: Sequence[Path], run: Callable[[Path], Outcome], trainings: Callable[[], object]
 ) -> dict[Path, Outcome]:
-    """The outcome of each notebook, `SIDE_BY_SIDE` at a time: the last one beside the `trainings`, of which it takes
-    none and longer than any other, and `READERS` after all that stand before the first of them; the others fill the
-    time until those are done. Where `run` or `trainings` raise, no other notebook begins."""
+    """The outcome of each notebook, `SIDE_BY_SIDE` at a time: those of `BESIDE_TRAININGS` from the beginning, the
+    others behind the `trainings`, and `READERS` after all that stand before the first of them; what is neither fills
+    the time until those are done. Where `run` or `trainings` raise, no other notebook begins."""
     futures: dict[Path, Future[Outcome]] = {}
-    readers = [path for path in notebooks if path.stem in READERS]
-    makers = notebooks[: notebooks.index(readers[0])] if readers else []
-    others = [path for path in reversed(notebooks) if path not in makers and path not in readers]
+    first = [path for path in notebooks if path.stem in BESIDE_TRAININGS]
+    rest = [path for path in notebooks if path not in first]
+    readers = [path for path in rest if path.stem in READERS]
+    makers = rest[: rest.index(readers[0])] if readers else []
+    others = [path for path in reversed(rest) if path not in makers and path not in readers]
 
     def run_in_turn(path: Path) -> Outcome:
         if path in readers:
@@ -246,10 +251,10 @@ def _run_side_by_side(
         return run(path)
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        futures |= {path: pool.submit(run, path) for path in others[:1]}
+        futures |= {path: pool.submit(run, path) for path in first}
         try:
             trainings()
-            for path in [*reversed(makers), *others[1:], *readers]:
+            for path in [*reversed(makers), *others, *readers]:
                 futures[path] = pool.submit(run_in_turn, path)
             for future in as_completed(futures.values()):
                 future.result()
