@@ -122,7 +122,7 @@ def benchmark(
     device: str | None,
 ) -> None:
     """Measure start-up, encoding and decoding, time against the number of jets, and memory, all beside the original's
-    way and the rate of a matrix product. Takes some minutes."""
+    way and the rates of matrix products. Takes some minutes."""
     from utils.cli.writing import refuse_outputs
     from utils.files import distinct_files, write_json
 

@@ -76,7 +76,8 @@ def _comparison(metrics: Json) -> str:
     for place, better in enumerate(ranked, 1):
         told = [row["label"] for row in ranked[place:] if distinguished(better["mse_over_pca"], row["mse_over_pca"])]
         if told:
-            pairs.append(f"{better['label']} from {' and '.join(told)}")
+            listed = " and ".join([", ".join(told[:-1]), told[-1]] if told[1:] else told)
+            pairs.append(f"{better['label']} from {listed}")
     return f"{text} Their seeds tell {'; '.join(pairs) or 'none of them'} apart."
 
 

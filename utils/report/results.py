@@ -12,7 +12,7 @@ from utils.files import REPOSITORY, Json, require_clone
 from utils.limits import read_json
 from utils.machine import machine_line
 from utils.metrics import read_resolutions
-from utils.study import ERROR_COLUMNS, largest_sample, summarize_seeds
+from utils.study import ERROR_COLUMNS, largest_sample, matrix_text, summarize_seeds
 from utils.text import Table, significant, spread_sci, spread_text
 
 NO_NORMALIZATION = "1b. 4D_3D_200_no_norm"
@@ -158,7 +158,8 @@ def execution(metrics: Metrics) -> Table | None:
         f"the {times['dataset']['jets']['test']:,} test jets. Jets per second through encoder and decoder, in calls of "
         f"{first['jets']:,} jets, with half of their 16-84% range, and the ratio to the original's way (eager, "
         f"gradients recorded, one batch of {first['original_jets']:,} jets) in the same run; the arithmetic as a share "
-        f"of the float32 matrix-product rate; peak memory above input and output, for "
+        f"of the fastest float32 matrix product ({matrix_text(times['throughput'])}); peak memory above input and "
+        "output, for "
         f"{memory['bounded'][0]['jets']:,} jets. {machine_line(machine)}."
         + ("" if trained else " Weights are random, which takes the same time.")
         + f" {provenance([times, memory])}"

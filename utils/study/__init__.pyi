@@ -8,6 +8,7 @@ from .benchmark import (
     describe_weights as describe_weights,
     find_models as find_models,
     load_models as load_models,
+    matrix_text as matrix_text,
     run_benchmark as run_benchmark,
     untrained_checkpoint as untrained_checkpoint,
     with_labels as with_labels,

@@ -31,6 +31,7 @@ from utils.study.timing import (
     ScalingTime,
     StageTime,
     Throughput,
+    matrix_rates,
     time_batches,
     time_cold_start,
     time_scaling,
@@ -253,6 +254,11 @@ def with_labels(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]
     return [{**row, "model": VARIANT_LABELS.get(str(row["model"]), row["model"])} for row in rows]
 
 
+def matrix_text(rows: Sequence[Throughput]) -> str:
+    """The rates of the matrix products that were measured beside these rows, to read."""
+    return ", ".join(f"{library} {rate:.0f} GFLOP/s" for library, rate in matrix_rates(rows).items())
+
+
 def benchmark_text(result: Benchmark) -> str:
     """The main numbers of `run_benchmark` for a terminal."""
     times = ("model", "device", "stage", "way", *TIME_COLUMNS, "repeats", "ratio")
@@ -260,7 +266,8 @@ def benchmark_text(result: Benchmark) -> str:
         [
             machine_line(result["machine"]),
             "\n".join(f"{name}: {source}" for name, source in result["weights"].items()),
-            "Encoding and decoding; ratio to the original's way, efficiency against a matrix product\n"
+            "Encoding and decoding; ratio to the original's way, efficiency against the fastest float32 product "
+            f"({matrix_text(result['throughput'])})\n"
             + text_table(with_labels(result["throughput"]), *THROUGHPUT_COLUMNS),
             "Stages\n" + text_table(with_labels([*result["cold_start"], *result["stages"]]), *times),
             "Peak memory above input and output\n" + text_table(with_labels(result["bounded"]), *BOUNDED_COLUMNS),

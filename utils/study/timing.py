@@ -1,20 +1,23 @@
-"""Times of start-up, encoding and decoding, beside the original's way and the rate of a matrix product."""
+"""Times of start-up, encoding and decoding, beside the original's way and the rates of matrix products."""
 
 import json
 import math
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from utils.jets import feature_array, load_sample
 from utils.machine import CPU
 from utils.networks import VARIANT_LABELS, Checkpoint, CustomNormalization, Normalization, prepare
+from utils.networks.onnx_export import IR_VERSION, OPSET, make_session
 from utils.study.ways import (
     ORIGINAL,
     PROJECT,
@@ -33,6 +36,12 @@ from utils.study.ways import (
 
 MATRIX = 2048
 """Rows of the square matrices whose product gives the rate of arithmetic."""
+
+PYTORCH, ONNX_RUNTIME, HALF = "PyTorch", "ONNX Runtime", "float16"
+"""Words in the names of `matrix_products`."""
+
+MATRIX_BLOCK = 256
+"""Rows of the left one that a thread gives ONNX Runtime at once: their product stays in the cache of its core."""
 
 COLD_START = """
 import json, sys, time
@@ -91,12 +100,11 @@ class ScalingTime(Timing):
 
 
 class Throughput(TypedDict):
-    """Jets per second there and back, this project's and the original's, beside the rate of a matrix product.
+    """Jets per second there and back, this project's and the original's, beside the rates of matrix products.
 
     `spread` is half of the 16-84% range of this project's times over their median; `ratio` is of the two ways;
-    `gflops` the arithmetic of the unfolded network in that time, in 1e9 per second; `matrix_gflops` is that of the
-    float32 product, and `efficiency` the ratio to the fastest of the rows that were measured together.
-    `half_matrix_gflops` is of a GPU alone.
+    `gflops` the arithmetic of the unfolded network in that time, in 1e9 per second; `matrix_gflops` is that of each of
+    the `matrix_products`, and `efficiency` the ratio to the fastest in float32 of the rows that were measured together.
     """
 
     model: str
@@ -111,8 +119,7 @@ class Throughput(TypedDict):
     gflops: float
     efficiency: float
     timings: dict[str, Timing]
-    matrix_gflops: float
-    half_matrix_gflops: NotRequired[float]
+    matrix_gflops: dict[str, float]
 
 
 def time_cold_start(models: Mapping[str, Path], repeats: int, device: torch.device = CPU) -> list[StageTime]:
@@ -181,21 +188,59 @@ def time_stages(
     return rows
 
 
-def matrix_product(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> Callable[[], None]:
-    """A product of two square matrices of MATRIX rows, to measure the rate of arithmetic that is within reach."""
-    with torch.inference_mode():
-        a, b = (torch.rand(MATRIX, MATRIX, device=device).to(dtype) for _ in range(2))
-        out = torch.empty_like(a)
+def matrix_products(device: torch.device = CPU) -> dict[str, Callable[[], np.ndarray | torch.Tensor]]:
+    """Products of two square matrices of MATRIX rows, by library, to measure the rate of arithmetic within reach.
 
-    def multiply() -> None:
-        with torch.inference_mode():
-            torch.mm(a, b, out=out)
+    In float32, but for the last where there is one: on a GPU, PyTorch's in HALF as well. On a CPU also ONNX Runtime's,
+    which may know vector instructions of the machine that PyTorch's library does not use.
+    """
+    left, right = (torch.rand(MATRIX, MATRIX, device=device) for _ in range(2))
+    if device.type == "cpu":
+        return {ONNX_RUNTIME: _onnx_product(left.numpy(), right.numpy()), PYTORCH: _torch_product(left, right)}
+    return {
+        f"{PYTORCH}, {device}": _torch_product(left, right),
+        f"{PYTORCH}, {device}, {HALF}": _torch_product(left.half(), right.half()),
+    }
 
-    return multiply
+
+def matrix_rates(rows: Sequence[Throughput]) -> dict[str, float]:
+    """The fastest that each of the `matrix_products` was beside these rows, in GFLOP/s, by library."""
+    libraries = {library: None for row in rows for library in row["matrix_gflops"]}
+    return {library: max(row["matrix_gflops"].get(library, 0.0) for row in rows) for library in libraries}
+
+
+def _torch_product(left: torch.Tensor, right: torch.Tensor) -> Callable[[], torch.Tensor]:
+    out = torch.empty_like(left)
+    return lambda: torch.mm(left, right, out=out)
+
+
+def _onnx_product(left: np.ndarray, right: np.ndarray) -> Callable[[], np.ndarray]:
+    """The threads share the rows of the left matrix, as they share jets where a model encodes."""
+    rows, columns = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", len(right)]) for name in ("x", "y"))
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "right"], ["y"])],
+        "product",
+        [rows],
+        [columns],
+        [numpy_helper.from_array(right, "right")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    session, pool = make_session(model.SerializeToString()), ThreadPoolExecutor(torch.get_num_threads())
+    out = np.empty_like(left)
+
+    def multiply(start: int) -> None:
+        block = slice(start, start + MATRIX_BLOCK)
+        out[block] = session.run(None, {"x": left[block]})[0]
+
+    def product() -> np.ndarray:
+        list(pool.map(multiply, range(0, len(left), MATRIX_BLOCK)))
+        return out
+
+    return product
 
 
 def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: int = 5) -> list[Throughput]:
-    """Encoding plus decoding of `jets` in both ways, beside the rate of a matrix product, all taking turns.
+    """Encoding plus decoding of `jets` in both ways, beside the rates of `matrix_products`, all taking turns.
 
     The original's way takes no more jets than `original_limit`.
     """
@@ -203,16 +248,13 @@ def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: i
     for name, checkpoint in models.items():
         device, both = device_of(checkpoint), both_ways(checkpoint)
         counts = {PROJECT: len(jets), ORIGINAL: min(len(jets), original_limit(device))}
-        calls: dict[str, Callable[[], object]] = {
-            way: partial(there_and_back, *functions, jets[: counts[way]]) for way, functions in both.items()
-        }
-        calls["matrix"] = matrix_product(device)
-        if device.type == "cuda":
-            calls["half_matrix"] = matrix_product(device, torch.float16)
+        ways = {way: partial(there_and_back, *functions, jets[: counts[way]]) for way, functions in both.items()}
+        products = matrix_products(device)
+        # PyTorch's threads go on spinning for a while, in the way of others: what runs in ONNX Runtime comes first
+        calls = {PROJECT: ways[PROJECT], **products, ORIGINAL: ways[ORIGINAL]}
         timings = time_in_turns(calls, turns, device, limit_s=math.inf)
         rate = {way: count / timings[way]["median_s"] for way, count in counts.items()}
         own, gflops = timings[PROJECT], flop_per_jet(checkpoint) * rate[PROJECT] / 1e9
-        products = {way: 2 * MATRIX**3 / timings[way]["median_s"] / 1e9 for way in calls if way not in both}
         row: Throughput = {
             "model": name,
             "label": VARIANT_LABELS.get(name, name),
@@ -224,14 +266,12 @@ def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: i
             "original_jets_per_s": rate[ORIGINAL],
             "ratio": rate[PROJECT] / rate[ORIGINAL],
             "gflops": gflops,
-            "efficiency": gflops / products["matrix"],
+            "efficiency": math.nan,
             "timings": timings,
-            "matrix_gflops": products["matrix"],
+            "matrix_gflops": {library: 2 * MATRIX**3 / timings[library]["median_s"] / 1e9 for library in products},
         }
-        if "half_matrix" in products:
-            row["half_matrix_gflops"] = products["half_matrix"]
         rows.append(row)
-    fastest = max((row["matrix_gflops"] for row in rows), default=0.0)
+    fastest = max((rate for library, rate in matrix_rates(rows).items() if HALF not in library), default=math.nan)
     for row in rows:
         row["efficiency"] = row["gflops"] / fastest
     return rows
