@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -203,7 +203,7 @@ def matrix_products(device: torch.device = CPU) -> dict[str, Callable[[], np.nda
     }
 
 
-def matrix_rates(rows: Sequence[Throughput]) -> dict[str, float]:
+def matrix_rates(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """The fastest that each of the `matrix_products` was beside these rows, in GFLOP/s, by library."""
     libraries = {library: None for row in rows for library in row["matrix_gflops"]}
     return {library: max(row["matrix_gflops"].get(library, 0.0) for row in rows) for library in libraries}
@@ -251,7 +251,7 @@ def time_throughput(models: Mapping[str, Checkpoint], jets: np.ndarray, turns: i
         ways = {way: partial(there_and_back, *functions, jets[: counts[way]]) for way, functions in both.items()}
         products = matrix_products(device)
         # PyTorch's threads go on spinning for a while, in the way of others: what runs in ONNX Runtime comes first
-        calls = {PROJECT: ways[PROJECT], **products, ORIGINAL: ways[ORIGINAL]}
+        calls: dict[str, Callable[[], object]] = {PROJECT: ways[PROJECT], **products, ORIGINAL: ways[ORIGINAL]}
         timings = time_in_turns(calls, turns, device, limit_s=math.inf)
         rate = {way: count / timings[way]["median_s"] for way, count in counts.items()}
         own, gflops = timings[PROJECT], flop_per_jet(checkpoint) * rate[PROJECT] / 1e9
