@@ -1,6 +1,7 @@
 """Results say what they were made from, and are out of date when that has changed."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -123,3 +124,35 @@ def test_all_reference_results_are_of_one_commit() -> None:
     commits |= {path.name: load_checkpoint(path).metadata.get("commit") for path in models}
     assert len(set(commits.values())) == 1, commits
     assert not str(commits.popitem()[1]).endswith("+"), "made from code that no commit holds"
+
+
+def test_the_commit_of_a_result_is_the_last_that_changed_more_than_results_and_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> str:
+        identity = ("-c", "user.name=A", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+        return subprocess.run(
+            ["git", *identity, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    def commit(*files: str) -> str:
+        for name in files:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            with (tmp_path / name).open("a") as file:
+                file.write("more\n")
+        git("add", ".")
+        git("commit", "-m", "more")
+        return git("rev-parse", "HEAD")
+
+    monkeypatch.setattr("utils.provenance.REPOSITORY", tmp_path)
+    git("init")
+    code = commit("utils/a.py", "CompressionHEP/README.md")
+    commit("plots/1 a.png", "CompressionHEP/README.md", "README.md", "models/a.safetensors")
+    assert source_commit() == code
+    (tmp_path / "CompressionHEP" / "README.md").write_text("as a run writes it")
+    assert source_commit() == code
+    (tmp_path / "utils" / "a.py").write_text("changed")
+    assert source_commit() == f"{code}+"
+    git("checkout", ".")
+    notebook = commit("CompressionHEP/1 a.ipynb", "plots/1 a.png")
+    assert source_commit() == notebook

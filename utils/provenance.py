@@ -11,7 +11,7 @@ from pathlib import Path
 from utils.files import REPOSITORY, Json
 
 SOURCES = ("CompressionHEP", "datasets", "utils", "constraints.txt", "pyproject.toml")
-"""What results depend on, in the repository."""
+"""What results depend on, in the repository; but not on the pages there (`*.md`), of which a run writes one itself."""
 
 
 def digest_of(*parts: Json) -> str:
@@ -57,17 +57,22 @@ def package_files(*packages: str) -> list[Path]:
 def source_commit() -> str | None:
     """The commit of the code that runs, with "+" where `SOURCES` were changed since; None where git can't tell.
 
-    Commits that hold nothing but results are passed over: their results come from the commit before.
+    Commits that hold nothing but results and pages are passed over: their results come from the commit before.
     """
     commit = _git("rev-parse", "HEAD")
     while commit is not None:
         changed = _git("diff-tree", "--no-commit-id", "--name-only", "-r", "-m", commit)
-        if not changed or any(name.split("/")[0] in SOURCES for name in changed.splitlines()):
+        if not changed or any(_is_source(name) for name in changed.splitlines()):
             break
         commit = _git("rev-parse", f"{commit}^")
     if commit is None:
         return None
-    return commit + ("+" if _git("status", "--porcelain", "--untracked-files=no", "--", *SOURCES) else "")
+    dirty = _git("status", "--porcelain", "--untracked-files=no", "--", *SOURCES, ":(exclude)*.md")
+    return commit + ("+" if dirty else "")
+
+
+def _is_source(name: str) -> bool:
+    return name.split("/")[0] in SOURCES and not name.endswith(".md")
 
 
 def _git(*question: str) -> str | None:
