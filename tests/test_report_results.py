@@ -336,7 +336,7 @@ def test_networks_that_never_reach_the_large_error_are_not_compared_at_it() -> N
     columns = ("MSE 0.001", "MSE 0.0051", "MSE 1e-05", "MSE 1e-07")
     rows = {"bounded": (1.5, 1.1, 3, 5), "tanh": (None, 2.0, None, None), "Shannon lower bound": (1.2, 0.8, 3, 4)}
     equal = {name: dict(zip(columns, row, strict=True)) for name, row in rows.items()}
-    text = answer("3. Rate_distortion", {"bytes_at_equal_error": equal})
+    text = answer("3. Rate_distortion", {"bytes_at_equal_error": equal, "seed": 0})
     assert text is not None
     assert text.endswith("its own latents 2.00, and no code of single jets less than 0.80.")
 
@@ -356,8 +356,9 @@ def test_the_answer_of_the_comparison_says_which_variants_the_seeds_tell_apart()
         ]
         return str(answer("2d. Comparing_the_models", {"summary": entries}))
 
-    assert said((0.3, 0.01), (0.4, 0.01), (0.41, 0.01)).endswith(". Their seeds tell a from b and c apart.")
-    assert said((0.3, 0.04), (0.35, 0.04), (0.4, 0.04)).endswith(". Their seeds tell a from c apart.")
+    assert said((0.3, 0.01), (0.4, 0.01), (0.41, 0.01)).endswith(". By their seeds, a can be told from b and c.")
+    assert said((0.3, 0.04), (0.35, 0.04), (0.4, 0.04)).endswith(". By their seeds, a can be told from c.")
+    assert said((0.3, 0.01), (0.4, 0.01), (0.5, 0.01)).endswith("a can be told from b and c; b from c.")
     assert said((0.3, 0.1), (0.4, 0.1)).endswith(". Their seeds tell none of them apart.")
     assert "seeds" not in said((0.3, None), (0.4, None))
     assert "seeds" not in said((0.3, 0.1))
@@ -388,6 +389,6 @@ def test_numbers_that_notebooks_give_of_the_reference_run_are_those_of_the_refer
         ]
         for schedule in ("plain", "zigzag")
     }
-    assert "a tenth to a fifth, after a start from a zigzag a fifth to three tenths" in prose(COMPARISON)
-    assert 0.09 < min(gains["plain"]) < max(gains["plain"]) < 0.22
+    assert "a tenth to a quarter, after a start from a zigzag a fifth to three tenths" in prose(COMPARISON)
+    assert 0.09 < min(gains["plain"]) < max(gains["plain"]) < 0.26
     assert 0.18 < min(gains["zigzag"]) < max(gains["zigzag"]) < 0.32

@@ -82,7 +82,7 @@ def plot_scaling(ax: Axes, rows: Rows) -> list[Line2D]:
         ax, [dict(row) | {"us_per_jet": 1e6 * row["median_s"] / row["jets"]} for row in rows], "us_per_jet"
     )
     ax.set(xlabel="number of jets", ylabel="time to encode and decode a jet [µs]", xscale="log")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.15 * max(1e6 * row["median_s"] / row["jets"] for row in rows))
     if max(row["jets"] for row in rows) < 100 * min(row["jets"] for row in rows):
         plain_log_ticks(ax)
     legend_above(ax, 3)
@@ -114,7 +114,7 @@ class MemoryArtists(NamedTuple):
 
 
 def plot_memory(ax: Axes, rows: Rows) -> MemoryArtists:
-    """Peak resident memory of each stage in a fresh process above its start, beside the input and output.
+    """Peak resident memory of each stage in a fresh process above its start, beside what comes out of it.
 
     Rows of `study.trace_memory` on one device; hollow points stand for the original's way.
     """
@@ -122,7 +122,7 @@ def plot_memory(ax: Axes, rows: Rows) -> MemoryArtists:
     stages, models = (list(dict.fromkeys(frame[key])) for key in ("stage", "model"))
     points: list[Line2D] = []
     floor: list[Line2D] = []
-    ax.plot([], [], "_", color="black", markersize=9, label="must exist (input and output, or weights)")
+    ax.plot([], [], "_", color="black", markersize=9, label="must come out (output, or weights)")
     for model in models:
         for way in WAYS:
             part = frame[(frame["model"] == model) & (frame["way"] == way)]

@@ -49,8 +49,9 @@ def plot_rank_bits(axes: Sequence[Axes], by_rank: Mapping[str, pd.DataFrame]) ->
         for (name, bits), style in zip(by_rank.items(), RUNG_STYLES, strict=True):
             lines += ax.plot(bits.index + 1, bits[quantity], label=name, **{"marker": "."} | style)
         ax.set(xlabel=f"place of the jet by falling {SYMBOLS['pt']}", ylabel=f"bits of {SYMBOLS[quantity]}")
-        ax.set_ylim(bottom=0)
-    axes[0].legend(frameon=False, fontsize="small", loc="lower right")
+        low, high = ax.get_ylim()
+        ax.set_ylim(low, high + 0.1 * (high - low))
+    axes[1].legend(frameon=False, fontsize="small")
     return lines
 
 

@@ -73,14 +73,14 @@ def _point(ax: Axes, x: float, ratios: list[float], color: str, face: str) -> Er
 
 def plot_training_time(axes: Sequence[Axes], rows: Rows) -> list[Line2D]:
     """Validation error against the CPU time of the training so far, a line for each seed, the end of each marked: on
-    the left from the beginning, on the right the second half, where the lines of the variants part.
+    the left from the beginning, on the right from half of the shortest training on, where the variants part.
 
     The time of a training is shared out among its epochs alike. The rows are of the custom normalization, in whose
     space the errors are squared.
     """
     whole, late = axes
     drawn: list[Line2D] = []
-    ends: list[tuple[float, float]] = []
+    curves: list[tuple[np.ndarray, np.ndarray]] = []
     for row in rows:
         color, label = model_color(row["variant"]), model_label(row["variant"])
         if any(line.get_label() == label for line in drawn):
@@ -89,16 +89,18 @@ def plot_training_time(axes: Sequence[Axes], rows: Rows) -> list[Line2D]:
         seconds, errors = row["training_cpu_seconds"] * epochs / epochs[-1], np.asarray(row["curve"]["valid"])
         drawn += whole.plot(seconds, errors, linewidth=1, color=color, label=label)
         late.plot(seconds, 1e4 * errors, linewidth=1, color=color)
-        ends.append((float(seconds[-1]), float(errors[-1])))
+        curves.append((seconds, errors))
         for ax, unit in ((whole, 1.0), (late, 1e4)):
             ax.plot(seconds[-1], unit * errors[-1], "o", markersize=4, color=color)
     whole.set(xlabel="CPU time [s]", ylabel="validation MSE, custom normalization", xscale="log", yscale="log")
     plain_log_ticks(whole)
     whole.plot([], [], "o", markersize=4, color="0.3", label="end of a seed")
     whole.legend(frameon=False, loc="upper right")
-    times, errors = np.array(ends).T
-    late.set(xlabel="CPU time [s]", ylabel=r"validation MSE / $10^{-4}$")
-    late.set(xlim=(times.min() / 2, 1.05 * times.max()), ylim=(0.9e4 * errors.min(), 2e4 * errors.max()))
+    start = min(seconds[-1] for seconds, _ in curves) / 2
+    shown = 1e4 * np.concatenate([errors[seconds >= start] for seconds, errors in curves])
+    late.set(xlabel="CPU time [s]", ylabel=r"validation MSE / $10^{-4}$, custom normalization")
+    late.set(xlim=(start, 1.05 * max(seconds[-1] for seconds, _ in curves)))
+    late.set(ylim=(0.9 * shown.min(), min(1.08 * shown.max(), 2 * max(1e4 * errors[-1] for _, errors in curves))))
     return drawn
 
 

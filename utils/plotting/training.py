@@ -86,7 +86,7 @@ def plot_learning_rate(ax: Axes, scan: "LearningRateScan", used: float) -> Learn
     line = ax.axvline(used, color="0.25", linestyle=":", label=f"peak rate used: {used:.2g}")
     ax.set(xlabel="learning rate", ylabel="training loss (smoothed)", xscale="log", yscale="log")
     shown = scan.losses[np.isfinite(scan.losses)]
-    low, high = 0.5 * shown.min(), min(1.2 * shown.max(), 3 * shown[0])
+    low, high = 0.7 * shown.min(), min(1.2 * shown.max(), 3 * shown[0])
     ax.set_ylim(low, high)
     if high < 300 * low:
         plain_log_ticks(ax, "y")

@@ -29,8 +29,8 @@ def _transfer(metrics: Json) -> str:
     ratios = {pair: value / mse[pair[0], pair[0]] for pair, value in mse.items() if pair[0] != pair[1]}
     (tested, trained), ratio = max(ratios.items(), key=lambda item: item[1])
     return (
-        f"They can come out wrong, and nothing says so: on the sample {tested}, the model trained on {trained} has "
-        f"{significant(ratio, 2)} times the error of the one trained there."
+        f"They can come out wrong, and nothing says so: on the sample \u201c{tested}\u201d, the model trained on "
+        f"\u201c{trained}\u201d has {significant(ratio, 2)} times the error of the one trained there."
     )
 
 
@@ -49,7 +49,9 @@ def _training(metrics: Json) -> str:
         words = " and ".join(f"{significant(100 * width, 2)}% in {name}" for name, width in widths.items())
         space = "" if model["normalization"] == "custom" else " in that space"
         parts.append(f"{model['label']}: {ratio} times the error of rank-3 PCA{space}, {words} (68%)")
-    return "; ".join(parts) + "."
+    seeds = {len(over_seeds[model["model"]]["seeds"]) for model in models if model["model"] in over_seeds}
+    mean = f"; means of {max(seeds)} seeds" if seeds and max(seeds) > 1 else ""
+    return "; ".join(parts) + f"{mean}."
 
 
 def _ratio(model: Json, baseline: Json) -> str:
@@ -60,7 +62,8 @@ def _ratio(model: Json, baseline: Json) -> str:
 def _residual(metrics: Json) -> str:
     stripes, error = max(metrics["zigzag"].items(), key=lambda item: int(item[0]))
     ratio = error / metrics["models"][-1]["mse"]
-    return f"{_training(metrics)[:-1]}; a formula, a zigzag of {stripes} stripes: {significant(ratio, 2)} times it."
+    formula = f"A formula, a zigzag of {stripes} stripes: {significant(ratio, 2)} times that of PCA."
+    return f"{_training(metrics)} {formula}"
 
 
 def _comparison(metrics: Json) -> str:
@@ -72,13 +75,13 @@ def _comparison(metrics: Json) -> str:
     text = f"Error over that of rank-3 PCA, best first: {names}."
     if len(ranked) < 2 or any(entry["mse_over_pca"][1] is None for entry in ranked):  # one variant, or one seed
         return text
-    pairs = []
+    pairs: list[str] = []
     for place, better in enumerate(ranked, 1):
         told = [row["label"] for row in ranked[place:] if distinguished(better["mse_over_pca"], row["mse_over_pca"])]
         if told:
             listed = " and ".join([", ".join(told[:-1]), told[-1]] if told[1:] else told)
-            pairs.append(f"{better['label']} from {listed}")
-    return f"{text} Their seeds tell {'; '.join(pairs) or 'none of them'} apart."
+            pairs.append(f"{better['label']}{'' if pairs else ' can be told'} from {listed}")
+    return f"{text} By their seeds, {'; '.join(pairs)}." if pairs else f"{text} Their seeds tell none of them apart."
 
 
 def _rates(metrics: Json) -> str:
@@ -90,8 +93,8 @@ def _rates(metrics: Json) -> str:
     sizes = (equal[name][mse] for name in ("bounded", best, "Shannon lower bound"))
     plain, latents, bound = (f"{size:.2f}" for size in sizes)
     text = (
-        f"Rounding and an entropy coder: within 1% of the error of {best} ({mse}) they take {plain} bytes a jet, its "
-        f"own latents {latents}, and no code of single jets less than {bound}"
+        f"Rounding and an entropy coder: within 1% of the error of {best} (seed {metrics['seed']}, {mse}) they take "
+        f"{plain} bytes a jet, its own latents {latents}, and no code of single jets less than {bound}"
     )
     reached = [row[coarse] for row in learned.values() if row[coarse] is not None]
     if not reached:
@@ -134,17 +137,19 @@ def _networks(metrics: Json) -> str:
 
 def _times(metrics: Json) -> str:
     best = max(metrics["throughput"], key=lambda row: row["jets_per_s"])
+    rows = [row for row in metrics["throughput"] if row["device"] == best["device"]]
+    rates, ratios = (sorted(float(row[name]) for row in rows) for name in ("jets_per_s", "ratio"))
     return (
-        f"{best['jets_per_s'] / 1e6:.2g} million jets a second, there and back ({best['label']} on the device "
-        f"{best['device']}), {significant(best['ratio'], 2)} times as many as in the original's way, "
-        f"one batch of {best['original_jets']:,} jets."
+        f"{rates[0] / 1e6:.2g} to {rates[-1] / 1e6:.2g} million jets a second, there and back, by the network (device "
+        f"{best['device']}), {significant(ratios[0], 2)} to {significant(ratios[-1], 2)} times as many as in the "
+        f"original's way, one batch of {best['original_jets']:,} jets."
     )
 
 
 def _memory(metrics: Json) -> str:
     peak = max(max(row["encoding"], row["decoding"]) for row in metrics["bounded"])
     jets = metrics["bounded"][0]["jets"]
-    return f"Once a model is ready, at most {bytes_text(peak)} above input and output, for {jets:,} jets."
+    return f"Once a model is ready, {bytes_text(peak)} above input and output, for {jets:,} jets."
 
 
 ANSWERS: Mapping[str, Callable[[Json], str]] = {

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 CAPTIONS = {
-    "summary": "A training and what came of it: losses, the spectra of m and pt in and out, and the four residuals.",
+    "summary": "A training and what came of it: losses, the spectra of m and pt in and out (triangles lie beyond the "
+    "axis of their ratio), and the four residuals with median (dashed) and central 68% (grey).",
     "jets": "The four quantities of the training jets, in GeV and rad.",
     "correlations": "Rank correlations of the four quantities: m and pt rise together.",
     "standard": "The same jets under the standard normalization, which keeps the tails.",
     "custom": "The same jets under the custom normalization, whose logarithms bend the spectra.",
     "samples": "The samples that models are trained and tested on; shares beyond the axes in the order of the legend.",
     "transfer": "Mean squared error of each model on the test jets of each sample.",
-    "overlay_pretrained": "Input and output of the pre-trained model on the published jets.",
+    "overlay_pretrained": "Input and output of the pre-trained model on the published jets, and their ratio; triangles "
+    "lie beyond its axis.",
     "residuals_worst": "Residuals of the model and the sample that fit worst.",
     "learning_rate": "The learning-rate finder: loss against a rate that grows every step.",
     "losses": "Training and validation loss against the epoch, and the validation loss of rank-3 PCA.",
@@ -18,13 +20,14 @@ CAPTIONS = {
     "latents_untrained": "The three latents of an untrained network against each quantity.",
     "latents": "The three latents against each quantity: which of them carries what; darker where there are more jets. "
     "Most jets below 1 GeV, where the m axis begins, are massless; the outer 0.1% of each latent is not shown.",
-    "overlay": "Input and output spectra, with their ratio; its bars take into account that both are of the same jets.",
+    "overlay": "Input and output spectra, with their ratio; its bars take into account that both are of the same jets, "
+    "triangles lie beyond its axis.",
     "residuals": "Residuals jet by jet, with median, central 68% and tails.",
     "corner": "Correlations of the four residuals.",
-    "folds": "The plane of m and pt, as the network and as a zigzag draw it.",
+    "folds": "The plane of m and pt, as the network left alone, one started from a zigzag, and a zigzag draw it.",
     "comparison": "Error over that of rank-3 PCA, every seed of every variant.",
     "training_time": "Validation error against the CPU time of the training, in which its epochs take alike: a line "
-    "for each seed, a dot at its end; on the right the second half.",
+    "for each seed, a dot at its end; on the right from half of the shortest training on.",
     "sample_size": "Error against the number of training jets, one seed.",
     "rates_at_a_glance": "Error against bytes per jet, a few methods and the bound: down and to the left is better. "
     "Hollow: latents as float16; dotted lines lead to float32, at 12 bytes.",
@@ -36,7 +39,8 @@ CAPTIONS = {
     "within_bounds": "Errors of the costliest bounded branches of the ROOT file, in units of their bounds; white bins "
     "are empty: a grid of a power of two seldom fills a bound.",
     "collection_sizes": "Bytes a jet with all its columns in each way, against the jets that are stored together.",
-    "dijet_mass": "The dijet mass before and after, and its relative change event by event.",
+    "dijet_mass": "The dijet mass before and after, and its relative change event by event; with the shares of events "
+    "beyond the axes.",
     "ladder": "Bytes a jet of the four numbers, from the codec to the practical limit, by quantity.",
     "bits_by_rank": "Bits of phi and pt by the place of a jet in its event, from the jet alone and from its event.",
     "above_bound": "Bytes a jet above the Shannon bound of single jets: what moves the curve is the event.",

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from utils.files import REPOSITORY, Json, require_clone
 from utils.limits import read_json
 from utils.machine import machine_line
@@ -152,13 +154,13 @@ def execution(metrics: Metrics) -> Table | None:
     }
     machine = times["machine"]
     first = times["throughput"][0]
-    imports = min(row["median_s"] for (_, _, stage), row in stages.items() if stage == "import")
+    imports = np.median([row["median_s"] for (_, _, stage), row in stages.items() if stage == "import"])
     caption = (
         f"Medians; init, load and prepare in fresh processes, whose imports take {imports:.1f} s; encode and decode of "
         f"the {times['dataset']['jets']['test']:,} test jets. Jets per second through encoder and decoder, in calls of "
         f"{first['jets']:,} jets, with half of their 16-84% range, and the ratio to the original's way (eager, "
-        f"gradients recorded, one batch of {first['original_jets']:,} jets) in the same run; the arithmetic as a share "
-        f"of the fastest float32 matrix product ({matrix_text(times['throughput'])}); peak memory above input and "
+        f"gradients recorded, one batch of {first['original_jets']:,} jets) in the same run; the matrix rate is that "
+        f"of the fastest float32 product ({matrix_text(times['throughput'])}); peak memory above input and "
         "output, for "
         f"{memory['bounded'][0]['jets']:,} jets. {machine_line(machine)}."
         + ("" if trained else " Weights are random, which takes the same time.")

@@ -30,7 +30,7 @@ class Allocations(TypedDict):
     """What a stage in a way takes at most, in bytes.
 
     `parameters` with buffers; `tensors` see `tensor_peak`, None where ONNX Runtime holds them; `python_heap` what
-    tracemalloc sees, the published definition; `floor` what must exist: input and output, or the parameters.
+    tracemalloc sees, the published definition; `floor` what must come out: the output, or the parameters.
     """
 
     stage: str
@@ -175,14 +175,14 @@ def trace_bounded(models: Mapping[str, Path], number: int, threads: int | None =
 
 
 def _stage_call(path: Path, stage: str, way: str, jets: np.ndarray, device: str) -> tuple[Callable[[], object], int]:
-    """What a stage does, as a call that returns all that is to stay; and the bytes of its input and output arrays."""
+    """What a stage does, as a call that returns all that is to stay; and the bytes of its output array."""
     if stage == "initialization":
         return partial(_initialize, path, way, device), 0
     functions = both_ways(load_checkpoint(path, device))
     encode, decode = functions[way]
     decode(encode(jets[:16]))
     inputs, run = (jets, encode) if stage == "encoding" else (functions[PROJECT][0](jets), decode)
-    return partial(run, inputs), inputs.nbytes + run(inputs[:1]).nbytes * len(inputs)
+    return partial(run, inputs), run(inputs[:1]).nbytes * len(inputs)
 
 
 def _initialize(path: Path, way: str, device: str) -> tuple[Checkpoint, object]:
