@@ -391,7 +391,10 @@ def test_run_refuses_what_it_does_not_know_before_it_runs(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMPRESSIONHEP_PUBLISHED", str(tmp_path))
     asked: dict = {}
     other = str(REPOSITORY / "datasets" / "qcd_jets_test.parquet")
     monkeypatch.setattr(report, "run_notebooks", lambda chosen, *rest, **options: asked.update(chosen) or [])
@@ -406,6 +409,7 @@ def test_a_reference_run_on_other_jets_leaves_the_repositorys_results_alone(monk
         assert main(arguments) == 0
         (parameters,) = asked.values()
         assert parameters["output"] == str(expected)
+        assert ("published files are not at hand" in capsys.readouterr().err) == (expected == REPOSITORY)
     assert not recorded  # the commit goes into results when all of them are up to date
 
 

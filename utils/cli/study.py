@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from utils import jets, report, study, training
-from utils.cli.messages import say
+from utils.cli.messages import note, say
 from utils.cli.options import FILE, FOLDER, chosen_dataset, dataset_options, given_reading, json_option
 from utils.limits import parse_json
 
@@ -99,6 +99,11 @@ def run(
     if force and whole:
         study.forget_trainings(study.trainings_folder())
     stale = _out_of_date(shared, plots) if own and not force else shared
+    if own and stale and (missing := jets.missing_published()):
+        note(
+            f"{len(missing)} published files are not at hand, such as {missing[0]} (`compressionhep fetch`, or "
+            "COMPRESSIONHEP_PUBLISHED): results that show them are made without them"
+        )
     trainings = None
     if whole and len(stale) == len(found) and not asked:
         trainings = partial(study.train_study, study.trainings_folder(output_folder), chosen)
