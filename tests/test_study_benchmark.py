@@ -1,7 +1,9 @@
 """Meters that see what is known to be there, and rows that plots and tables can read. No test asserts a wall time."""
 
 import json
+import math
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from matplotlib.figure import Figure
 from utils import training
 from utils.cli import main
 from utils.jets import load_sample
-from utils.machine import machine_info, torch_threads
+from utils.machine import CPU, machine_info, torch_threads
 from utils.networks import VARIANTS, CustomNormalization, save_checkpoint
 from utils.plotting import plot_batches, plot_memory, plot_scaling, plot_stage_times
 from utils.report import EXECUTION_TIME, MEMORY, execution
@@ -315,3 +317,19 @@ def test_models_of_one_name_are_refused(tmp_path: Path, capsys: pytest.CaptureFi
     models = [str(tmp_path / folder / "m.safetensors") for folder in ("a", "b")]
     assert main(["benchmark", "--model", *models]) == 2
     assert "two of the models have the same name" in capsys.readouterr().err
+
+
+def test_a_short_call_that_takes_turns_is_made_once_more_before_it_is_timed(monkeypatch):
+    made: list[str] = []
+    seconds = {"short": ways.SHORT_S / 2, "long": 2 * ways.SHORT_S}
+    monkeypatch.setattr(ways, "time_once", lambda call, device: seconds[call()])
+
+    def call(name: str) -> str:
+        made.append(name)
+        return name
+
+    timings = ways.time_in_turns({name: partial(call, name) for name in seconds}, 3, CPU, math.inf)
+    assert {name: made.count(name) for name in seconds} == {"short": 1 + 2 * 3, "long": 1 + 3}
+    assert {name: (timing["median_s"], timing["repeats"]) for name, timing in timings.items()} == {
+        name: (pytest.approx(value), 3) for name, value in seconds.items()
+    }
